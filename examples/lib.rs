@@ -1,0 +1,1 @@
+//! Programs a user can run: see the folders beside this package.
