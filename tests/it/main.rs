@@ -1,1 +1,3 @@
-//! Behaviour tests.
+//! Behaviour tests over all crates.
+
+mod happy;

@@ -1,1 +1,99 @@
-//! Placeholder.
+//! What a stage can see: ids, the immutable snapshot, outputs, deadline and cancellation.
+//!
+//! ```text
+//!        comes in                                   goes out
+//!   identity   who and which run     ┌─────────┐    output      the value, or why there is none ([`Stop`])
+//!   snapshot   what was known        │         │    notes       events of the stage's own
+//!   deadline   when to be done   ──▶ │ StageCx │ ─▶ records     named values beside the output
+//!   cancel     why to stop           │         │    heartbeats  "still alive"
+//!   attempt    which try this is     └─────────┘    cleanups    what must run whatever happens
+//! ```
+//!
+//! A stage is handed a [`StageCx`] by value; it is cheap to clone, so closures and plain `async fn`s are stages too:
+//!
+//! ```
+//! use stageflow_context::{StageCx, Stop};
+//! use std::sync::Arc;
+//!
+//! async fn shout(cx: StageCx, text: Arc<String>) -> Result<String, Stop> {
+//!     cx.check()?; // stop here if the run was cancelled
+//!     if text.is_empty() {
+//!         return Err(Stop::skip("nothing to shout"));
+//!     }
+//!     let times: usize = "3".parse()?; // any error stops the stage as a permanent failure
+//!     Ok(text.to_uppercase().repeat(times))
+//! }
+//! ```
+//!
+//! # Which piece do I need?
+//!
+//! | you want to | use |
+//! |---|---|
+//! | write a stage | [`StageCx`], [`Stop`], [`ResultExt`] |
+//! | say who a run is for | [`RunIdentity`] and the ids: [`RunId`], [`OrgId`], [`UserId`], ... |
+//! | give stages what is known | [`ContextSnapshot`] |
+//! | put something of your own into the snapshot | [`Extension`] |
+//! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
+//! | run tests with fixed ids and time | [`SeededIds`], [`FixedClock`] |
+//! | build an engine of your own | [`RunHost`] |
+//!
+//! # Invariants
+//!
+//! * A snapshot is never handed out mutably; `with_*` gives a new one that shares what did not change.
+//! * Identity is in the envelope: no method lets a stage change who it runs for.
+//! * Of several reasons to cancel a run, the first one is kept ([`Cancel`]).
+//! * Whatever came from outside is bounded: sizes, counts and nesting depth, also when it is dropped.
+//!
+//! # Errors
+//!
+//! Codes `SF0201` to `SF0215` belong to this crate, `SF0301` to `SF0309` to [`StageError`].
+//!
+//! # Feature flags
+//!
+//! None.
+//!
+//! # Where it sits
+//!
+//! At the bottom: every other Stageflow crate uses it, and it uses none of them. It does not know tokio's runtime (only
+//! its clock and its synchronisation), nor auth, nor what a pipeline is.
+//!
+//! # Stability
+//!
+//! Beta. The minimum supported Rust version is 1.95.
+
+mod cancel;
+mod cleanup;
+mod clock;
+mod cx;
+mod error;
+mod host;
+mod identity;
+mod ids;
+mod name;
+mod note;
+mod outcome;
+mod outputs;
+mod snapshot;
+mod stop;
+mod value;
+
+pub use cancel::{Cancel, CancelReason};
+pub use cleanup::{Cleanup, CleanupResult, Cleanups};
+pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClock};
+pub use cx::StageCx;
+pub use error::{ErrorClass, StageError, StageErrorKind};
+pub use host::{RunHost, StageIndex};
+pub use name::{NameError, StageName};
+pub use note::{EmitError, EmitErrorKind, Note};
+pub use outcome::Outcome;
+pub use identity::{DepthError, Lineage, RunIdentity};
+pub use ids::{
+    CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId, SessionId, SpanId, TraceId, UserId,
+};
+pub use outputs::{OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView};
+pub use snapshot::{
+    ContextSnapshot, Conversation, Document, Enrichments, Extension, Extensions, Memory, Message, Metadata, Profile, Role,
+    RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,
+};
+pub use stop::{BoxError, ResultExt, Stop, StopKind};
+pub use value::DynValue;

@@ -1,1 +1,71 @@
-//! Placeholder.
+//! What happened: the event model and its sinks.
+//!
+//! ```text
+//!   one run:   RunStarted ▸ { StageStarted ▸ [Note]* ▸ StageEnded | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+//!
+//!   engine ──batches──▶ EventSink ──▶ MemorySink | TracingSink | your own
+//!            envelope: run, request, session, user, org, correlation, trace; seq from 0 without gaps
+//! ```
+//!
+//! ```
+//! use stageflow_events::{Batch, EventKind, EventSink, Receipt};
+//!
+//! /// Counts attempts that did not succeed.
+//! #[derive(Default)]
+//! struct Failures(std::sync::atomic::AtomicU64);
+//!
+//! impl EventSink for Failures {
+//!     fn try_emit(&self, batch: Batch) -> Receipt {
+//!         let failed = |kind: &EventKind| matches!(kind, EventKind::StageEnded { error: Some(_), .. });
+//!         let count = batch.events.iter().filter(|event| failed(event.kind())).count();
+//!         self.0.fetch_add(count as u64, std::sync::atomic::Ordering::Relaxed);
+//!         Receipt::new(batch.events.len() as u64, 0)
+//!     }
+//! }
+//! # let _ = Failures::default();
+//! ```
+//!
+//! # Which piece do I need?
+//!
+//! | you want to | use |
+//! |---|---|
+//! | look at events in a test or at the end of a program | [`MemorySink`] |
+//! | see events in the log | [`TracingSink`] |
+//! | send events somewhere | [`EventSink`] |
+//! | write events to a file or a queue | [`EventRecord`] |
+//! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
+//!
+//! # Invariants
+//!
+//! * Of one run, `seq` starts at 0 and has no gaps; what is missing was dropped by a sink, and counted.
+//! * Each attempt has one start and exactly one end. The run's end is its last event, after all cleanups.
+//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `cleanup.*` and `telemetry.*`.
+//! * Offered = accepted + dropped, at any moment ([`Receipt`], [`SinkCounts`]).
+//!
+//! # Errors
+//!
+//! None of its own: a sink says what it dropped in its [`Receipt`].
+//!
+//! # Feature flags
+//!
+//! None.
+//!
+//! # Where it sits
+//!
+//! Above `stageflow-context`, below `stageflow-interceptors`. It knows neither pipelines nor engines.
+//!
+//! # Stability
+//!
+//! Beta; the written form ([`EventRecord`]) is versioned. The minimum supported Rust version is 1.95.
+
+mod event;
+mod memory;
+mod sink;
+mod tracing_sink;
+mod wire;
+
+pub use event::{CleanupEnded, Event, EventKind, RunHeader};
+pub use memory::{MemorySink, SinkCounts};
+pub use sink::{Batch, EventSink, Receipt};
+pub use tracing_sink::TracingSink;
+pub use wire::{EventRecord, VERSION as WIRE_VERSION};

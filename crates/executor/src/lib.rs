@@ -1,1 +1,114 @@
-//! Placeholder.
+//! How a pipeline runs: a pure scheduling machine and its tokio shell.
+//!
+//! ```text
+//!    [begin | ended | suspended | cancel | tick] ─▶ RunMachine (pure) ─▶ [start | skip | expire | stop | done]
+//!          ▲                                                                              │
+//!          └──────────────── shell: polls, timers, values, events ◀──────────────────────┘
+//! ```
+//!
+//! ```
+//! use stageflow_context::{Outcome, StageCx, Stop};
+//! use stageflow_executor::{Engine, RunOptions};
+//! use stageflow_graph::{Pipeline, stage_fn};
+//! use std::sync::Arc;
+//!
+//! async fn half(_cx: StageCx, n: Arc<u32>) -> Result<u32, Stop> {
+//!     if *n % 2 == 1 {
+//!         return Err(Stop::fail(format!("{n} is odd")));
+//!     }
+//!     Ok(*n / 2)
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut p = Pipeline::builder("quarter");
+//! let n = p.input::<u32>();
+//! let a = p.stage("first", stage_fn(half)).after(n);
+//! let b = p.stage("second", stage_fn(half)).after(a);
+//! let quarter = p.output(b).build()?;
+//!
+//! let engine = Engine::new();
+//! assert_eq!(engine.run(&quarter, 12, RunOptions::new()).await.output()?, &3);
+//!
+//! let report = engine.run(&quarter, 6, RunOptions::new()).await;
+//! assert_eq!(report.outcome(), Outcome::Failed);
+//! assert_eq!(report.value(a).as_deref(), Some(&3)); // what was finished is kept
+//! # Ok(()) }
+//! ```
+//!
+//! # Which piece do I need?
+//!
+//! | you want to | use |
+//! |---|---|
+//! | run pipelines | [`Engine::run`] |
+//! | say for whom, with what, and for how long | [`RunOptions`] |
+//! | stop a run from outside | [`Run::handle`] |
+//! | know what happened | [`RunReport`], [`StageReport`] |
+//! | see a finished run | [`RunReport::mermaid`], [`RunReport::critical_path`] |
+//! | write another shell, or explore schedules | [`machine`] |
+//!
+//! # How a run ends
+//!
+//! | what happened | the run's outcome |
+//! |---|---|
+//! | every stage ended, the output is there | `Succeeded` |
+//! | a stage failed, panicked or took too long, and was not optional | `Failed` |
+//! | a stage, or somebody with the handle, cancelled the run | `Cancelled` |
+//! | the run's deadline passed | `TimedOut` |
+//! | a layer refused a stage | `Denied` |
+//! | the stage that gives the output was skipped | `Skipped` |
+//!
+//! Whatever it is, the other stages are told why and stopped, what was spawned is waited for, the cleanups run, and then the
+//! report is given. The first cause decides; later errors are in the report, too.
+//!
+//! # Cancellation safety
+//!
+//! Dropping a [`Run`] cancels it. Stages in the run's own task are dropped on the spot; spawned ones are aborted; these and
+//! the cleanups are then seen through in a task that the engine tracks ([`Engine::settled`]). A run that was never polled
+//! leaves nothing behind.
+//!
+//! # Invariants
+//!
+//! * A stage starts the moment its last upstream stage has ended, if the run has a free slot; never before.
+//! * [`Engine::run`] is ready when every task it started has ended and every cleanup has run; never before.
+//! * A panic in a stage, a layer, a sink or a cleanup is an error of that run, and touches no other run.
+//! * A pipeline and an engine hold nothing of a run: any number of runs share them.
+//! * Scheduling decisions never await: [`machine::RunMachine`] knows neither clock nor runtime.
+//!
+//! # Errors
+//!
+//! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output.
+//!
+//! # Feature flags
+//!
+//! None.
+//!
+//! # Where it sits
+//!
+//! Above `stageflow-interceptors`. It does not know auth or tenancy by name: those come as layers and sinks.
+//!
+//! # Stability
+//!
+//! Beta. The minimum supported Rust version is 1.95.
+
+mod buffer;
+mod cleanup;
+mod data;
+mod driver;
+mod engine;
+mod error;
+pub mod machine;
+mod places;
+mod report;
+mod run;
+mod settings;
+mod shared;
+mod wake;
+
+pub use buffer::EventCounts;
+pub use data::LongPoll;
+pub use engine::{Engine, EngineBuilder};
+pub use error::{RunError, RunErrorKind};
+pub use report::{RunReport, StageReport};
+pub use run::{Run, RunHandle};
+pub use settings::RunOptions;

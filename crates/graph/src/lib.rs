@@ -1,1 +1,118 @@
-//! Placeholder.
+//! What a pipeline is: stages, typed wiring, validation, drawings.
+//!
+//! ```text
+//!   Stage, stage_fn ──▶ PipelineBuilder ──┐  handles: checked by the compiler
+//!                                         ├──▶ Draft ──▶ Plan ──▶ engines, drawings
+//!   Registry ──▶ NamedBuilder ────────────┘  names: checked by build(), all at once
+//! ```
+//!
+//! ```
+//! use stageflow_context::{StageCx, Stop};
+//! use stageflow_graph::{Pipeline, StageKind, stage_fn};
+//! use std::sync::Arc;
+//!
+//! async fn words(_cx: StageCx, text: Arc<String>) -> Result<usize, Stop> {
+//!     Ok(text.split_whitespace().count())
+//! }
+//!
+//! async fn lines(_cx: StageCx, text: Arc<String>) -> Result<usize, Stop> {
+//!     Ok(text.lines().count())
+//! }
+//!
+//! async fn say(_cx: StageCx, (words, lines): (Arc<usize>, Arc<Option<usize>>)) -> Result<String, Stop> {
+//!     Ok(format!("{words} words in {lines:?} lines"))
+//! }
+//!
+//! let mut p = Pipeline::builder("count");
+//! let text = p.input::<String>();
+//! let words = p.stage("words", stage_fn(words)).after(text);
+//! let lines = p.stage("lines", stage_fn(lines)).kind(StageKind::Enrich).optional().after(text);
+//! let say = p.stage("say", stage_fn(say)).after((words, lines));
+//! let pipeline = p.output(say).build()?;
+//!
+//! assert!(pipeline.mermaid().contains("s1 -.-> s2")); // the value of `lines` may be absent
+//! # Ok::<(), stageflow_graph::BuildError>(())
+//! ```
+//!
+//! A wrong wire does not compile, and the message says what the stage takes and what it was given:
+//!
+//! ```compile_fail
+//! # use stageflow_context::{StageCx, Stop};
+//! # use stageflow_graph::{Pipeline, stage_fn};
+//! # use std::sync::Arc;
+//! # async fn shout(_cx: StageCx, text: Arc<String>) -> Result<String, Stop> { Ok(text.to_uppercase()) }
+//! let mut p = Pipeline::builder("wrong");
+//! let number = p.input::<u64>();
+//! p.stage("shout", stage_fn(shout)).after(number); // a `u64` is not a `String`
+//! ```
+//!
+//! # Which piece do I need?
+//!
+//! | you want to | use |
+//! |---|---|
+//! | make a stage of a function | [`stage_fn`] |
+//! | make a stage of a type that holds clients, indexes, settings | [`Stage`] |
+//! | wire stages in code | [`Pipeline::builder`] |
+//! | wire stages from a file or a database | [`PipelineSpec`] and [`Registry`], or [`Pipeline::by_name`] |
+//! | put one pipeline into another | [`PipelineBuilder::embed`], [`Pipeline::beside`] |
+//! | draw it | [`Pipeline::mermaid`], [`Pipeline::dot`] |
+//! | run it | `stageflow-executor`; or [`Plan`], for an engine of your own |
+//!
+//! # Invariants
+//!
+//! * A [`Pipeline`] is valid: names are unique, every edge ends at a stage that is there, there is no circle.
+//! * A typed handle exists only after its stage was wired, so a circle of handles cannot be written.
+//! * A stage can read what it is wired to and nothing else.
+//! * Building takes O(stages + edges) and no recursion: 100 000 stages in any order fit a small stack.
+//! * Everything that is wrong is reported at once ([`BuildError::problems`]).
+//!
+//! # Errors
+//!
+//! Codes `SF0101` to `SF0115`: [`Problem`] when a pipeline is built, [`InputError`] when a stage that is wired by name
+//! reads what it did not declare.
+//!
+//! # Feature flags
+//!
+//! None.
+//!
+//! # Where it sits
+//!
+//! Above `stageflow-context`, below `stageflow-interceptors` and `stageflow-executor`. It does not know how a pipeline is
+//! run, and pulls no runtime.
+//!
+//! # Stability
+//!
+//! Beta. The minimum supported Rust version is 1.95.
+
+mod builder;
+mod cycles;
+mod draft;
+mod draw;
+mod erased;
+mod error;
+mod function;
+mod handle;
+mod inputs;
+mod named;
+mod nearest;
+mod options;
+mod pipeline;
+mod plan;
+mod spec;
+mod stage;
+mod upstream;
+
+pub use builder::{Embedding, Finish, IsOptional, IsRequired, PipelineBuilder, PipelineInput, StageBuilder};
+pub use draw::{Look, Overlay, StageMark};
+pub use erased::StageFuture;
+pub use error::{BuildError, Problem, ProblemKind};
+pub use function::{StageFn, StageReturn, stage_fn};
+pub use handle::Handle;
+pub use inputs::{InputError, InputErrorKind, NamedInputs};
+pub use named::{NamedBuilder, NamedStage};
+pub use options::{Placement, Presence, StageOptions};
+pub use pipeline::{NamedPipeline, Pipeline};
+pub use plan::{Plan, SharedStage};
+pub use spec::{PipelineSpec, Registry, StageSpec};
+pub use stage::{Stage, StageKind};
+pub use upstream::{Edges, Inputs, Upstream, WiringError};

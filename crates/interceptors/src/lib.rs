@@ -1,1 +1,92 @@
-//! Placeholder.
+//! What wraps a stage: the onion and its built-in layers.
+//!
+//! ```text
+//!   call ─▶ security ─▶ admission ─▶ idempotency ─▶ cache ─▶ breaker ─▶ retry ─▶ timeout ─▶ telemetry ─▶ inner ─▶ STAGE
+//!  reply ◀─ security ◀─ admission ◀─ idempotency ◀─ cache ◀─ breaker ◀─ retry ◀─ timeout ◀─ telemetry ◀─ inner ◀─┘
+//!            deny        refuse       replay         hit      open       again    too long   record
+//! ```
+//!
+//! ```
+//! use stageflow_interceptors::{Call, Flow, Hook, Phase, Stack, Timeout};
+//! use std::time::Duration;
+//!
+//! /// Lets nothing run that changes the world.
+//! struct ReadOnly;
+//!
+//! impl Hook for ReadOnly {
+//!     fn name(&self) -> &str { "read-only" }
+//!     fn phase(&self) -> Phase { Phase::Security }
+//!     fn enter(&self, call: &mut Call<'_>) -> Flow {
+//!         match call.kind() {
+//!             stageflow_graph::StageKind::Work => Flow::Deny(call.denied("read-only", "this engine changes nothing")),
+//!             _ => Flow::Continue,
+//!         }
+//!     }
+//! }
+//!
+//! let stack = Stack::new().with(Timeout::attempt(Duration::from_secs(5))).with(ReadOnly);
+//! assert_eq!(stack.describe(), "\
+//! call
+//! └ read-only [security, hook]
+//!   └ timeout [timeout, hook]
+//!     └ stage
+//! ");
+//! ```
+//!
+//! # Which piece do I need?
+//!
+//! | you want to | use |
+//! |---|---|
+//! | look, refuse, answer, or change an ending | [`Hook`] |
+//! | wait, call again, or not at all | [`Around`] |
+//! | limit how long attempts take | [`Timeout`] |
+//! | have a `tracing` span for each call | [`Trace`] |
+//! | say what a panic amounts to | [`CatchPanic`] |
+//! | see the order | [`Stack::describe`] |
+//!
+//! # Invariants
+//!
+//! * The order is by [`Phase`], then by registration. Nothing is ever outside the security phase.
+//! * A layer that was entered is left exactly once, in reverse order, whatever the ending.
+//! * A panic in a layer fails the call; it does not open the way to the stage.
+//! * An empty stack is empty, and costs nothing.
+//! * A denial is an ending of its own, never a success without data.
+//!
+//! # Errors
+//!
+//! None of its own: what a layer objects to is a `StageError` with the codes `SF0305` and `SF0307`.
+//!
+//! # Feature flags
+//!
+//! None.
+//!
+//! # Where it sits
+//!
+//! Above `stageflow-graph` and `stageflow-events`, below `stageflow-executor`. It knows neither auth nor tenancy: those come
+//! to an engine as layers.
+//!
+//! # Stability
+//!
+//! Beta. The minimum supported Rust version is 1.95.
+
+mod call;
+mod catch_panic;
+mod ending;
+mod layer;
+mod panics;
+mod phase;
+mod stack;
+mod timeout;
+mod trace;
+
+pub use async_trait::async_trait;
+
+pub use call::{Call, CallState, Limits};
+pub use catch_panic::CatchPanic;
+pub use ending::Ending;
+pub use layer::{Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape};
+pub use panics::panic_message;
+pub use phase::Phase;
+pub use stack::{Next, Stack};
+pub use timeout::Timeout;
+pub use trace::Trace;

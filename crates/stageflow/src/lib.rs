@@ -1,1 +1,82 @@
-//! Placeholder.
+//! Pipelines of typed stages, run as a DAG, that can say afterwards exactly what happened.
+//!
+//! ```text
+//!   stages + handles ──▶ Pipeline<I, O> ──▶ Engine ──▶ RunReport<O>
+//!      the compiler        validated,         layers      outcome, output, every finished value,
+//!      checks the wiring   drawn, shared      and sinks   every error, every stage's times
+//! ```
+//!
+//! ```
+//! use stageflow::prelude::*;
+//! use std::sync::Arc;
+//!
+//! async fn words(_cx: StageCx, text: Arc<String>) -> Result<Vec<String>, Stop> {
+//!     Ok(text.split_whitespace().map(str::to_lowercase).collect())
+//! }
+//!
+//! async fn longest(_cx: StageCx, words: Arc<Vec<String>>) -> Result<String, Stop> {
+//!     words.iter().max_by_key(|word| word.len()).cloned().ok_or_else(|| Stop::skip("no words"))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut p = Pipeline::builder("longest-word");
+//! let text = p.input::<String>();
+//! let words = p.stage("words", stage_fn(words)).after(text);
+//! let longest = p.stage("longest", stage_fn(longest)).timeout(2.secs()).after(words);
+//! let pipeline = p.output(longest).build()?;
+//!
+//! let engine = Engine::builder().intercept(Timeout::attempt(30.secs())).build();
+//! let report = engine.run(&pipeline, "A pipeline of Stages".to_owned(), RunOptions::new()).await;
+//! assert_eq!(report.output()?, "pipeline");
+//! # Ok(()) }
+//! ```
+//!
+//! # Which piece do I need?
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | write a stage | [`graph::Stage`], [`graph::stage_fn`], [`context::StageCx`], [`context::Stop`] |
+//! | wire a pipeline | [`graph::Pipeline::builder`]; from data: [`graph::PipelineSpec`] |
+//! | run it | [`executor::Engine`], [`executor::RunOptions`] |
+//! | know what happened | [`executor::RunReport`], [`events`] |
+//! | wrap stages | [`interceptors`] |
+//! | learn it in order | [`manual`] |
+//! | look up an error code | [`errors`] |
+//! | test your pipelines | the crate `stageflow-testkit` |
+//!
+//! # Invariants
+//!
+//! * The compiler checks the wiring; what it cannot check, `build()` checks, all of it at once.
+//! * A stage starts the moment its last upstream stage has ended.
+//! * A run is over when everything it started has ended and every cleanup has run; never before.
+//! * Every ending has the same report, with every finished output.
+//!
+//! # Errors
+//!
+//! Every error has a stable code with a page: [`errors`].
+//!
+//! # Feature flags
+//!
+//! None.
+//!
+//! # Where it sits
+//!
+//! On top. It adds nothing of its own but [`prelude`], [`DurationExt`] and the [`manual`]; depend on single crates
+//! (`stageflow-graph`, `stageflow-events`, ...) where you need less.
+//!
+//! # Stability
+//!
+//! Beta. The minimum supported Rust version is 1.95.
+
+pub mod errors;
+pub mod manual;
+pub mod prelude;
+mod time;
+
+pub use stageflow_context as context;
+pub use stageflow_events as events;
+pub use stageflow_executor as executor;
+pub use stageflow_graph as graph;
+pub use stageflow_interceptors as interceptors;
+pub use time::DurationExt;

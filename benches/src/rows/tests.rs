@@ -1,0 +1,101 @@
+//! All rows, with hand-written drivers in Stageflow's place and hardly any time to measure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ALL, Args, Batch, Bench, Effort, Harness, Subject, Verdict, run};
+use crate::limits::{self, Driver};
+use crate::subject::{Placement, Queue};
+use crate::topology::{Listing, Plan};
+
+/// Answers every question the table asks.
+struct StandIn;
+
+impl Subject for StandIn {
+    fn pipeline(&self, plan: &Arc<Plan>, placement: Placement) -> Option<Batch> {
+        let driver = match placement {
+            Placement::Inline => Driver::DagFu,
+            Placement::Spawned => Driver::Counters,
+        };
+        Some(driver.batch(plan))
+    }
+
+    fn build(&self, listing: &Arc<Listing>) -> Option<Batch> {
+        Some(limits::kahn(listing))
+    }
+
+    fn fork(&self, _: usize, _: usize) -> Option<Batch> {
+        Some(limits::arc_clone())
+    }
+
+    fn emit(&self, queue: Queue) -> Option<Batch> {
+        Some(match queue {
+            Queue::Roomy => limits::try_send_accepted(),
+            Queue::Full => limits::try_send_refused(),
+        })
+    }
+}
+
+fn bench() -> Bench {
+    let effort = Effort {
+        rounds: 1,
+        slice: Duration::from_nanos(1),
+        budget: Duration::ZERO,
+        repeats: 0,
+    };
+    Bench {
+        harness: Harness::new(effort).unwrap(),
+        bare: Box::new(StandIn),
+        default: Box::new(StandIn),
+    }
+}
+
+/// Rows that run other programs.
+const OUTSIDE: [&str; 3] = ["2", "15", "16"];
+
+#[test]
+fn every_row_that_is_timed_comes_to_a_verdict() {
+    let bench = bench();
+    for row in ALL
+        .iter()
+        .filter(|row| !OUTSIDE.contains(&row.name) && row.name != "limits")
+    {
+        for line in (row.lines)(&bench) {
+            assert!(
+                line.limit.is_some(),
+                "row {}: {} has no limit",
+                row.name,
+                line.measure
+            );
+            assert_ne!(
+                line.verdict(),
+                Verdict::Absent,
+                "row {}: {}",
+                row.name,
+                line.measure
+            );
+            assert_eq!(line.row, row.name, "{}", line.measure);
+        }
+    }
+}
+
+#[test]
+fn the_limits_alone_are_not_judged() {
+    for line in super::limits::lines(&bench()) {
+        assert_eq!(line.verdict(), Verdict::Absent, "{}", line.measure);
+    }
+}
+
+#[test]
+fn an_unknown_row_is_refused_with_the_known_ones() {
+    let args = Args {
+        quick: true,
+        json: None,
+        rows: vec!["13".to_owned()],
+    };
+    let error = run(&args).err().unwrap();
+    assert!(
+        error.starts_with("no row `13`; there are: limits, 1, 2"),
+        "{error}"
+    );
+}

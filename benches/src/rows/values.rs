@@ -1,0 +1,69 @@
+//! Rows 10 and 11: single operations on what a stage can see, a fork of its context and an event it offers.
+
+use super::{Bench, Comparison, Side};
+use crate::harness::{Batch, Flavor};
+use crate::limits;
+use crate::report::{Line, Must};
+use crate::subject::Queue;
+
+/// Row 10: a fork costs no more than a clone and some sixty nanoseconds, whatever the context holds.
+pub(super) fn fork(bench: &Bench) -> Vec<Line> {
+    let line = |(messages, depth)| {
+        operation(
+            bench,
+            "10",
+            format!("fork, {messages} messages, depth {depth}"),
+            ("Arc clone", limits::arc_clone()),
+            Side {
+                batch: bench.default.fork(messages, depth),
+                must: Some(Must::Plus(60.0)),
+            },
+        )
+    };
+    [(0, 0), (20, 0), (200, 0), (0, 10)].map(line).into()
+}
+
+/// Row 11.
+pub(super) fn emit(bench: &Bench) -> Vec<Line> {
+    let roomy = bench.default.emit(Queue::Roomy);
+    let full = bench.default.emit(Queue::Full);
+    vec![
+        operation(
+            bench,
+            "11",
+            "an event is accepted and taken".to_owned(),
+            ("mpsc try_send", limits::try_send_accepted()),
+            Side::times(roomy, 2.0),
+        ),
+        operation(
+            bench,
+            "11",
+            "an event is dropped".to_owned(),
+            ("mpsc try_send", limits::try_send_refused()),
+            Side {
+                batch: full,
+                must: Some(Must::AtMost(20.0)),
+            },
+        ),
+    ]
+}
+
+fn operation(
+    bench: &Bench,
+    row: &'static str,
+    measure: String,
+    (by, limit): (&'static str, Batch),
+    default: Side,
+) -> Line {
+    let flavor = Flavor::Ct;
+    bench.compare(Comparison {
+        row,
+        measure,
+        flavor,
+        units: 1,
+        by,
+        limit,
+        bare: Side::none(),
+        default,
+    })
+}

@@ -1,0 +1,117 @@
+//! Cancellation that remembers why.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::StageName;
+
+/// Why a run was told to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelReason {
+    /// The future that ran the pipeline was dropped.
+    CallerDropped,
+    /// The run took longer than it was given.
+    DeadlineElapsed(Duration),
+    /// A layer denied a stage.
+    Denied {
+        /// The stage that was denied.
+        stage: StageName,
+    },
+    /// Somebody who holds the run's handle asked for it.
+    Requested(Arc<str>),
+    /// The engine is shutting down.
+    Shutdown,
+    /// A stage asked for it.
+    StageAsked {
+        /// The stage that asked.
+        stage: StageName,
+        /// What it said.
+        reason: Arc<str>,
+    },
+    /// A stage failed, and the policy is to stop at the first failure.
+    StageFailed {
+        /// The stage that failed.
+        stage: StageName,
+    },
+}
+
+impl CancelReason {
+    /// Somebody asked, with this reason.
+    pub fn requested(reason: impl Into<Arc<str>>) -> Self {
+        Self::Requested(reason.into())
+    }
+}
+
+impl fmt::Display for CancelReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CallerDropped => f.write_str("the caller went away"),
+            Self::DeadlineElapsed(limit) => write!(f, "the run took longer than {limit:?}"),
+            Self::Denied { stage } => write!(f, "stage `{stage}` was denied"),
+            Self::Requested(reason) => write!(f, "cancelled: {reason}"),
+            Self::Shutdown => f.write_str("the engine is shutting down"),
+            Self::StageAsked { stage, reason } => write!(f, "stage `{stage}` asked to cancel the run: {reason}"),
+            Self::StageFailed { stage } => write!(f, "stage `{stage}` failed"),
+        }
+    }
+}
+
+/// The switch that stops a run. Clones are the same switch; the first reason is kept.
+///
+/// ```
+/// use stageflow_context::{Cancel, CancelReason};
+///
+/// let cancel = Cancel::new();
+/// assert!(cancel.cancel(CancelReason::requested("user left")));
+/// assert!(!cancel.cancel(CancelReason::Shutdown)); // too late: the first reason stays
+/// assert_eq!(cancel.reason(), Some(&CancelReason::requested("user left")));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    token: CancellationToken,
+    reason: OnceLock<CancelReason>,
+}
+
+impl Cancel {
+    /// A switch that nobody has pressed.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks everything that watches this switch to stop. `false` if somebody was first; then `reason` is dropped.
+    pub fn cancel(&self, reason: CancelReason) -> bool {
+        let first = self.0.reason.set(reason).is_ok();
+        self.0.token.cancel();
+        first
+    }
+
+    /// Whether the switch was pressed.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.reason.get().is_some()
+    }
+
+    /// Why, once it was pressed.
+    #[must_use]
+    pub fn reason(&self) -> Option<&CancelReason> {
+        self.0.reason.get()
+    }
+
+    /// Waits until the switch is pressed. Cancellation safe.
+    pub async fn cancelled(&self) {
+        self.0.token.cancelled().await;
+    }
+
+    /// Waits like [`Cancel::cancelled`], without borrowing the switch.
+    pub fn cancelled_owned(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.0.token.clone().cancelled_owned()
+    }
+}

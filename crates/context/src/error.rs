@@ -1,0 +1,215 @@
+//! What went wrong in a stage, as reports and events tell it.
+
+use std::error::Error;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{BoxError, StageName};
+
+/// Whether another attempt could help. Set where the error arises, never guessed from its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// The same attempt would fail the same way.
+    Permanent,
+    /// It may go away.
+    Transient,
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+        })
+    }
+}
+
+/// Why an attempt of a stage failed. A returned error, a panic and a timeout are all of this one type.
+///
+/// Cheap to clone: events and the report share it. The text says the stage first, then what happened, then the cause;
+/// [`Error::source`] gives the cause itself.
+#[derive(Clone)]
+pub struct StageError(Arc<Inner>);
+
+struct Inner {
+    stage: StageName,
+    attempt: NonZeroU32,
+    kind: StageErrorKind,
+    source: Option<BoxError>,
+}
+
+/// The ways an attempt can fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StageErrorKind {
+    /// A layer refused the call; the stage did not run.
+    Denied,
+    /// The stage returned an error.
+    Failed(ErrorClass),
+    /// Nothing was heard of the stage for this long.
+    IdleTimedOut(Duration),
+    /// The engine broke a promise of its own. Please report it.
+    Internal,
+    /// The stage, or a layer around it, panicked.
+    Panicked(ErrorClass),
+    /// The stage asked for another attempt and got none.
+    RetryRefused,
+    /// The attempt took longer than its limit.
+    TimedOut(Duration),
+    /// A layer answered with a value of another type than the stage's output.
+    WrongAnswer,
+}
+
+impl StageError {
+    /// An error of `stage` in `attempt`, with its cause.
+    pub fn new(stage: StageName, attempt: NonZeroU32, kind: StageErrorKind, source: impl Into<BoxError>) -> Self {
+        Self(Arc::new(Inner { stage, attempt, kind, source: Some(source.into()) }))
+    }
+
+    /// An error of `stage` in `attempt` that needs no cause.
+    #[must_use]
+    pub fn bare(stage: StageName, attempt: NonZeroU32, kind: StageErrorKind) -> Self {
+        Self(Arc::new(Inner { stage, attempt, kind, source: None }))
+    }
+
+    /// The stage that failed.
+    #[must_use]
+    pub fn stage(&self) -> &StageName {
+        &self.0.stage
+    }
+
+    /// The attempt that failed, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> NonZeroU32 {
+        self.0.attempt
+    }
+
+    /// How it failed.
+    #[must_use]
+    pub fn kind(&self) -> &StageErrorKind {
+        &self.0.kind
+    }
+
+    /// Whether another attempt could help: timeouts, and what was marked transient.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self.0.kind {
+            StageErrorKind::Failed(class) | StageErrorKind::Panicked(class) => class,
+            StageErrorKind::IdleTimedOut(_) | StageErrorKind::RetryRefused | StageErrorKind::TimedOut(_) => {
+                ErrorClass::Transient
+            }
+            StageErrorKind::Denied | StageErrorKind::Internal | StageErrorKind::WrongAnswer => ErrorClass::Permanent,
+        }
+    }
+
+    /// The stable code of this error; its page is in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.0.kind {
+            StageErrorKind::Failed(_) => "SF0301",
+            StageErrorKind::Panicked(_) => "SF0302",
+            StageErrorKind::TimedOut(_) => "SF0303",
+            StageErrorKind::IdleTimedOut(_) => "SF0304",
+            StageErrorKind::Denied => "SF0305",
+            StageErrorKind::RetryRefused => "SF0306",
+            StageErrorKind::WrongAnswer => "SF0307",
+            StageErrorKind::Internal => "SF0308",
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        match self.0.kind {
+            StageErrorKind::Denied => "look at the layer that is named: it decides who may call this stage",
+            StageErrorKind::Failed(ErrorClass::Permanent) => "fix the cause, or make the stage `.optional()`",
+            StageErrorKind::Failed(ErrorClass::Transient) => "try again later, or put a retrying layer around the stage",
+            StageErrorKind::IdleTimedOut(_) => "call `cx.heartbeat()` while working, or raise the idle limit",
+            StageErrorKind::Internal => "this is a defect of Stageflow: please report it with this text",
+            StageErrorKind::Panicked(_) => "return an error instead of panicking; the message says where",
+            StageErrorKind::RetryRefused => "put a retrying layer around the stage, or return a failure",
+            StageErrorKind::TimedOut(_) => "make the stage faster, or raise its limit with `.timeout(..)`",
+            StageErrorKind::WrongAnswer => "let the layer answer with the output type of the stage it wraps",
+        }
+    }
+
+    /// The same error with `class` in place of its own, where a class can be chosen: failures and panics.
+    #[must_use]
+    pub fn with_class(&self, class: ErrorClass) -> Self {
+        let kind = match &self.0.kind {
+            StageErrorKind::Failed(_) => StageErrorKind::Failed(class),
+            StageErrorKind::Panicked(_) => StageErrorKind::Panicked(class),
+            other => other.clone(),
+        };
+        let source = Some(Box::new(Caused(self.clone())) as BoxError);
+        Self(Arc::new(Inner { stage: self.0.stage.clone(), attempt: self.0.attempt, kind, source }))
+    }
+}
+
+/// Keeps the cause of an error that was given another class.
+struct Caused(StageError);
+
+impl fmt::Display for Caused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.0.source {
+            Some(source) => write!(f, "{source}"),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+impl fmt::Debug for Caused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Error for Caused {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.0.source.as_ref().and_then(|source| source.source())
+    }
+}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: stage `{}`", self.code(), self.0.stage)?;
+        match &self.0.kind {
+            StageErrorKind::Denied => f.write_str(" was denied")?,
+            StageErrorKind::Failed(ErrorClass::Permanent) => f.write_str(" failed")?,
+            StageErrorKind::Failed(ErrorClass::Transient) => f.write_str(" failed (transient)")?,
+            StageErrorKind::IdleTimedOut(limit) => write!(f, " gave no sign of life for {limit:?}")?,
+            StageErrorKind::Internal => f.write_str(" met a defect of the engine")?,
+            StageErrorKind::Panicked(_) => f.write_str(" panicked")?,
+            StageErrorKind::RetryRefused => f.write_str(" asked for another attempt and got none")?,
+            StageErrorKind::TimedOut(limit) => write!(f, " took longer than {limit:?}")?,
+            StageErrorKind::WrongAnswer => f.write_str(" was answered with a value of the wrong type")?,
+        }
+        if self.0.attempt.get() > 1 {
+            write!(f, " in attempt {}", self.0.attempt)?;
+        }
+        if let Some(source) = &self.0.source {
+            write!(f, ": {source}")?;
+        }
+        write!(f, "; {}", self.help())
+    }
+}
+
+impl fmt::Debug for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StageError")
+            .field("stage", &self.0.stage)
+            .field("attempt", &self.0.attempt)
+            .field("kind", &self.0.kind)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl Error for StageError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+    }
+}

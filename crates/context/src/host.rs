@@ -1,0 +1,73 @@
+//! The port through which a [`StageCx`](crate::StageCx) reaches the run it belongs to.
+
+use std::any::Any;
+use std::pin::Pin;
+
+use tokio::time::Instant;
+
+use crate::{
+    Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, RunIdentity, StageName,
+};
+
+/// The place of a stage in its pipeline, from 0 in the order of declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageIndex(u32);
+
+impl StageIndex {
+    /// The `index`th stage.
+    #[must_use]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    /// As a position in a slice.
+    #[must_use]
+    pub const fn as_usize(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What an engine offers to the stages of one run. Implemented by engines and by test harnesses, not by stages.
+///
+/// Nothing here blocks: stages call it from wherever they run.
+pub trait RunHost: Any + Send + Sync {
+    /// Who and which run.
+    fn identity(&self) -> &RunIdentity;
+
+    /// What was known when the run started.
+    fn snapshot(&self) -> &ContextSnapshot;
+
+    /// The name of a stage of this run's pipeline.
+    fn stage_name(&self, stage: StageIndex) -> &StageName;
+
+    /// The run's switch.
+    fn cancel(&self) -> &Cancel;
+
+    /// When the run must be done, if it must.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// Where cleanups are registered.
+    fn cleanups(&self) -> &Cleanups;
+
+    /// Where values beside the output are recorded.
+    fn outputs(&self) -> &OutputBag;
+
+    /// A sign of life from `stage`.
+    fn heartbeat(&self, stage: StageIndex);
+
+    /// Takes a note from `stage`, or says why not, at once.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError`] if the run has no room for it, or has ended.
+    fn try_emit(&self, stage: StageIndex, attempt: u32, note: Note) -> Result<(), EmitError>;
+
+    /// Resolves when there may be room for another note.
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}

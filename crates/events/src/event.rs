@@ -1,0 +1,223 @@
+//! One thing that happened in a run.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use stageflow_context::{CancelReason, ContextSnapshot, Note, Outcome, RunIdentity, StageError, StageIndex, StageName};
+
+/// What all events of one run have in common: the envelope. Written by the engine, shared by the events.
+#[derive(Clone, Debug)]
+pub struct RunHeader {
+    context: ContextSnapshot,
+    pipeline: Arc<str>,
+    stages: Arc<[StageName]>,
+    started_at: SystemTime,
+}
+
+impl RunHeader {
+    /// The header of a run of `pipeline` with these stages, which started at `started_at`.
+    #[must_use]
+    pub fn new(context: ContextSnapshot, pipeline: Arc<str>, stages: Arc<[StageName]>, started_at: SystemTime) -> Self {
+        Self { context, pipeline, stages, started_at }
+    }
+
+    /// Who and which run.
+    #[must_use]
+    pub fn identity(&self) -> &RunIdentity {
+        self.context.identity()
+    }
+
+    /// The pipeline's name.
+    #[must_use]
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// The name of a stage, if there is such a stage.
+    #[must_use]
+    pub fn stage(&self, stage: StageIndex) -> Option<&StageName> {
+        self.stages.get(stage.as_usize())
+    }
+
+    /// When the run started, on the wall clock.
+    #[must_use]
+    pub fn started_at(&self) -> SystemTime {
+        self.started_at
+    }
+}
+
+/// One thing that happened, in the order in which it happened.
+#[derive(Clone, Debug)]
+pub struct Event {
+    seq: u64,
+    at: u64,
+    kind: EventKind,
+}
+
+impl Event {
+    /// The `seq`th event of its run, `at` nanoseconds after the run started.
+    #[must_use]
+    pub const fn new(seq: u64, at: u64, kind: EventKind) -> Self {
+        Self { seq, at, kind }
+    }
+
+    /// The place in its run, from 0 and without gaps.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// How long after the start of the run, on a clock that never steps.
+    #[must_use]
+    pub fn at(&self) -> Duration {
+        Duration::from_nanos(self.at)
+    }
+
+    /// What happened.
+    #[must_use]
+    pub fn kind(&self) -> &EventKind {
+        &self.kind
+    }
+}
+
+/// What happened.
+///
+/// ```text
+/// RunStarted ▸ { { StageStarted ▸ [Note | LongPoll]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// ```
+///
+/// Each attempt has one `StageStarted` and exactly one `StageEnded`; `RunEnded` is the last event of a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A cleanup ended.
+    CleanupEnded(Box<CleanupEnded>),
+    /// A stage held the thread that drives the run for too long without suspending.
+    LongPoll {
+        /// The stage.
+        stage: StageIndex,
+        /// For how many microseconds.
+        micros: u32,
+    },
+    /// A stage said something of its own.
+    Note {
+        /// The stage.
+        stage: StageIndex,
+        /// Which try of it.
+        attempt: u32,
+        /// What it said.
+        note: Box<Note>,
+    },
+    /// The run ended: the last event.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+        /// Why it was told to stop, if it was.
+        reason: Option<Box<CancelReason>>,
+    },
+    /// The run started: the first event.
+    RunStarted,
+    /// A layer answered or refused in the stage's place, or made something else of what its last attempt gave.
+    StageAnswered {
+        /// The stage.
+        stage: StageIndex,
+        /// How the call ended.
+        outcome: Outcome,
+        /// What went wrong, if something did.
+        error: Option<StageError>,
+    },
+    /// An attempt of a stage ended.
+    StageEnded {
+        /// The stage.
+        stage: StageIndex,
+        /// Which try of it, from 1.
+        attempt: u32,
+        /// How.
+        outcome: Outcome,
+        /// What went wrong, if something did.
+        error: Option<StageError>,
+    },
+    /// A stage was not started, because there was nothing for it to do.
+    StageSkipped {
+        /// The stage.
+        stage: StageIndex,
+        /// The upstream stage that skipped.
+        because: StageIndex,
+    },
+    /// An attempt of a stage started.
+    StageStarted {
+        /// The stage.
+        stage: StageIndex,
+        /// Which try of it, from 1.
+        attempt: u32,
+    },
+}
+
+/// How a cleanup ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CleanupEnded {
+    /// The stage that registered it.
+    pub stage: StageIndex,
+    /// Its name.
+    pub name: Arc<str>,
+    /// [`Outcome::Succeeded`], [`Outcome::Failed`] or [`Outcome::TimedOut`].
+    pub outcome: Outcome,
+    /// What went wrong, if something did.
+    pub error: Option<String>,
+}
+
+impl CleanupEnded {
+    /// The cleanup `name` of `stage` ended like this.
+    #[must_use]
+    pub fn new(stage: StageIndex, name: Arc<str>, outcome: Outcome, error: Option<String>) -> Self {
+        Self { stage, name, outcome, error }
+    }
+}
+
+impl EventKind {
+    /// The event's type as text: stable, and what sinks filter by. A note's is its own name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::CleanupEnded(_) => "cleanup.ended",
+            Self::LongPoll { .. } => "stage.long_poll",
+            Self::Note { note, .. } => note.name(),
+            Self::RunEnded { .. } => "run.ended",
+            Self::RunStarted => "run.started",
+            Self::StageAnswered { .. } => "stage.answered",
+            Self::StageEnded { .. } => "stage.ended",
+            Self::StageSkipped { .. } => "stage.skipped",
+            Self::StageStarted { .. } => "stage.started",
+        }
+    }
+
+    /// The stage it is about, if it is about one.
+    #[must_use]
+    pub fn stage(&self) -> Option<StageIndex> {
+        match self {
+            Self::CleanupEnded(ended) => Some(ended.stage),
+            Self::LongPoll { stage, .. }
+            | Self::Note { stage, .. }
+            | Self::StageAnswered { stage, .. }
+            | Self::StageEnded { stage, .. }
+            | Self::StageSkipped { stage, .. }
+            | Self::StageStarted { stage, .. } => Some(*stage),
+            Self::RunEnded { .. } | Self::RunStarted => None,
+        }
+    }
+
+    /// Which try of the stage it is about, if it is about one.
+    #[must_use]
+    pub fn attempt(&self) -> Option<u32> {
+        match self {
+            Self::Note { attempt, .. } | Self::StageEnded { attempt, .. } | Self::StageStarted { attempt, .. } => Some(*attempt),
+            Self::CleanupEnded(_)
+            | Self::LongPoll { .. }
+            | Self::RunEnded { .. }
+            | Self::RunStarted
+            | Self::StageAnswered { .. }
+            | Self::StageSkipped { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Where events go.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Event, RunHeader};
+
+/// Some events of one run, in order. Engines hand events over in batches, so that a stage costs no shared write.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Batch {
+    /// What the events have in common.
+    pub run: Arc<RunHeader>,
+    /// The events.
+    pub events: Vec<Event>,
+}
+
+impl Batch {
+    /// These events of this run.
+    #[must_use]
+    pub fn new(run: Arc<RunHeader>, events: Vec<Event>) -> Self {
+        Self { run, events }
+    }
+}
+
+/// What became of a batch: every event was accepted or dropped, never both, never neither.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "dropped events must be counted"]
+#[non_exhaustive]
+pub struct Receipt {
+    /// How many events the sink took.
+    pub accepted: u64,
+    /// How many it did not.
+    pub dropped: u64,
+}
+
+impl Receipt {
+    /// So many taken, so many not.
+    pub const fn new(accepted: u64, dropped: u64) -> Self {
+        Self { accepted, dropped }
+    }
+}
+
+/// Takes events. Shared by all runs of an engine.
+///
+/// `try_emit` is called from the task that drives a run: it must not block and should not panic (an engine that sees a
+/// panic counts the batch as dropped).
+///
+/// ```
+/// use stageflow_events::{Batch, EventSink, Receipt};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// #[derive(Default)]
+/// struct Count(AtomicU64);
+///
+/// impl EventSink for Count {
+///     fn try_emit(&self, batch: Batch) -> Receipt {
+///         let count = batch.events.len() as u64;
+///         self.0.fetch_add(count, Ordering::Relaxed);
+///         Receipt::new(count, 0)
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait EventSink: Send + Sync + 'static {
+    /// Takes what there is room for, at once. Drops the rest, and says how many.
+    fn try_emit(&self, batch: Batch) -> Receipt;
+
+    /// Takes the batch, waiting for room if the sink can. Cancellation safe only if the sink says so. The default does not
+    /// wait.
+    async fn emit(&self, batch: Batch) -> Receipt {
+        self.try_emit(batch)
+    }
+
+    /// Waits until what was accepted has been delivered. The default has nothing to wait for.
+    async fn flush(&self) {}
+}
+
+#[async_trait]
+impl<S: EventSink + ?Sized> EventSink for Arc<S> {
+    fn try_emit(&self, batch: Batch) -> Receipt {
+        (**self).try_emit(batch)
+    }
+
+    async fn emit(&self, batch: Batch) -> Receipt {
+        (**self).emit(batch).await
+    }
+
+    async fn flush(&self) {
+        (**self).flush().await;
+    }
+}

@@ -1,0 +1,131 @@
+//! Events as they are written down: a versioned form of their own, so that the types in memory may change.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{Event, EventKind, RunHeader};
+
+/// The version of [`EventRecord`] that this crate writes.
+pub const VERSION: u32 = 1;
+
+/// One event with its envelope, for a file or a queue: one line of JSON.
+///
+/// Readers should refuse a `version` they do not know, and ignore fields they do not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct EventRecord {
+    /// The version of this form: [`VERSION`].
+    pub version: u32,
+    /// What happened, such as `stage.started`; for a note, the note's name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The place in its run, from 0 and without gaps.
+    pub seq: u64,
+    /// When, in microseconds since 1970-01-01 00:00 UTC.
+    pub time_us: u64,
+    /// When, in nanoseconds since the run started.
+    pub elapsed_ns: u64,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The run.
+    pub run_id: String,
+    /// What ties together everything done for one cause.
+    pub correlation_id: String,
+    /// The request, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The session, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// The user, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The org, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org_id: Option<String>,
+    /// The interaction, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interaction_id: Option<String>,
+    /// The trace, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The span, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span_id: Option<String>,
+    /// The stage, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// Which try of the stage, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What else there is to say; depends on the type.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub data: Value,
+}
+
+impl EventRecord {
+    /// The record of one event.
+    #[must_use]
+    pub fn new(run: &RunHeader, event: &Event) -> Self {
+        let identity = run.identity();
+        let kind = event.kind();
+        Self {
+            version: VERSION,
+            kind: kind.name().to_owned(),
+            seq: event.seq(),
+            time_us: unix_micros(run.started_at() + event.at()),
+            elapsed_ns: event.at().as_nanos() as u64,
+            pipeline: run.pipeline().to_owned(),
+            run_id: identity.run_id().to_string(),
+            correlation_id: identity.correlation_id().to_string(),
+            request_id: identity.request_id().map(|id| id.to_string()),
+            session_id: identity.session_id().map(|id| id.to_string()),
+            user_id: identity.user_id().map(|id| id.to_string()),
+            org_id: identity.org_id().map(|id| id.to_string()),
+            interaction_id: identity.interaction_id().map(|id| id.to_string()),
+            trace_id: identity.trace_id().map(|id| id.to_string()),
+            span_id: identity.span_id().map(|id| id.to_string()),
+            stage: kind.stage().and_then(|stage| run.stage(stage)).map(ToString::to_string),
+            attempt: kind.attempt(),
+            data: data(run, kind),
+        }
+    }
+}
+
+fn unix_micros(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as u64
+}
+
+fn data(run: &RunHeader, kind: &EventKind) -> Value {
+    let mut data = Map::new();
+    match kind {
+        EventKind::CleanupEnded(ended) => {
+            data.insert("cleanup".to_owned(), json!(&*ended.name));
+            data.insert("outcome".to_owned(), json!(ended.outcome.as_str()));
+            ended.error.as_ref().map(|error| data.insert("error".to_owned(), json!(error)));
+        }
+        EventKind::LongPoll { micros, .. } => {
+            data.insert("held_us".to_owned(), json!(micros));
+        }
+        EventKind::Note { note, .. } => return Value::clone(note.payload()),
+        EventKind::RunEnded { outcome, reason } => {
+            data.insert("outcome".to_owned(), json!(outcome.as_str()));
+            reason.as_ref().map(|reason| data.insert("reason".to_owned(), json!(reason.to_string())));
+        }
+        EventKind::StageAnswered { outcome, error, .. } | EventKind::StageEnded { outcome, error, .. } => {
+            data.insert("outcome".to_owned(), json!(outcome.as_str()));
+            if let Some(error) = error {
+                data.insert("code".to_owned(), json!(error.code()));
+                data.insert("class".to_owned(), json!(error.class().to_string()));
+                data.insert("error".to_owned(), json!(error.to_string()));
+            }
+        }
+        EventKind::StageSkipped { because, .. } => {
+            data.insert("because".to_owned(), json!(run.stage(*because).map(|name| name.as_str())));
+        }
+        EventKind::RunStarted | EventKind::StageStarted { .. } => return Value::Null,
+    }
+    Value::Object(data)
+}

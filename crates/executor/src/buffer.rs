@@ -1,0 +1,88 @@
+//! A run's events on their way to the sink: numbered here, handed over in batches.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use stageflow_events::{Batch, Event, EventKind, EventSink, Receipt, RunHeader};
+use stageflow_graph::Plan;
+
+use crate::engine::EngineInner;
+use crate::machine::Tick;
+use crate::shared::RunShared;
+
+/// How many events are handed over at once.
+const BATCH: usize = 64;
+
+/// What became of a run's events: `offered = accepted + dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventCounts {
+    /// Events handed to the sink.
+    pub offered: u64,
+    /// Events it took.
+    pub accepted: u64,
+    /// Events it did not take.
+    pub dropped: u64,
+    /// Notes of stages that the run had no room for; they never reached the sink.
+    pub refused_notes: u64,
+}
+
+pub(crate) struct EventBuffer {
+    outlet: Option<Outlet>,
+    events: Vec<Event>,
+    seq: u64,
+    counts: EventCounts,
+}
+
+struct Outlet {
+    header: Arc<RunHeader>,
+    sink: Arc<dyn EventSink>,
+}
+
+impl EventBuffer {
+    pub(crate) fn new(shared: &RunShared, plan: &Plan, engine: &EngineInner) -> Self {
+        let outlet = engine.sink.as_ref().map(|sink| {
+            let header = RunHeader::new(shared.snapshot.clone(), Arc::clone(plan.name()), Arc::clone(plan.names()), engine.wall.now());
+            Outlet { header: Arc::new(header), sink: Arc::clone(sink) }
+        });
+        // A batch of a small run is no larger than the run's events: two for each stage, two for the run.
+        let capacity = if outlet.is_some() { BATCH.min(2 * plan.len() + 2) } else { 0 };
+        Self { outlet, events: Vec::with_capacity(capacity), seq: 0, counts: EventCounts::default() }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, at: Tick, kind: EventKind) {
+        if self.outlet.is_none() {
+            return;
+        }
+        self.events.push(Event::new(self.seq, at.as_nanos(), kind));
+        self.seq += 1;
+        if self.events.len() >= BATCH {
+            self.hand_over(BATCH);
+        }
+    }
+
+    /// Hands over what has gathered.
+    pub(crate) fn flush(&mut self) {
+        if !self.events.is_empty() {
+            self.hand_over(0);
+        }
+    }
+
+    pub(crate) fn counts(&self) -> EventCounts {
+        self.counts
+    }
+
+    fn hand_over(&mut self, capacity: usize) {
+        let Some(outlet) = &self.outlet else { return };
+        let events = std::mem::replace(&mut self.events, Vec::with_capacity(capacity));
+        let offered = events.len() as u64;
+        let batch = Batch::new(Arc::clone(&outlet.header), events);
+        let receipt = catch_unwind(AssertUnwindSafe(|| outlet.sink.try_emit(batch))).unwrap_or(Receipt::new(0, offered));
+        self.counts.offered += offered;
+        // A sink that miscounts must not make events vanish from the sum.
+        let accepted = receipt.accepted.min(offered);
+        self.counts.accepted += accepted;
+        self.counts.dropped += offered - accepted;
+    }
+}

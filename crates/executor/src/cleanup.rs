@@ -1,0 +1,117 @@
+//! The end of a run: wait for tasks, run cleanups, say the last word.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use stageflow_context::{Cleanup, Outcome, StageIndex};
+use stageflow_events::{CleanupEnded, EventKind};
+use stageflow_interceptors::panic_message;
+use tokio::time::{Instant, timeout_at};
+
+use crate::data::RunData;
+use crate::places::Task;
+
+/// Everything that happens after the last stage. It needs nothing of the caller's, so it can go on without the caller.
+pub(crate) async fn wind_down(mut data: RunData, tasks: Vec<Task>, budget: Duration) -> RunData {
+    for task in tasks {
+        task.gone().await;
+    }
+    run_cleanups(&mut data, budget).await;
+    data.close();
+    data
+}
+
+/// Runs the cleanups, last in, first out. One that takes longer than a twentieth of the budget is no longer waited for: the
+/// next one starts beside it, and it may go on until the budget is used up. So one that hangs costs only itself.
+async fn run_cleanups(data: &mut RunData, budget: Duration) {
+    let deadline = Instant::now() + budget;
+    let mut running = Running::default();
+    while Instant::now() <= deadline {
+        let Some(cleanup) = data.shared.cleanups.pop() else {
+            // One that is still running may register another.
+            match running.next(deadline).await {
+                Next::Ended(_, ended) => tell(data, ended),
+                Next::None => return,
+                Next::TooLate => break,
+            }
+            continue;
+        };
+        let latest = running.start(cleanup);
+        let patience = deadline.min(Instant::now() + budget / 20);
+        while let Next::Ended(id, ended) = running.next(patience).await {
+            tell(data, ended);
+            if id == latest {
+                break;
+            }
+        }
+    }
+    for (stage, name) in running.give_up() {
+        tell(data, CleanupEnded::new(stage, name, Outcome::TimedOut, Some("it did not end in time".to_owned())));
+    }
+    while let Some(cleanup) = data.shared.cleanups.pop() {
+        let reason = "there was no time left to start it".to_owned();
+        tell(data, CleanupEnded::new(cleanup.stage(), Arc::clone(cleanup.name()), Outcome::TimedOut, Some(reason)));
+    }
+}
+
+fn tell(data: &mut RunData, ended: CleanupEnded) {
+    // What the cleanup said comes before its end.
+    if let Some(said) = data.shared.take_mail() {
+        data.hear(said);
+    }
+    data.events.push(data.shared.now(), EventKind::CleanupEnded(Box::new(ended.clone())));
+    data.cleanups.push(ended);
+}
+
+/// The cleanups that were started and have not ended.
+#[derive(Default)]
+struct Running {
+    futures: FuturesUnordered<Pin<Box<dyn Future<Output = (u64, CleanupEnded)> + Send>>>,
+    names: Vec<(u64, StageIndex, Arc<str>)>,
+    started: u64,
+}
+
+enum Next {
+    Ended(u64, CleanupEnded),
+    None,
+    TooLate,
+}
+
+impl Running {
+    fn start(&mut self, cleanup: Cleanup) -> u64 {
+        let id = self.started;
+        self.started += 1;
+        let (stage, name) = (cleanup.stage(), Arc::clone(cleanup.name()));
+        self.names.push((id, stage, Arc::clone(&name)));
+        self.futures.push(Box::pin(async move {
+            let (outcome, error) = match AssertUnwindSafe(cleanup.start()).catch_unwind().await {
+                Ok(Ok(())) => (Outcome::Succeeded, None),
+                Ok(Err(error)) => (Outcome::Failed, Some(error.to_string())),
+                Err(payload) => (Outcome::Failed, Some(format!("it panicked: {}", panic_message(&*payload)))),
+            };
+            (id, CleanupEnded::new(stage, name, outcome, error))
+        }));
+        id
+    }
+
+    async fn next(&mut self, until: Instant) -> Next {
+        match timeout_at(until, self.futures.next()).await {
+            Ok(Some((id, ended))) => {
+                self.names.retain(|(running, ..)| *running != id);
+                Next::Ended(id, ended)
+            }
+            Ok(None) => Next::None,
+            Err(_) => Next::TooLate,
+        }
+    }
+
+    /// Drops what has not ended, and gives the names, those registered last first.
+    fn give_up(self) -> impl Iterator<Item = (StageIndex, Arc<str>)> {
+        crate::places::drop_quietly(self.futures);
+        self.names.into_iter().map(|(_, stage, name)| (stage, name))
+    }
+}

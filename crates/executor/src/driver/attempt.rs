@@ -1,0 +1,167 @@
+//! Attempts that run inside layers that wait, or in tasks of their own.
+
+use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Either, select};
+use stageflow_context::{
+    CancelReason, DynValue, ErrorClass, Outcome, RunHost, StageError, StageErrorKind, StageIndex,
+};
+use stageflow_graph::{Inputs, Plan};
+use stageflow_interceptors::{Attempt, Call, CallState, Ending, Limits, Stack, panic_message};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::at_least_one;
+use crate::engine::EngineInner;
+use crate::shared::{RunShared, What};
+
+/// A call that no longer needs the driver.
+pub(super) struct OwnedCall {
+    shared: Arc<RunShared>,
+    host: Arc<dyn RunHost>,
+    stage: StageIndex,
+    values: Vec<DynValue>,
+    limits: Limits,
+    span: Option<tracing::Span>,
+}
+
+impl OwnedCall {
+    pub(super) fn new(shared: Arc<RunShared>, stage: u32, values: Vec<DynValue>, state: &CallState) -> Self {
+        Self {
+            host: Arc::clone(&shared) as Arc<dyn RunHost>,
+            shared,
+            stage: StageIndex::new(stage),
+            values,
+            limits: state.limits(),
+            span: state.span().cloned(),
+        }
+    }
+
+    fn interrupted(&self) -> Ending {
+        let reason = self.shared.cancel.reason().cloned();
+        Ending::Interrupted(reason.unwrap_or_else(|| CancelReason::requested("the stage was stopped")))
+    }
+}
+
+/// The layers that wait, and the attempts inside them.
+pub(super) async fn onion(stack: &Stack, plan: &Plan, owned: OwnedCall) -> Ending {
+    let mut state = CallState::new(plan.options(owned.stage.as_usize()));
+    let mut call = Call::new(&owned.host, plan, owned.stage, NonZeroU32::MIN, &mut state);
+    call.set_limits(owned.limits);
+    if let Some(span) = owned.span.clone() {
+        call.set_span(span);
+    }
+    let attempts = Attempts { plan, owned: &owned, count: AtomicU32::new(0) };
+    stack.call(&mut call, &attempts).await
+}
+
+/// The same in a task of its own, or one attempt alone if nothing waits around it.
+pub(super) async fn detached(engine: Arc<EngineInner>, plan: Arc<Plan>, owned: OwnedCall) -> Ending {
+    if engine.stack.waits() {
+        return onion(&engine.stack, &plan, owned).await;
+    }
+    let cx = stageflow_context::StageCx::new(Arc::clone(&owned.host), owned.stage, NonZeroU32::MIN);
+    let stage = plan.shared(owned.stage.as_usize());
+    let span = owned.span.unwrap_or_else(tracing::Span::none);
+    let result = stage.run(cx, owned.values).instrument(span).await;
+    Ending::from_result(result, &plan.names()[owned.stage.as_usize()], NonZeroU32::MIN)
+}
+
+/// Ends at the next await once `stop` is pressed.
+pub(super) async fn unless_stopped(stop: CancellationToken, work: impl Future<Output = Ending>) -> Ending {
+    let work = std::pin::pin!(work);
+    let stopped = std::pin::pin!(stop.cancelled());
+    match select(work, stopped).await {
+        Either::Left((ending, _)) => ending,
+        // What it ends as is known to the driver, which stopped it.
+        Either::Right(_) => Ending::Interrupted(CancelReason::requested("the stage was stopped")),
+    }
+}
+
+/// Numbers attempts and tells of each: one start, one end.
+struct Attempts<'a> {
+    plan: &'a Plan,
+    owned: &'a OwnedCall,
+    count: AtomicU32,
+}
+
+impl Attempt for Attempts<'_> {
+    fn run<'a>(&'a self, call: &'a mut Call<'_>) -> BoxFuture<'a, Ending> {
+        Box::pin(async move {
+            let number = self.count.fetch_add(1, Ordering::Relaxed) + 1;
+            let attempt = at_least_one(number);
+            call.set_attempt(attempt);
+            let owned = self.owned;
+            owned.shared.say(owned.stage, number, What::Started);
+            let mut told = Told { owned, number, ending: None };
+            let work = self.plan.start(owned.stage.as_usize(), call.cx(), Inputs::from_values(&owned.values));
+            let ending = match work {
+                Err(error) => Ending::Failed(call.error(StageErrorKind::Internal, error)),
+                Ok(work) => {
+                    let span = call.span().cloned().unwrap_or_else(tracing::Span::none);
+                    let work = AssertUnwindSafe(work.instrument(span)).catch_unwind();
+                    match limited(work, call.limits(), &owned.shared, owned.stage).await {
+                        Ok(Ok(result)) => Ending::from_result(result, call.stage(), attempt),
+                        Ok(Err(payload)) => {
+                            let kind = StageErrorKind::Panicked(ErrorClass::Permanent);
+                            Ending::Failed(call.error(kind, panic_message(&*payload)))
+                        }
+                        Err(kind) => Ending::Failed(StageError::bare(call.stage().clone(), attempt, kind)),
+                    }
+                }
+            };
+            told.ending = Some((ending.outcome(), ending.error().cloned()));
+            drop(told);
+            ending
+        })
+    }
+}
+
+/// Tells of an attempt's end, also if its future is dropped.
+struct Told<'a> {
+    owned: &'a OwnedCall,
+    number: u32,
+    ending: Option<(Outcome, Option<StageError>)>,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        let (outcome, error) = self.ending.take().unwrap_or_else(|| (self.owned.interrupted().outcome(), None));
+        self.owned.shared.say(self.owned.stage, self.number, What::Ended { outcome, error });
+    }
+}
+
+/// The work within its limits. The timer is armed only if the work suspends.
+async fn limited<T>(
+    work: impl Future<Output = T>,
+    limits: Limits,
+    shared: &RunShared,
+    stage: StageIndex,
+) -> Result<T, StageErrorKind> {
+    if limits == Limits::none() {
+        return Ok(work.await);
+    }
+    if limits.idle.is_some() {
+        shared.count_beats();
+    }
+    let since = shared.now();
+    let mut work = std::pin::pin!(work);
+    loop {
+        let heard = shared.last_beat(stage.get()).map_or(since, |beat| beat.max(since));
+        let total = limits.attempt.map(|limit| (since.after(limit), StageErrorKind::TimedOut(limit)));
+        let idle = limits.idle.map(|limit| (heard.after(limit), StageErrorKind::IdleTimedOut(limit)));
+        let Some((at, kind)) = total.into_iter().chain(idle).min_by_key(|(at, _)| *at) else { return Ok(work.await) };
+        let timer = std::pin::pin!(tokio::time::sleep_until(shared.started + at.elapsed()));
+        if let Either::Left((done, _)) = select(work.as_mut(), timer).await {
+            return Ok(done);
+        }
+        let later = shared.last_beat(stage.get()).is_some_and(|beat| beat > heard);
+        if !(later && matches!(kind, StageErrorKind::IdleTimedOut(_))) {
+            return Err(kind);
+        }
+    }
+}

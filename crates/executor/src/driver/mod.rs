@@ -1,0 +1,295 @@
+//! The shell: turns the machine's effects into polls, timers and values.
+//!
+//! One task drives a run. A ready stage is polled once in place and takes a seat only if it suspends; timers are armed only
+//! then. Nothing here is shared with other runs.
+
+mod attempt;
+mod start;
+mod stop;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use stageflow_context::{CancelReason, RunHost, StageError, StageErrorKind, StageIndex};
+use stageflow_events::EventKind;
+use stageflow_graph::Plan;
+use stageflow_interceptors::{Ending, Stack};
+use tokio::task::coop;
+use tokio::time::Sleep;
+
+use crate::data::RunData;
+use crate::machine::{Effect, Input, Limit, RunMachine, Tick, Verdict};
+use crate::places::{Places, Polled};
+use crate::settings::RunSettings;
+use crate::shared::RunShared;
+
+/// The run while its stages run.
+pub(crate) struct Driver<'p> {
+    pub(super) plan: &'p Plan,
+    pub(super) stack: &'p Stack,
+    pub(super) shared: Arc<RunShared>,
+    pub(super) host: Arc<dyn RunHost>,
+    pub(super) machine: RunMachine<'p>,
+    pub(super) places: Places<'p>,
+    pub(super) data: RunData,
+    pub(super) settings: RunSettings,
+    pub(super) now: Tick,
+    woken: Vec<u32>,
+    sleep: Option<(Tick, Pin<Box<Sleep>>)>,
+    begun: bool,
+}
+
+/// Why the driver paused.
+enum Pause {
+    Done(Verdict),
+    /// Nothing more can be started.
+    Idle,
+    /// The task has had its share; it was woken already.
+    Yield,
+}
+
+impl<'p> Driver<'p> {
+    pub(crate) fn new(plan: &'p Plan, stack: &'p Stack, data: RunData, settings: RunSettings) -> Self {
+        let shared = Arc::clone(&data.shared);
+        let deadline = shared.deadline.map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
+        Self {
+            plan,
+            stack,
+            host: Arc::clone(&shared) as Arc<dyn RunHost>,
+            machine: RunMachine::new(plan, settings.concurrency, deadline),
+            places: Places::default(),
+            now: Tick::ZERO,
+            shared,
+            data,
+            settings,
+            woken: Vec::new(),
+            sleep: None,
+            begun: false,
+        }
+    }
+
+    /// Whether anything was started: dropped before that, a run never was.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun
+    }
+
+    /// What is left when every stage has ended.
+    pub(crate) fn into_data(mut self, verdict: Verdict) -> RunData {
+        self.signal_verdict(Some(verdict));
+        self.data.verdict = verdict;
+        if let Verdict::Failed(stage) | Verdict::Denied(stage) = verdict {
+            let primary = self.data.errors.iter().position(|error| error.stage() == self.name(stage));
+            self.data.errors[..=primary.unwrap_or(0)].rotate_right(1);
+        }
+        self.data
+    }
+
+    fn begin_run(&mut self) {
+        self.begun = true;
+        self.data.events.push(self.now, EventKind::RunStarted);
+        self.machine.on(Input::Begin, self.now);
+    }
+
+    /// Everything that can be done now. Ready when every stage that was started has ended.
+    pub(crate) fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Verdict> {
+        self.shared.wake.begin_turn(cx.waker());
+        self.now = self.shared.now();
+        if !self.begun {
+            self.begin_run();
+        }
+        loop {
+            match self.work_off(cx) {
+                Pause::Done(verdict) => {
+                    self.hear();
+                    return Poll::Ready(verdict);
+                }
+                Pause::Yield => break,
+                Pause::Idle => {}
+            }
+            self.hear();
+            self.shared.wake.take(&mut self.woken);
+            if !self.woken.is_empty() {
+                if self.poll_woken(cx) {
+                    continue;
+                }
+                break;
+            }
+            if self.poll_timer(cx) {
+                continue;
+            }
+            self.data.events.flush();
+            self.shared.wake.end_turn();
+            // What came in while the turn ended was not announced.
+            self.shared.wake.take(&mut self.woken);
+            let cancelled = self.shared.cancel.is_cancelled() && self.machine.verdict().is_none();
+            if self.woken.is_empty() && !cancelled && !self.shared.has_mail() {
+                return Poll::Pending;
+            }
+            self.shared.wake.begin_turn(cx.waker());
+            self.now = self.shared.now();
+        }
+        self.data.events.flush();
+        self.shared.wake.end_turn();
+        Poll::Pending
+    }
+
+    /// Carries out the machine's effects until there are none.
+    fn work_off(&mut self, cx: &mut Context<'_>) -> Pause {
+        loop {
+            if self.shared.cancel.is_cancelled() && self.machine.verdict().is_none() {
+                self.machine.on(Input::Cancel, self.now);
+            }
+            let Some(effect) = self.machine.next_effect() else { return Pause::Idle };
+            match effect {
+                Effect::Start(stage) => {
+                    self.start(stage);
+                    if !proceed(cx) {
+                        return Pause::Yield;
+                    }
+                }
+                Effect::Done(verdict) => return Pause::Done(verdict),
+                Effect::Absent(stage) => self.data.values[stage as usize] = self.plan.absent(stage as usize),
+                Effect::Skip { stage, because } => self.skip(stage, because),
+                Effect::Expire { stage, limit } => self.expire(stage, limit),
+                Effect::Stop => self.stop_all(),
+            }
+        }
+    }
+
+    /// Polls the stages that were woken. `false` if the task has had its share.
+    fn poll_woken(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Some(place) = self.woken.pop() {
+            let Some((stage, polled)) = self.places.poll(place) else { continue };
+            let before = self.now;
+            self.now = self.shared.now();
+            self.note_long_poll(stage, before);
+            if let Poll::Ready(polled) = polled
+                && let Some(job) = self.places.unseat(place)
+            {
+                let ending = match (polled, job.stopped) {
+                    (Polled::Gone, Some(stopped)) => stopped,
+                    (polled, _) => self.ending(stage, polled),
+                };
+                self.finish(stage, job.state, ending);
+            }
+            if !proceed(cx) {
+                if !self.woken.is_empty() {
+                    cx.waker().wake_by_ref();
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Arms the timer for the next limit. `true` if one has passed.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(at) = self.machine.next_timer() else {
+            self.sleep = None;
+            return false;
+        };
+        let when = self.shared.started + at.elapsed();
+        match &mut self.sleep {
+            Some((armed, _)) if *armed == at => {}
+            Some((armed, sleep)) => {
+                *armed = at;
+                sleep.as_mut().reset(when);
+            }
+            none => *none = Some((at, Box::pin(tokio::time::sleep_until(when)))),
+        }
+        let Some((_, sleep)) = &mut self.sleep else { return false };
+        if sleep.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.sleep = None;
+        // The timer's clock is coarser than the machine's: what it says has passed has passed.
+        self.now = self.shared.now().max(at);
+        self.machine.on(Input::Tick, self.now);
+        true
+    }
+
+    /// A limit of a stage has passed, unless the stage gave a sign of life the machine does not know of.
+    fn expire(&mut self, stage: u32, limit: Limit) {
+        let kind = match limit {
+            Limit::Attempt(limit) => StageErrorKind::TimedOut(limit),
+            Limit::Idle { since, limit } => {
+                if let Some(at) = self.shared.last_beat(stage).filter(|at| *at > since) {
+                    return self.machine.on(Input::Beat { stage, at, idle: limit }, self.now);
+                }
+                StageErrorKind::IdleTimedOut(limit)
+            }
+        };
+        let record = self.data.records[stage as usize];
+        let error = StageError::bare(self.name(stage).clone(), at_least_one(record.attempts), kind);
+        self.stop(record.place, Ending::Failed(error));
+    }
+
+    fn skip(&mut self, stage: u32, because: u32) {
+        let record = &mut self.data.records[stage as usize];
+        record.outcome = Some(stageflow_context::Outcome::Skipped);
+        record.started = self.now;
+        record.ended = self.now;
+        self.data.skips.push(crate::data::Skip { stage, because, reason: Arc::from("") });
+        let (stage, because) = (StageIndex::new(stage), StageIndex::new(because));
+        self.data.events.push(self.now, EventKind::StageSkipped { stage, because });
+    }
+
+    /// Everything that was said outside the driver.
+    pub(super) fn hear(&mut self) {
+        if let Some(said) = self.shared.take_mail() {
+            self.data.hear(said);
+        }
+    }
+
+    pub(super) fn note_long_poll(&mut self, stage: u32, since: Tick) {
+        let held = self.now.elapsed().saturating_sub(since.elapsed());
+        if held > self.settings.long_poll {
+            self.long_poll(stage, held);
+        }
+    }
+
+    #[cold]
+    fn long_poll(&mut self, stage: u32, held: std::time::Duration) {
+        /// Enough to tell who holds the thread.
+        const MOST: usize = 64;
+
+        let micros = u32::try_from(held.as_micros()).unwrap_or(u32::MAX);
+        let index = StageIndex::new(stage);
+        self.data.events.push(self.now, EventKind::LongPoll { stage: index, micros });
+        if self.data.long_polls.len() < MOST {
+            self.data.long_polls.push(crate::data::LongPoll { stage: index, held });
+            tracing::warn!(
+                target: "stageflow",
+                stage = self.name(stage).as_str(),
+                ?held,
+                "stage held the thread that drives the run; place it with `.spawn()` or `.blocking()`"
+            );
+        }
+    }
+
+    pub(super) fn name(&self, stage: u32) -> &'p stageflow_context::StageName {
+        &self.plan.names()[stage as usize]
+    }
+
+    /// Why the stages that still run are stopped.
+    pub(super) fn reason(&self) -> CancelReason {
+        self.shared.cancel.reason().cloned().unwrap_or(CancelReason::Shutdown)
+    }
+}
+
+/// Whether the task may go on in this turn. If not, it was woken for the next.
+#[inline]
+fn proceed(cx: &mut Context<'_>) -> bool {
+    match coop::poll_proceed(cx) {
+        Poll::Ready(budget) => {
+            budget.made_progress();
+            true
+        }
+        Poll::Pending => false,
+    }
+}
+
+pub(super) fn at_least_one(attempts: u32) -> std::num::NonZeroU32 {
+    std::num::NonZeroU32::new(attempts).unwrap_or(std::num::NonZeroU32::MIN)
+}

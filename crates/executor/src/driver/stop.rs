@@ -1,0 +1,67 @@
+//! How what was started is stopped.
+
+use stageflow_context::CancelReason;
+use stageflow_interceptors::Ending;
+
+use super::Driver;
+use crate::data::RunData;
+use crate::machine::Verdict;
+use crate::places::{Task, Work, drop_quietly};
+
+impl Driver<'_> {
+    /// Signals, then stops everything that was started. Tasks are waited for; everything else is gone at once.
+    pub(super) fn stop_all(&mut self) {
+        self.signal_verdict(self.machine.verdict());
+        for place in self.places.taken() {
+            let ending = Ending::Interrupted(self.reason());
+            self.stop(place, ending);
+        }
+    }
+
+    /// Tells everybody why the run ends early, if it does.
+    pub(super) fn signal_verdict(&self, verdict: Option<Verdict>) {
+        match verdict {
+            None | Some(Verdict::Completed) => {}
+            Some(Verdict::Failed(stage)) => self.signal(CancelReason::StageFailed { stage: self.name(stage).clone() }),
+            Some(Verdict::TimedOut) => {
+                self.signal(CancelReason::DeadlineElapsed(self.settings.deadline.unwrap_or_default()));
+            }
+            // These were signalled when they arose; what is left is a stage that says it was interrupted when it was not.
+            Some(_) => self.signal(CancelReason::requested("a stage stopped as if the run had been cancelled")),
+        }
+    }
+
+    /// Stops the stage at a place; it ends like this unless it manages to end by itself.
+    pub(super) fn stop(&mut self, place: u32, ending: Ending) {
+        let Some(job) = self.places.job(place) else { return };
+        if let Work::Task(task) = &job.work {
+            task.abort();
+            job.stopped.get_or_insert(ending);
+            return;
+        }
+        if let Some(job) = self.places.unseat(place) {
+            drop_quietly(job.work);
+            self.finish(job.stage, job.state, ending);
+        }
+    }
+
+    /// The caller is gone: stops everything at once. What is left is the data, and the tasks to wait for.
+    pub(crate) fn abandon(mut self) -> (RunData, Vec<Task>) {
+        self.signal(CancelReason::CallerDropped);
+        self.machine.on(crate::machine::Input::Cancel, self.now);
+        let mut tasks = Vec::new();
+        for place in self.places.taken() {
+            let Some(job) = self.places.unseat(place) else { continue };
+            match job.work {
+                Work::Task(task) => {
+                    task.abort();
+                    tasks.push(task);
+                }
+                work => drop_quietly(work),
+            }
+            self.finish(job.stage, job.state, Ending::Interrupted(self.reason()));
+        }
+        self.data.verdict = self.machine.verdict().unwrap_or(Verdict::Cancelled);
+        (self.data, tasks)
+    }
+}

@@ -1,0 +1,219 @@
+//! The engine: what all runs have in common.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stageflow_context::{ContextSnapshot, DynValue, IdSource, RunId, RunIdentity, SystemClock, SystemIds, WallClock};
+use stageflow_events::EventSink;
+use stageflow_graph::{Pipeline, Placement};
+use stageflow_interceptors::{Interceptor, Stack};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::data::RunData;
+use crate::settings::{RunOptions, RunSettings};
+use crate::shared::RunShared;
+use crate::Run;
+
+/// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
+///
+/// ```
+/// use stageflow_context::{StageCx, Stop};
+/// use stageflow_executor::{Engine, RunOptions};
+/// use stageflow_graph::{Pipeline, stage_fn};
+/// use std::sync::Arc;
+///
+/// async fn shout(_cx: StageCx, text: Arc<String>) -> Result<String, Stop> {
+///     Ok(text.to_uppercase())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut p = Pipeline::builder("greet");
+/// let name = p.input::<String>();
+/// let loud = p.stage("shout", stage_fn(shout)).after(name);
+/// let pipeline = p.output(loud).build()?;
+///
+/// let engine = Engine::new();
+/// let report = engine.run(&pipeline, "hello".to_owned(), RunOptions::new()).await;
+/// assert_eq!(report.output()?, "HELLO");
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<EngineInner>,
+}
+
+pub(crate) struct EngineInner {
+    pub(crate) stack: Stack,
+    pub(crate) sink: Option<Arc<dyn EventSink>>,
+    pub(crate) wall: Arc<dyn WallClock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) settings: RunSettings,
+    pub(crate) tracker: TaskTracker,
+}
+
+impl Engine {
+    /// An engine without layers and without a sink.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Starts with nothing set.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder {
+            stack: Stack::new(),
+            sink: None,
+            wall: Arc::new(SystemClock::new()),
+            ids: Arc::new(SystemIds::new()),
+            settings: RunSettings::default(),
+        }
+    }
+
+    /// Runs a pipeline. Nothing starts before the returned future is polled.
+    ///
+    /// The future gives one report whatever happens: success, failure, cancellation, timeout, denial, panic. It gives it
+    /// when everything it started has ended and every cleanup has run, never before. Dropping it cancels the run; stages are
+    /// stopped at once, and what remains to be waited for (tasks, cleanups) goes on in a task that the engine tracks.
+    ///
+    /// Must be polled inside a tokio runtime with timers.
+    pub fn run<'a, I, O>(&'a self, pipeline: &'a Pipeline<I, O>, input: I, options: RunOptions) -> Run<'a, O>
+    where
+        I: Send + Sync + 'static,
+        O: Send + Sync + 'static,
+    {
+        let mut settings = self.inner.settings;
+        settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
+        settings.deadline = options.deadline.or(settings.deadline);
+        let started = Instant::now();
+        let deadline = settings.deadline.and_then(|limit| started.checked_add(limit));
+        let snapshot = self.snapshot(options.identity, options.snapshot);
+        let plan = pipeline.plan();
+        let shared = Arc::new(RunShared::new(snapshot, Arc::clone(plan.names()), started, deadline));
+        let data = RunData::new(shared, Arc::clone(plan), Arc::clone(&self.inner), DynValue::new(input));
+        Run::new(plan, &self.inner, data, settings)
+    }
+
+    /// The layers, printed from the outside in.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.inner.stack.describe()
+    }
+
+    /// How many tasks the engine's runs have started that have not ended: stages placed with `.spawn()` or `.blocking()`, and
+    /// what dropped runs left to be done.
+    #[must_use]
+    pub fn live_tasks(&self) -> usize {
+        self.inner.tracker.len()
+    }
+
+    /// Waits until there are no live tasks: after runs were dropped, until their cleanups have run. Cancellation safe.
+    pub async fn settled(&self) {
+        self.inner.tracker.close();
+        self.inner.tracker.wait().await;
+    }
+
+    fn snapshot(&self, identity: Option<RunIdentity>, snapshot: Option<ContextSnapshot>) -> ContextSnapshot {
+        match (identity, snapshot) {
+            (None, Some(snapshot)) => snapshot,
+            (Some(identity), Some(snapshot)) => snapshot.fork(identity),
+            (Some(identity), None) => ContextSnapshot::new(identity),
+            (None, None) => ContextSnapshot::new(RunIdentity::new(RunId::generate(&*self.inner.ids))),
+        }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("stack", &self.inner.stack).field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+/// Sets up an [`Engine`].
+#[must_use = "the engine is made by `.build()`"]
+pub struct EngineBuilder {
+    stack: Stack,
+    sink: Option<Arc<dyn EventSink>>,
+    wall: Arc<dyn WallClock>,
+    ids: Arc<dyn IdSource>,
+    settings: RunSettings,
+}
+
+impl EngineBuilder {
+    /// Puts a layer around every stage. Phases decide the order, then registration.
+    pub fn intercept<Shape>(mut self, interceptor: impl Interceptor<Shape>) -> Self {
+        self.stack = self.stack.with(interceptor);
+        self
+    }
+
+    /// Sends what happens to this sink.
+    pub fn events(mut self, sink: impl EventSink) -> Self {
+        self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// How many stages of one run may run at a time; 65 536 if nothing is said.
+    pub fn concurrency(mut self, stages: NonZeroUsize) -> Self {
+        self.settings.concurrency = stages;
+        self
+    }
+
+    /// How long a run may take if its options do not say; no limit if nothing is said.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.settings.deadline = Some(limit);
+        self
+    }
+
+    /// Where stages run that do not say; in the task that drives the run if nothing is said.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.settings.placement = placement;
+        self
+    }
+
+    /// From when on a stage is reported that holds the thread of its run without suspending; 50 ms if nothing is said.
+    pub fn long_poll(mut self, threshold: Duration) -> Self {
+        self.settings.long_poll = threshold;
+        self
+    }
+
+    /// How long all cleanups of a run together may take; 10 s if nothing is said.
+    pub fn cleanup_budget(mut self, budget: Duration) -> Self {
+        self.settings.cleanup_budget = budget;
+        self
+    }
+
+    /// Where ids of runs come from; the system's clock and randomness if nothing is said.
+    pub fn ids(mut self, ids: impl IdSource + 'static) -> Self {
+        self.ids = Arc::new(ids);
+        self
+    }
+
+    /// Where the wall time of events comes from; the system's clock if nothing is said.
+    pub fn wall_clock(mut self, wall: impl WallClock + 'static) -> Self {
+        self.wall = Arc::new(wall);
+        self
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn build(self) -> Engine {
+        let Self { stack, sink, wall, ids, settings } = self;
+        Engine { inner: Arc::new(EngineInner { stack, sink, wall, ids, settings, tracker: TaskTracker::new() }) }
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder").field("stack", &self.stack).field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+

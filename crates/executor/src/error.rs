@@ -1,0 +1,87 @@
+//! Why a run has no output.
+
+use std::error::Error;
+use std::fmt;
+
+use stageflow_context::{CancelReason, StageError, StageName};
+
+/// Why a run has no output. The report it comes from has everything else: see [`RunReport`](crate::RunReport).
+#[derive(Clone, Debug)]
+pub struct RunError {
+    pipeline: std::sync::Arc<str>,
+    kind: RunErrorKind,
+}
+
+/// The ways a run can end without an output.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RunErrorKind {
+    /// It was told to stop.
+    Cancelled(CancelReason),
+    /// A layer refused a stage.
+    Denied(StageError),
+    /// A stage failed.
+    Failed(StageError),
+    /// The stage that gives the output was skipped.
+    Skipped {
+        /// The stage that skipped first.
+        stage: StageName,
+        /// What it said.
+        reason: String,
+    },
+    /// It took longer than it was given.
+    TimedOut(CancelReason),
+}
+
+impl RunError {
+    pub(crate) fn new(pipeline: std::sync::Arc<str>, kind: RunErrorKind) -> Self {
+        Self { pipeline, kind }
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn kind(&self) -> &RunErrorKind {
+        &self.kind
+    }
+
+    /// The stable code; its page is in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            RunErrorKind::Failed(_) => "SF0401",
+            RunErrorKind::Cancelled(_) => "SF0402",
+            RunErrorKind::TimedOut(_) => "SF0403",
+            RunErrorKind::Denied(_) => "SF0404",
+            RunErrorKind::Skipped { .. } => "SF0405",
+        }
+    }
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: pipeline `{}` ", self.code(), self.pipeline)?;
+        match &self.kind {
+            RunErrorKind::Cancelled(reason) => {
+                write!(f, "was stopped: {reason}; finished outputs are in the report")
+            }
+            RunErrorKind::Denied(error) => write!(f, "was denied: {error}"),
+            RunErrorKind::Failed(error) => write!(f, "failed: {error}"),
+            RunErrorKind::Skipped { stage, reason } => write!(
+                f,
+                "has no output: stage `{stage}` skipped ({reason}); make it `.optional()` if the output can do without it"
+            ),
+            RunErrorKind::TimedOut(reason) => {
+                write!(f, "ran out of time: {reason}; raise the deadline, or look for the slow stage in the report")
+            }
+        }
+    }
+}
+
+impl Error for RunError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.kind {
+            RunErrorKind::Denied(error) | RunErrorKind::Failed(error) => Some(error),
+            RunErrorKind::Cancelled(_) | RunErrorKind::Skipped { .. } | RunErrorKind::TimedOut(_) => None,
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! Scheduling as a pure machine: inputs and the time go in, effects come out. No clock, no runtime, no await.
+//!
+//! ```text
+//!   inputs: begin, ended, suspended, beat, cancel, tick ──▶ RunMachine ──▶ effects: start, absent, skip, expire, stop, done
+//! ```
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use stageflow_graph::{Plan, Presence};
+
+/// A moment, in nanoseconds since the run started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tick(u64);
+
+impl Tick {
+    /// The moment the run started.
+    pub const ZERO: Self = Self(0);
+
+    /// So many nanoseconds after the start.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// In nanoseconds since the start.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// This long after the start.
+    #[must_use]
+    pub const fn elapsed(self) -> Duration {
+        Duration::from_nanos(self.0)
+    }
+
+    /// So much later; at the end of time if that is beyond it.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// What the machine is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input {
+    /// The stage gave a sign of life at this moment; its idle limit counts from there.
+    Beat {
+        /// The stage.
+        stage: u32,
+        /// When it was.
+        at: Tick,
+        /// The limit.
+        idle: Duration,
+    },
+    /// Start the run.
+    Begin,
+    /// Somebody outside wants the run to stop.
+    Cancel,
+    /// A stage that was started has ended.
+    Ended {
+        /// The stage.
+        stage: u32,
+        /// How.
+        end: StageEnd,
+    },
+    /// A stage did not end at its first poll: its limits count from `since`.
+    Suspended {
+        /// The stage.
+        stage: u32,
+        /// When it was started.
+        since: Tick,
+        /// How long it may take.
+        attempt: Option<Duration>,
+        /// How long it may go without a sign of life.
+        idle: Option<Duration>,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// How a stage ended, as far as scheduling is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StageEnd {
+    /// It asked to cancel the run.
+    CancelledRun,
+    /// A layer refused it. This ends the run, also if the stage is optional: a denial is never a missing value.
+    Denied,
+    /// It failed, panicked or took too long.
+    Failed,
+    /// It was stopped.
+    Interrupted,
+    /// There was nothing for it to do.
+    Skipped,
+    /// It gave its value.
+    Succeeded,
+}
+
+/// What the machine wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Put the absent value into the slot of this optional stage.
+    Absent(u32),
+    /// Everything that was started has ended: clean up and report.
+    Done(Verdict),
+    /// A limit of this stage has passed: stop it, or send a [`Input::Beat`] if it gave a later sign of life.
+    Expire {
+        /// The stage.
+        stage: u32,
+        /// Which limit.
+        limit: Limit,
+    },
+    /// This stage is not started, because a stage it needs was skipped.
+    Skip {
+        /// The stage.
+        stage: u32,
+        /// The stage that was skipped first.
+        because: u32,
+    },
+    /// Start this stage.
+    Start(u32),
+    /// Stop everything that was started and has not ended. The machine waits until all of it has.
+    Stop,
+}
+
+/// Which limit has passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Limit {
+    /// From start to end.
+    Attempt(Duration),
+    /// From one sign of life, here the last one known, to the next.
+    Idle {
+        /// The last sign of life the machine knows of.
+        since: Tick,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// How the run ends. The first cause decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Somebody outside asked.
+    Cancelled,
+    /// This stage asked.
+    CancelledBy(u32),
+    /// Nothing went wrong.
+    Completed,
+    /// A layer refused this stage.
+    Denied(u32),
+    /// This stage failed.
+    Failed(u32),
+    /// The run took too long.
+    TimedOut,
+}
+
+const RUNNING: u32 = u32::MAX;
+const READY: u32 = u32::MAX - 1;
+const ENDED: u32 = u32::MAX - 2;
+
+/// Decides what starts when, and when the run is over.
+///
+/// Stages that become ready at the same moment start in the order of declaration. O(stages + edges) for a whole run, in
+/// three flat allocations; timers cost O(log suspended) each, and only for stages that suspend and have a limit.
+#[derive(Debug)]
+pub struct RunMachine<'p> {
+    plan: &'p Plan,
+    /// For each stage the number of edges it waits for, or one of the states above.
+    waiting: Vec<u32>,
+    /// Stages in the order in which they became ready; those before `next_ready` were started.
+    ready: Vec<u32>,
+    next_ready: usize,
+    running: usize,
+    slots: usize,
+    effects: VecDeque<Effect>,
+    timers: BinaryHeap<Reverse<(Tick, u32, Limit)>>,
+    deadline: Option<Tick>,
+    verdict: Option<Verdict>,
+    done: bool,
+}
+
+impl<'p> RunMachine<'p> {
+    /// A machine for one run of `plan`, with at most `slots` stages running at a time.
+    #[must_use]
+    pub fn new(plan: &'p Plan, slots: NonZeroUsize, deadline: Option<Tick>) -> Self {
+        Self {
+            plan,
+            waiting: plan.in_degrees().to_vec(),
+            ready: Vec::with_capacity(plan.len()),
+            next_ready: 0,
+            running: 0,
+            slots: slots.get(),
+            effects: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            deadline,
+            verdict: None,
+            done: false,
+        }
+    }
+
+    /// Tells the machine something, and the time.
+    pub fn on(&mut self, input: Input, now: Tick) {
+        match input {
+            Input::Begin => self.begin(),
+            Input::Ended { stage, end } => self.ended(stage, end),
+            Input::Cancel => self.stop(Verdict::Cancelled),
+            Input::Suspended { stage, since, attempt, idle } => {
+                if let Some(limit) = attempt {
+                    self.timers.push(Reverse((since.after(limit), stage, Limit::Attempt(limit))));
+                }
+                if let Some(limit) = idle {
+                    self.arm_idle(stage, since, limit);
+                }
+            }
+            Input::Beat { stage, at, idle } => self.arm_idle(stage, at, idle),
+            Input::Tick => self.expire(now),
+        }
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.stop(Verdict::TimedOut);
+        }
+    }
+
+    /// What to do next, if there is something to do.
+    #[inline]
+    pub fn next_effect(&mut self) -> Option<Effect> {
+        if let Some(effect) = self.effects.pop_front() {
+            return Some(effect);
+        }
+        if self.verdict.is_none()
+            && self.running < self.slots
+            && let Some(stage) = self.ready.get(self.next_ready).copied()
+        {
+            self.next_ready += 1;
+            self.running += 1;
+            self.waiting[stage as usize] = RUNNING;
+            return Some(Effect::Start(stage));
+        }
+        if self.running == 0 && !self.done {
+            self.done = true;
+            return Some(Effect::Done(self.verdict.unwrap_or(Verdict::Completed)));
+        }
+        None
+    }
+
+    /// When the next limit passes.
+    #[must_use]
+    pub fn next_timer(&mut self) -> Option<Tick> {
+        while let Some(Reverse((_, stage, _))) = self.timers.peek()
+            && !self.is_running(*stage)
+        {
+            self.timers.pop();
+        }
+        let timer = self.timers.peek().map(|Reverse((at, ..))| *at);
+        let deadline = self.deadline.filter(|_| self.verdict.is_none());
+        match (timer, deadline) {
+            (Some(timer), Some(deadline)) => Some(timer.min(deadline)),
+            (timer, deadline) => timer.or(deadline),
+        }
+    }
+
+    /// Whether a stage was started and has not ended.
+    #[must_use]
+    pub fn is_running(&self, stage: u32) -> bool {
+        self.waiting[stage as usize] == RUNNING
+    }
+
+    /// How many stages were started and have not ended.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running
+    }
+
+    /// How the run ends, once something has decided it.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.verdict
+    }
+
+    fn begin(&mut self) {
+        for stage in 0..self.waiting.len() {
+            if self.waiting[stage] == 0 {
+                self.make_ready(stage as u32);
+            }
+        }
+    }
+
+    fn make_ready(&mut self, stage: u32) {
+        self.waiting[stage as usize] = READY;
+        self.ready.push(stage);
+    }
+
+    #[inline]
+    fn ended(&mut self, stage: u32, end: StageEnd) {
+        if !self.is_running(stage) {
+            return;
+        }
+        self.running -= 1;
+        self.waiting[stage as usize] = ENDED;
+        match end {
+            StageEnd::Succeeded => self.release(stage),
+            StageEnd::Failed if self.is_optional(stage) => self.absent(stage),
+            StageEnd::Skipped => self.skipped(stage),
+            StageEnd::Failed => self.stop(Verdict::Failed(stage)),
+            StageEnd::Denied => self.stop(Verdict::Denied(stage)),
+            StageEnd::CancelledRun => self.stop(Verdict::CancelledBy(stage)),
+            StageEnd::Interrupted => self.stop(Verdict::Cancelled),
+        }
+    }
+
+    fn is_optional(&self, stage: u32) -> bool {
+        self.plan.options(stage as usize).presence == Presence::Optional
+    }
+
+    /// The value of a stage is in its slot.
+    #[inline]
+    fn release(&mut self, stage: u32) {
+        let plan = self.plan;
+        for next in plan.downstream(stage as usize) {
+            let waiting = &mut self.waiting[*next as usize];
+            // A dependent may have ended already: it was skipped because of another upstream stage.
+            if *waiting < ENDED {
+                *waiting -= 1;
+                if *waiting == 0 {
+                    self.make_ready(*next);
+                }
+            }
+        }
+    }
+
+    fn absent(&mut self, stage: u32) {
+        self.effects.push_back(Effect::Absent(stage));
+        self.release(stage);
+    }
+
+    /// Skips everything that cannot do without this stage. The origin is kept all the way down.
+    fn skipped(&mut self, origin: u32) {
+        let mut skipped = vec![origin];
+        while let Some(stage) = skipped.pop() {
+            if self.is_optional(stage) {
+                self.absent(stage);
+                continue;
+            }
+            for next in self.plan.downstream(stage as usize) {
+                if self.waiting[*next as usize] < ENDED {
+                    self.waiting[*next as usize] = ENDED;
+                    self.effects.push_back(Effect::Skip { stage: *next, because: origin });
+                    skipped.push(*next);
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self, verdict: Verdict) {
+        if self.verdict.is_none() && !self.done {
+            self.verdict = Some(verdict);
+            if self.running > 0 {
+                self.effects.push_back(Effect::Stop);
+            }
+        }
+    }
+
+    fn arm_idle(&mut self, stage: u32, since: Tick, limit: Duration) {
+        self.timers.push(Reverse((since.after(limit), stage, Limit::Idle { since, limit })));
+    }
+
+    fn expire(&mut self, now: Tick) {
+        while let Some(Reverse((at, stage, limit))) = self.timers.peek().copied()
+            && at <= now
+        {
+            self.timers.pop();
+            if self.is_running(stage) && self.verdict.is_none() {
+                self.effects.push_back(Effect::Expire { stage, limit });
+            }
+        }
+    }
+}

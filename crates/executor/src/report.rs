@@ -1,0 +1,340 @@
+//! The truth at the end: one shape for every ending.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stageflow_context::{CancelReason, DynValue, Outcome, OutputView, RunHost as _, RunId, RunIdentity, StageError, StageName};
+use stageflow_events::CleanupEnded;
+use stageflow_graph::{Handle, Look, Overlay, StageKind, StageMark};
+
+use crate::buffer::EventCounts;
+use crate::data::{LongPoll, Record, RunData, Skip};
+use crate::machine::Verdict;
+use crate::{RunError, RunErrorKind};
+
+/// What happened in a run: how it ended, every finished output, every error, every stage's times. The same shape for
+/// success, failure, cancellation, timeout, denial and panic.
+pub struct RunReport<O> {
+    data: RunData,
+    output: PhantomData<fn() -> O>,
+}
+
+impl<O: Send + Sync + 'static> RunReport<O> {
+    /// The run's output.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] with the reason if there is none.
+    pub fn output(&self) -> Result<&O, RunError> {
+        let value = self.data.values[self.data.plan.output()].as_ref();
+        match (self.outcome(), value.and_then(DynValue::downcast_ref)) {
+            (Outcome::Succeeded, Some(output)) => Ok(output),
+            _ => Err(self.run_error()),
+        }
+    }
+
+    /// The run's output, without the report.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] with the reason if there is none.
+    pub fn into_output(self) -> Result<Arc<O>, RunError> {
+        let value = self.data.values[self.data.plan.output()].as_ref();
+        match (self.outcome(), value.and_then(DynValue::downcast)) {
+            (Outcome::Succeeded, Some(output)) => Ok(output),
+            _ => Err(self.run_error()),
+        }
+    }
+}
+
+impl<O> RunReport<O> {
+    pub(crate) fn new(data: RunData) -> Self {
+        Self { data, output: PhantomData }
+    }
+
+    /// How the run ended.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.data.outcome()
+    }
+
+    /// Whether the run succeeded.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.outcome() == Outcome::Succeeded
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.identity().run_id()
+    }
+
+    /// Who and which run.
+    #[must_use]
+    pub fn identity(&self) -> &RunIdentity {
+        self.data.shared.identity()
+    }
+
+    /// The pipeline's name.
+    #[must_use]
+    pub fn pipeline(&self) -> &str {
+        self.data.plan.name()
+    }
+
+    /// From the start of the run to its end, cleanups included.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.data.ended.elapsed()
+    }
+
+    /// The value of a stage, also if the run did not succeed. `None` if the stage gave none, or the handle belongs to another
+    /// pipeline.
+    #[must_use]
+    pub fn value<T: Send + Sync + 'static>(&self, handle: Handle<T>) -> Option<Arc<T>> {
+        self.data.values.get(self.data.plan.slot_of(handle)?)?.as_ref()?.downcast()
+    }
+
+    /// The value of the stage called `name`, also if the run did not succeed.
+    #[must_use]
+    pub fn value_of(&self, name: &str) -> Option<&DynValue> {
+        self.data.values[self.data.plan.find(name)?].as_ref()
+    }
+
+    /// All stages, in the order of declaration.
+    pub fn stages(&self) -> impl ExactSizeIterator<Item = StageReport<'_>> {
+        (0..self.data.plan.len()).map(|index| StageReport { data: &self.data, index })
+    }
+
+    /// The stage called `name`.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> Option<StageReport<'_>> {
+        self.data.plan.find(name).map(|index| StageReport { data: &self.data, index })
+    }
+
+    /// Every error of every stage, also those the run could do without. If the run failed, the one that decided it is first;
+    /// the others follow in the order in which they happened.
+    #[must_use]
+    pub fn errors(&self) -> &[StageError] {
+        &self.data.errors
+    }
+
+    /// The error that decided how the run ended, if one did.
+    #[must_use]
+    pub fn error(&self) -> Option<&StageError> {
+        match self.data.verdict {
+            Verdict::Denied(_) | Verdict::Failed(_) => self.data.errors.first(),
+            Verdict::Cancelled | Verdict::CancelledBy(_) | Verdict::Completed | Verdict::TimedOut => None,
+        }
+    }
+
+    /// Why the run was told to stop, if it was.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<&CancelReason> {
+        match self.data.verdict {
+            Verdict::Completed => None,
+            _ => self.data.shared.cancel.reason(),
+        }
+    }
+
+    /// The cleanups that were registered, in the order in which they ended.
+    #[must_use]
+    pub fn cleanups(&self) -> &[CleanupEnded] {
+        &self.data.cleanups
+    }
+
+    /// The values that stages recorded beside their outputs.
+    #[must_use]
+    pub fn recorded(&self) -> Option<OutputView> {
+        self.data.shared.recorded().map(stageflow_context::OutputBag::view)
+    }
+
+    /// What became of the run's events.
+    #[must_use]
+    pub fn events(&self) -> EventCounts {
+        EventCounts { refused_notes: self.data.shared.dropped_notes(), ..self.data.events.counts() }
+    }
+
+    /// Stages that held the thread for too long, at most 64 of them.
+    #[must_use]
+    pub fn long_polls(&self) -> &[LongPoll] {
+        &self.data.long_polls
+    }
+
+    /// The stages that decided how long the run took: from the one that ended last back to a root, each the last one its
+    /// successor waited for.
+    #[must_use]
+    pub fn critical_path(&self) -> Vec<&StageName> {
+        self.critical_stages().into_iter().map(|stage| &self.data.plan.names()[stage]).collect()
+    }
+
+    /// The run over its pipeline, for drawings.
+    #[must_use]
+    pub fn overlay(&self) -> Overlay {
+        let critical = self.critical_stages();
+        let mark = |stage: StageReport<'_>| {
+            let mut mark = StageMark::new(look(stage.outcome()));
+            if stage.attempts() > 0 {
+                mark = mark.took(stage.duration());
+            }
+            if critical.binary_search(&stage.index).is_ok() { mark.critical() } else { mark }
+        };
+        Overlay::new(self.stages().map(mark).collect())
+    }
+
+    /// The run drawn over its pipeline, as a Mermaid flowchart.
+    #[must_use]
+    pub fn mermaid(&self) -> String {
+        self.overlay().mermaid(&self.data.plan)
+    }
+
+    /// The run drawn over its pipeline, as a Graphviz digraph.
+    #[must_use]
+    pub fn dot(&self) -> String {
+        self.overlay().dot(&self.data.plan)
+    }
+
+    /// By number, ascending: edges point from lower ends in time to higher ones, so the path is found backwards.
+    fn critical_stages(&self) -> Vec<usize> {
+        let records = &self.data.records;
+        let ran = |stage: &usize| records.get(*stage).is_some_and(|record: &Record| record.attempts > 0);
+        let last = |stages: &mut dyn Iterator<Item = usize>| {
+            stages.filter(ran).max_by_key(|stage| (records[*stage].ended, std::cmp::Reverse(*stage)))
+        };
+        let mut path = Vec::new();
+        let mut at = last(&mut (0..records.len()));
+        while let Some(stage) = at {
+            path.push(stage);
+            at = last(&mut self.data.plan.upstream(stage).iter().map(|slot| *slot as usize));
+        }
+        path.sort_unstable();
+        path
+    }
+
+    fn run_error(&self) -> RunError {
+        let reason = || self.data.shared.cancel.reason().cloned().unwrap_or(CancelReason::Shutdown);
+        let kind = match (self.data.verdict, self.data.errors.first()) {
+            (Verdict::Failed(_), Some(error)) => RunErrorKind::Failed(error.clone()),
+            (Verdict::Denied(_), Some(error)) => RunErrorKind::Denied(error.clone()),
+            (Verdict::TimedOut, _) => RunErrorKind::TimedOut(reason()),
+            (Verdict::Completed, _) => self.skipped(),
+            _ => RunErrorKind::Cancelled(reason()),
+        };
+        RunError::new(Arc::clone(self.data.plan.name()), kind)
+    }
+
+    fn skipped(&self) -> RunErrorKind {
+        let output = self.data.plan.output();
+        let skip = StageReport { data: &self.data, index: output }.skip();
+        let origin = skip.map_or(output, |skip| skip.because as usize);
+        let reason = StageReport { data: &self.data, index: origin }.skip_reason().unwrap_or_default();
+        RunErrorKind::Skipped { stage: self.data.plan.names()[origin].clone(), reason: reason.to_owned() }
+    }
+}
+
+impl<O> fmt::Debug for RunReport<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunReport")
+            .field("run", &self.id())
+            .field("pipeline", &self.pipeline())
+            .field("outcome", &self.outcome())
+            .field("errors", &self.errors())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What happened to one stage of a run.
+#[derive(Clone, Copy)]
+pub struct StageReport<'a> {
+    data: &'a RunData,
+    index: usize,
+}
+
+impl<'a> StageReport<'a> {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'a StageName {
+        &self.data.plan.names()[self.index]
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn kind(&self) -> StageKind {
+        self.data.plan.options(self.index).kind
+    }
+
+    /// How it ended. A stage that was never started because the run was stopped is [`Outcome::Cancelled`].
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.record().outcome.unwrap_or(Outcome::Cancelled)
+    }
+
+    /// How many attempts were started.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.record().attempts
+    }
+
+    /// When it started, from the start of the run; `None` if it never did.
+    #[must_use]
+    pub fn started(&self) -> Option<Duration> {
+        self.record().outcome.map(|_| self.record().started.elapsed())
+    }
+
+    /// When it ended, from the start of the run; `None` if it never started.
+    #[must_use]
+    pub fn ended(&self) -> Option<Duration> {
+        self.record().outcome.map(|_| self.record().ended.elapsed())
+    }
+
+    /// From its start to its end, layers and all attempts included; zero if it never started.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.record().ended.elapsed().saturating_sub(self.record().started.elapsed())
+    }
+
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn error(&self) -> Option<&'a StageError> {
+        self.data.errors.iter().find(|error| error.stage() == self.name())
+    }
+
+    /// Why it was skipped, in the words of the stage that skipped first.
+    #[must_use]
+    pub fn skip_reason(&self) -> Option<&'a str> {
+        let because = self.skip()?.because;
+        self.data.skips.iter().find(|skip| skip.stage == because).map(|skip| &*skip.reason)
+    }
+
+    fn skip(&self) -> Option<&'a Skip> {
+        self.data.skips.iter().find(|skip| skip.stage as usize == self.index)
+    }
+
+    fn record(&self) -> &'a Record {
+        &self.data.records[self.index]
+    }
+}
+
+impl fmt::Debug for StageReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StageReport")
+            .field("name", self.name())
+            .field("outcome", &self.outcome())
+            .field("attempts", &self.attempts())
+            .field("duration", &self.duration())
+            .finish_non_exhaustive()
+    }
+}
+
+fn look(outcome: Outcome) -> Look {
+    match outcome {
+        Outcome::Denied => Look::Denied,
+        Outcome::Failed => Look::Failed,
+        Outcome::Skipped => Look::Skipped,
+        Outcome::Succeeded => Look::Succeeded,
+        Outcome::TimedOut => Look::TimedOut,
+        _ => Look::Cancelled,
+    }
+}

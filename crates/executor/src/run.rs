@@ -1,0 +1,162 @@
+//! A run on its way.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_util::future::BoxFuture;
+use stageflow_context::{CancelReason, RunHost as _, RunId};
+use stageflow_graph::Plan;
+use tokio::runtime::Handle;
+
+use crate::RunReport;
+use crate::cleanup::wind_down;
+use crate::data::RunData;
+use crate::driver::Driver;
+use crate::engine::EngineInner;
+use crate::settings::RunSettings;
+use crate::shared::RunShared;
+
+/// A run: a future of its report. Made by [`Engine::run`](crate::Engine::run).
+///
+/// Polling it after it was ready panics, as with any future.
+#[must_use = "a run does nothing unless it is awaited"]
+pub struct Run<'a, O> {
+    shared: Arc<RunShared>,
+    engine: &'a EngineInner,
+    state: State<'a>,
+    settings: RunSettings,
+    /// The runtime that has polled it, once it has had to wait: where it goes on if it is dropped.
+    runtime: Option<Handle>,
+    output: PhantomData<fn() -> O>,
+}
+
+enum State<'a> {
+    Stages(Box<Driver<'a>>),
+    Ending(BoxFuture<'static, RunData>),
+    Over,
+}
+
+impl<'a, O> Run<'a, O> {
+    pub(crate) fn new(plan: &'a Plan, engine: &'a EngineInner, data: RunData, settings: RunSettings) -> Self {
+        let shared = Arc::clone(&data.shared);
+        let state = State::Stages(Box::new(Driver::new(plan, &engine.stack, data, settings)));
+        Self { shared, engine, state, settings, runtime: None, output: PhantomData }
+    }
+
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.shared.identity().run_id()
+    }
+
+    /// Something to cancel the run with, from anywhere, before it is awaited or while it is.
+    #[must_use]
+    pub fn handle(&self) -> RunHandle {
+        RunHandle { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<O: Send + Sync + 'static> Future for Run<'_, O> {
+    type Output = RunReport<O>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RunReport<O>> {
+        let this = &mut *self;
+        if this.runtime.is_none()
+            && let State::Ending(_) = this.state
+        {
+            this.runtime = Handle::try_current().ok();
+        }
+        if let State::Stages(driver) = &mut this.state {
+            let Poll::Ready(verdict) = driver.turn(cx) else {
+                this.runtime = this.runtime.take().or_else(|| Handle::try_current().ok());
+                return Poll::Pending;
+            };
+            let State::Stages(driver) = std::mem::replace(&mut this.state, State::Over) else { return Poll::Pending };
+            let mut data = driver.into_data(verdict);
+            if data.shared.cleanups.is_empty() {
+                data.close();
+                return Poll::Ready(RunReport::new(data));
+            }
+            this.state = State::Ending(Box::pin(wind_down(data, Vec::new(), this.settings.cleanup_budget)));
+        }
+        match &mut this.state {
+            State::Ending(ending) => {
+                let data = ready!(ending.as_mut().poll(cx));
+                this.state = State::Over;
+                Poll::Ready(RunReport::new(data))
+            }
+            State::Stages(_) | State::Over => panic!("`Run` was polled after it was ready"),
+        }
+    }
+}
+
+impl<O> Drop for Run<'_, O> {
+    fn drop(&mut self) {
+        let rest: BoxFuture<'static, RunData> = match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => return,
+            State::Ending(ending) => ending,
+            State::Stages(driver) => {
+                if !driver.has_begun() {
+                    return;
+                }
+                let (mut data, tasks) = driver.abandon();
+                if tasks.is_empty() && data.shared.cleanups.is_empty() {
+                    data.close();
+                    return;
+                }
+                Box::pin(wind_down(data, tasks, self.settings.cleanup_budget))
+            }
+        };
+        self.shared.cancel.cancel(CancelReason::CallerDropped);
+        match self.runtime.take().or_else(|| Handle::try_current().ok()) {
+            Some(runtime) => drop(self.engine.tracker.spawn_on(rest, &runtime)),
+            None => tracing::error!(
+                target: "stageflow",
+                run = %self.shared.identity().run_id(),
+                "a run was dropped outside any runtime: its cleanups cannot run"
+            ),
+        }
+    }
+}
+
+impl<O> fmt::Debug for Run<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("id", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// Cancels a run from anywhere. Clones are handles of the same run; dropping one does nothing.
+#[derive(Clone)]
+pub struct RunHandle {
+    shared: Arc<RunShared>,
+}
+
+impl RunHandle {
+    /// The run's id.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        self.shared.identity().run_id()
+    }
+
+    /// Asks the run to stop. `false` if it was told to stop already: the first reason stays.
+    ///
+    /// The run's report says when it has stopped. After the run has ended this does nothing.
+    pub fn cancel(&self, reason: impl Into<Arc<str>>) -> bool {
+        self.shared.request_cancel(CancelReason::requested(reason))
+    }
+
+    /// Why the run was told to stop, if it was.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        self.shared.cancel.reason().cloned()
+    }
+}
+
+impl fmt::Debug for RunHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunHandle").field("id", &self.id()).finish_non_exhaustive()
+    }
+}

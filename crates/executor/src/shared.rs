@@ -1,0 +1,215 @@
+//! What a run shares with its stages, its handle and its tasks.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use stageflow_context::{
+    Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome, OutputBag, RunHost, RunIdentity,
+    StageError, StageIndex, StageName,
+};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::machine::Tick;
+use crate::wake::WakeList;
+
+/// The most notes a run keeps between two turns of its driver.
+const MAX_NOTES: usize = 1024;
+
+pub(crate) struct RunShared {
+    pub(crate) snapshot: ContextSnapshot,
+    pub(crate) names: Arc<[StageName]>,
+    pub(crate) cancel: Cancel,
+    pub(crate) cleanups: Cleanups,
+    pub(crate) started: Instant,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) wake: WakeList,
+    outputs: OnceLock<OutputBag>,
+    inbox: Mutex<Inbox>,
+    has_mail: AtomicBool,
+    room: Notify,
+    counts_beats: AtomicBool,
+    beats: Mutex<HashMap<u32, Tick>>,
+}
+
+#[derive(Default)]
+struct Inbox {
+    said: Vec<Said>,
+    notes: usize,
+    dropped: u64,
+    closed: bool,
+}
+
+/// Something that was said outside the driver, with the time it was said.
+pub(crate) struct Said {
+    pub(crate) at: Tick,
+    pub(crate) stage: StageIndex,
+    pub(crate) attempt: u32,
+    pub(crate) what: What,
+}
+
+pub(crate) enum What {
+    Ended { outcome: Outcome, error: Option<StageError> },
+    Note(Box<Note>),
+    Started,
+}
+
+impl RunShared {
+    pub(crate) fn new(snapshot: ContextSnapshot, names: Arc<[StageName]>, started: Instant, deadline: Option<Instant>) -> Self {
+        Self {
+            snapshot,
+            names,
+            cancel: Cancel::new(),
+            cleanups: Cleanups::new(),
+            started,
+            deadline,
+            wake: WakeList::default(),
+            outputs: OnceLock::new(),
+            inbox: Mutex::default(),
+            has_mail: AtomicBool::new(false),
+            room: Notify::new(),
+            counts_beats: AtomicBool::new(false),
+            beats: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Tick {
+        Tick::ZERO.after(self.started.elapsed())
+    }
+
+    /// Asks the run to stop, and sees to it that the driver notices.
+    pub(crate) fn request_cancel(&self, reason: CancelReason) -> bool {
+        let first = self.cancel.cancel(reason);
+        self.wake.wake_driver();
+        first
+    }
+
+    /// The values recorded beside the outputs, if there are any.
+    pub(crate) fn recorded(&self) -> Option<&OutputBag> {
+        self.outputs.get()
+    }
+
+    /// Says something that is never dropped: starts and ends of attempts.
+    pub(crate) fn say(&self, stage: StageIndex, attempt: u32, what: What) {
+        let said = Said { at: self.now(), stage, attempt, what };
+        let mut inbox = lock(&self.inbox);
+        if !inbox.closed {
+            inbox.said.push(said);
+            drop(inbox);
+            self.ring();
+        }
+    }
+
+    /// Takes what was said since the last time, and how many notes were dropped in all.
+    pub(crate) fn take_mail(&self) -> Option<Vec<Said>> {
+        if !self.has_mail.swap(false, Ordering::AcqRel) {
+            return None;
+        }
+        let mut inbox = lock(&self.inbox);
+        inbox.notes = 0;
+        let said = std::mem::take(&mut inbox.said);
+        drop(inbox);
+        self.room.notify_waiters();
+        Some(said)
+    }
+
+    /// Ends the conversation: what is said from now on is refused.
+    pub(crate) fn close(&self) -> Vec<Said> {
+        let mut inbox = lock(&self.inbox);
+        inbox.closed = true;
+        let said = std::mem::take(&mut inbox.said);
+        drop(inbox);
+        self.room.notify_waiters();
+        said
+    }
+
+    pub(crate) fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn dropped_notes(&self) -> u64 {
+        lock(&self.inbox).dropped
+    }
+
+    /// From now on heartbeats are written down.
+    pub(crate) fn count_beats(&self) {
+        self.counts_beats.store(true, Ordering::Release);
+    }
+
+    /// The last sign of life of a stage, if it gave one.
+    pub(crate) fn last_beat(&self, stage: u32) -> Option<Tick> {
+        lock(&self.beats).get(&stage).copied()
+    }
+
+    fn ring(&self) {
+        self.has_mail.store(true, Ordering::Release);
+        self.wake.wake_driver();
+    }
+}
+
+impl RunHost for RunShared {
+    fn identity(&self) -> &RunIdentity {
+        self.snapshot.identity()
+    }
+
+    fn snapshot(&self) -> &ContextSnapshot {
+        &self.snapshot
+    }
+
+    fn stage_name(&self, stage: StageIndex) -> &StageName {
+        &self.names[stage.as_usize()]
+    }
+
+    fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn cleanups(&self) -> &Cleanups {
+        &self.cleanups
+    }
+
+    fn outputs(&self) -> &OutputBag {
+        self.outputs.get_or_init(OutputBag::new)
+    }
+
+    fn heartbeat(&self, stage: StageIndex) {
+        if self.counts_beats.load(Ordering::Acquire) {
+            lock(&self.beats).insert(stage.get(), self.now());
+        }
+    }
+
+    fn try_emit(&self, stage: StageIndex, attempt: u32, note: Note) -> Result<(), EmitError> {
+        let at = self.now();
+        let mut inbox = lock(&self.inbox);
+        if inbox.closed {
+            return Err(note.refused(EmitErrorKind::Closed));
+        }
+        if inbox.notes == MAX_NOTES {
+            inbox.dropped += 1;
+            return Err(note.refused(EmitErrorKind::Full));
+        }
+        inbox.notes += 1;
+        inbox.said.push(Said { at, stage, attempt, what: What::Note(Box::new(note)) });
+        drop(inbox);
+        self.ring();
+        Ok(())
+    }
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        // Registered before the caller looks, so that room made in between is not missed.
+        let mut room = Box::pin(self.room.notified());
+        room.as_mut().enable();
+        room
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every critical section is a few pushes and counts; none can be left half-way by a panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

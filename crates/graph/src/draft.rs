@@ -1,0 +1,208 @@
+//! A pipeline on its way: what both front doors write into, and what becomes a plan.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stageflow_context::StageName;
+
+use crate::erased::ErasedStage;
+use crate::error::{BuildError, Problem, ProblemKind};
+use crate::handle::{DraftId, Handle};
+use crate::plan::{Node, Plan, Rows};
+use crate::upstream::Edges;
+use crate::{StageOptions, cycles};
+
+/// Stands for the pipeline's input among the numbers of stages.
+pub(crate) const INPUT: u32 = u32::MAX;
+
+pub(crate) struct Draft {
+    pub(crate) id: DraftId,
+    pub(crate) name: Arc<str>,
+    names: Vec<StageName>,
+    nodes: Vec<Node>,
+    /// Upstream rows with [`INPUT`] in place of the input's slot, which is known only at the end.
+    upstream: Rows,
+    problems: Vec<Problem>,
+    scratch: Edges,
+}
+
+impl Draft {
+    pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            id: DraftId::fresh(),
+            name: name.into(),
+            names: Vec::new(),
+            nodes: Vec::new(),
+            upstream: Rows { starts: vec![0], items: Vec::new() },
+            problems: Vec::new(),
+            scratch: Edges::default(),
+        }
+    }
+
+    /// Adds a stage and gives its number. A bad name is remembered and replaced, so that everything else is checked too.
+    pub(crate) fn add(&mut self, name: &str, options: StageOptions, stage: Arc<dyn ErasedStage>) -> u32 {
+        let name = self.parse_name(name);
+        if options.timeout.is_some_and(|limit| limit.is_zero()) || options.idle_timeout.is_some_and(|limit| limit.is_zero()) {
+            self.problem(ProblemKind::ZeroTimeout(name.clone()));
+        }
+        self.push(name, Node { options, stage })
+    }
+
+    /// Wires the stage added last to the handles that `collect` names.
+    pub(crate) fn wire(&mut self, collect: impl FnOnce(&mut Edges)) {
+        let mut edges = std::mem::take(&mut self.scratch);
+        collect(&mut edges);
+        for edge in edges.0.drain(..) {
+            if self.owns(edge.draft, edge.node) {
+                self.upstream.items.push(edge.node);
+            } else {
+                let stage = self.names.last().cloned();
+                self.problem(ProblemKind::ForeignHandle { stage });
+            }
+        }
+        self.scratch = edges;
+        self.close_row();
+    }
+
+    /// Wires the stage added last to these stages.
+    pub(crate) fn wire_to(&mut self, upstream: impl IntoIterator<Item = u32>) {
+        self.upstream.items.extend(upstream);
+        self.close_row();
+    }
+
+    /// Copies the stages of `plan` under `prefix`, with `input` in place of its input. Gives the number of its output.
+    pub(crate) fn embed(&mut self, prefix: &str, plan: &Plan, input: Handle<()>) -> u32 {
+        let prefix = self.parse_name(prefix);
+        if !self.owns(input.draft, input.node) {
+            self.problem(ProblemKind::ForeignHandle { stage: Some(prefix.clone()) });
+        }
+        let base = self.next();
+        for (index, node) in plan.nodes.iter().enumerate() {
+            let name = plan.names[index].under(&prefix).unwrap_or_else(|error| {
+                self.problem(ProblemKind::BadName(error));
+                plan.names[index].clone()
+            });
+            self.push(name, Node { options: node.options.clone(), stage: Arc::clone(&node.stage) });
+            let inner = plan.upstream(index);
+            self.wire_to(inner.iter().map(|slot| {
+                if *slot as usize == plan.input_slot() { input.node } else { base + slot }
+            }));
+        }
+        base + plan.output
+    }
+
+    pub(crate) fn problem(&mut self, kind: ProblemKind) {
+        self.problems.push(Problem::new(&self.name, kind));
+    }
+
+    pub(crate) fn names(&self) -> &[StageName] {
+        &self.names
+    }
+
+    /// Everything checked, everything compiled, or everything that is wrong. O(stages + edges), without recursion.
+    pub(crate) fn compile(mut self, output: Option<u32>) -> Result<Plan, BuildError> {
+        if self.nodes.is_empty() {
+            self.problem(ProblemKind::Empty);
+        }
+        self.check_names();
+        let count = self.nodes.len();
+        let downstream = self.downstream();
+        let in_degrees: Vec<u32> = (0..count)
+            .map(|stage| self.upstream.row(stage).iter().filter(|slot| **slot != INPUT).count() as u32)
+            .collect();
+        // Handles point backwards, so only pipelines wired by name can have a circle.
+        let backwards = (0..count).all(|stage| self.upstream.row(stage).iter().all(|up| *up == INPUT || (*up as usize) < stage));
+        if !backwards {
+            for path in cycles::find(&downstream, &in_degrees) {
+                let path: Vec<_> = path.into_iter().map(|stage| self.names[stage as usize].clone()).collect();
+                self.problem(match &*path {
+                    [name, _] => ProblemKind::SelfDependency(name.clone()),
+                    _ => ProblemKind::Cycle { path },
+                });
+            }
+        }
+        let output = output.filter(|output| (*output as usize) < count);
+        if output.is_none() && self.problems.is_empty() {
+            self.problem(ProblemKind::ForeignHandle { stage: None });
+        }
+        let (Some(output), true) = (output, self.problems.is_empty()) else {
+            return Err(BuildError::new(&self.name, self.problems));
+        };
+        for slot in &mut self.upstream.items {
+            *slot = if *slot == INPUT { count as u32 } else { *slot };
+        }
+        Ok(Plan {
+            draft: self.id,
+            name: self.name,
+            names: self.names.into(),
+            nodes: self.nodes,
+            upstream: self.upstream,
+            downstream,
+            in_degrees,
+            output,
+        })
+    }
+
+    fn owns(&self, draft: DraftId, node: u32) -> bool {
+        draft == self.id && (node == INPUT || (node as usize) < self.nodes.len())
+    }
+
+    fn parse_name(&mut self, name: &str) -> StageName {
+        name.parse().unwrap_or_else(|error| {
+            self.problem(ProblemKind::BadName(error));
+            StageName::nth(self.next())
+        })
+    }
+
+    fn push(&mut self, name: StageName, node: Node) -> u32 {
+        let index = self.next();
+        self.names.push(name);
+        self.nodes.push(node);
+        index
+    }
+
+    fn next(&self) -> u32 {
+        self.nodes.len() as u32
+    }
+
+    fn close_row(&mut self) {
+        self.upstream.starts.push(self.upstream.items.len() as u32);
+    }
+
+    fn check_names(&mut self) {
+        let mut seen = HashMap::with_capacity(self.names.len());
+        let mut twice = Vec::new();
+        for name in &self.names {
+            let times = seen.entry(name.as_str()).or_insert(0_u32);
+            *times += 1;
+            if *times == 2 {
+                twice.push(name.clone());
+            }
+        }
+        for name in twice {
+            self.problem(ProblemKind::DuplicateName(name));
+        }
+    }
+
+    /// The edges turned round, by counting.
+    fn downstream(&self) -> Rows {
+        let count = self.nodes.len();
+        let mut starts = vec![0_u32; count + 1];
+        for up in self.upstream.items.iter().filter(|up| **up != INPUT) {
+            starts[*up as usize + 1] += 1;
+        }
+        for index in 0..count {
+            starts[index + 1] += starts[index];
+        }
+        let mut next = starts.clone();
+        let mut items = vec![0_u32; starts[count] as usize];
+        for stage in 0..count {
+            for up in self.upstream.row(stage).iter().filter(|up| **up != INPUT) {
+                let place = &mut next[*up as usize];
+                items[*place as usize] = stage as u32;
+                *place += 1;
+            }
+        }
+        Rows { starts, items }
+    }
+}

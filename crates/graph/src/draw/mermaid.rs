@@ -1,0 +1,92 @@
+//! Mermaid flowcharts.
+
+use std::fmt::Write as _;
+
+use super::{Look, Overlay, StageMark, lines, shows_input};
+use crate::{Plan, Presence};
+
+pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
+    let mut out = Text(String::from("flowchart LR\n"));
+    let has_input = (0..plan.len()).any(|stage| shows_input(plan, stage));
+    if has_input {
+        out.line(format_args!("input([\"input\"])"));
+    }
+    for stage in 0..plan.len() {
+        let mark = overlay.and_then(|overlay| overlay.mark(stage));
+        let text: Vec<_> = lines(plan, stage, mark).iter().map(|line| escape(line)).collect();
+        let class = mark.map(|mark| format!(":::{}", mark.look.as_str())).unwrap_or_default();
+        out.line(format_args!("s{stage}[\"{}\"]{class}", text.join("<br/>")));
+    }
+    out.line(format_args!("output([\"output\"])"));
+    let thick = arrows(plan, overlay, &mut out);
+    styles(overlay, &thick, &mut out);
+    out.0
+}
+
+/// Writes the arrows and gives the numbers of those on the critical path.
+fn arrows(plan: &Plan, overlay: Option<&Overlay>, out: &mut Text) -> Vec<usize> {
+    let mut count = 0;
+    let mut thick = Vec::new();
+    for stage in 0..plan.len() {
+        let mut seen = Vec::new();
+        for slot in plan.upstream(stage).iter().map(|slot| *slot as usize) {
+            if seen.contains(&slot) || (slot == plan.input_slot() && !shows_input(plan, stage)) {
+                continue;
+            }
+            seen.push(slot);
+            if slot == plan.input_slot() {
+                out.line(format_args!("input --> s{stage}"));
+            } else {
+                // A dotted arrow carries a value that may be absent.
+                let arrow = if plan.options(slot).presence == Presence::Optional { "-.->" } else { "-->" };
+                out.line(format_args!("s{slot} {arrow} s{stage}"));
+                if overlay.is_some_and(|overlay| overlay.is_critical(slot, stage)) {
+                    thick.push(count);
+                }
+            }
+            count += 1;
+        }
+    }
+    out.line(format_args!("s{} --> output", plan.output()));
+    thick
+}
+
+fn styles(overlay: Option<&Overlay>, thick: &[usize], out: &mut Text) {
+    let Some(overlay) = overlay else { return };
+    for look in Look::ALL {
+        if overlay.marks.iter().any(|mark: &StageMark| mark.look == look) {
+            let (fill, line) = look.colours();
+            out.line(format_args!("classDef {} fill:{fill},stroke:{line},color:#111827", look.as_str()));
+        }
+    }
+    if !thick.is_empty() {
+        let list: Vec<_> = thick.iter().map(ToString::to_string).collect();
+        out.line(format_args!("linkStyle {} stroke-width:4px", list.join(",")));
+    }
+}
+
+/// Labels are in quotes; what could end or alter them becomes an entity.
+fn escape(label: &str) -> String {
+    let mut out = String::with_capacity(label.len());
+    for c in label.chars() {
+        match c {
+            '"' => out.push_str("#quot;"),
+            '#' => out.push_str("#35;"),
+            '<' => out.push_str("#lt;"),
+            '>' => out.push_str("#gt;"),
+            '&' => out.push_str("#amp;"),
+            '`' => out.push_str("#96;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(self.0, "    {text}");
+    }
+}

@@ -1,0 +1,172 @@
+//! Drawings: every stage, every arrow, and what a finished run did.
+
+mod dot;
+mod mermaid;
+
+use std::time::Duration;
+
+use crate::{Placement, Plan, Presence};
+
+pub(crate) use dot::dot;
+pub(crate) use mermaid::mermaid;
+
+/// What a run did, to be drawn over its pipeline. Engines make it; see their report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlay {
+    marks: Vec<StageMark>,
+}
+
+impl Overlay {
+    /// One mark for each stage, in the order of declaration; stages without one are drawn plain.
+    #[must_use]
+    pub fn new(marks: Vec<StageMark>) -> Self {
+        Self { marks }
+    }
+
+    /// The pipeline with this run over it, as a Mermaid flowchart.
+    #[must_use]
+    pub fn mermaid(&self, plan: &Plan) -> String {
+        mermaid(plan, Some(self))
+    }
+
+    /// The pipeline with this run over it, as a Graphviz digraph.
+    #[must_use]
+    pub fn dot(&self, plan: &Plan) -> String {
+        dot(plan, Some(self))
+    }
+
+    fn mark(&self, stage: usize) -> Option<&StageMark> {
+        self.marks.get(stage)
+    }
+
+    /// An arrow is on the critical path if both its ends are.
+    fn is_critical(&self, from: usize, to: usize) -> bool {
+        let critical = |stage| self.mark(stage).is_some_and(|mark| mark.critical);
+        critical(from) && critical(to)
+    }
+}
+
+/// How one stage of a run is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageMark {
+    look: Look,
+    took: Option<Duration>,
+    critical: bool,
+}
+
+impl StageMark {
+    /// A stage that looks like this.
+    #[must_use]
+    pub const fn new(look: Look) -> Self {
+        Self { look, took: None, critical: false }
+    }
+
+    /// Writes how long it took into its box.
+    #[must_use]
+    pub const fn took(mut self, took: Duration) -> Self {
+        self.took = Some(took);
+        self
+    }
+
+    /// Puts it on the critical path: the chain of stages that decided how long the run took.
+    #[must_use]
+    pub const fn critical(mut self) -> Self {
+        self.critical = true;
+        self
+    }
+}
+
+/// How a stage ended, as far as a drawing tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Look {
+    /// It was stopped, or never started because the run was.
+    Cancelled,
+    /// A layer refused it.
+    Denied,
+    /// It failed.
+    Failed,
+    /// There was nothing for it to do.
+    Skipped,
+    /// It gave its value.
+    Succeeded,
+    /// It took too long.
+    TimedOut,
+}
+
+impl Look {
+    const ALL: [Self; 6] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Denied, Self::Skipped, Self::Cancelled];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Succeeded => "succeeded",
+            Self::TimedOut => "timedout",
+        }
+    }
+
+    /// Fill and line, readable on light and on dark pages and told apart without colour by the label.
+    const fn colours(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cancelled => ("#e5e7eb", "#6b7280"),
+            Self::Denied => ("#ede9fe", "#6d28d9"),
+            Self::Failed => ("#fee2e2", "#b91c1c"),
+            Self::Skipped => ("#f3f4f6", "#9ca3af"),
+            Self::Succeeded => ("#dcfce7", "#15803d"),
+            Self::TimedOut => ("#ffedd5", "#c2410c"),
+        }
+    }
+
+    const fn label(self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed out",
+            other => other.as_str(),
+        }
+    }
+}
+
+/// The lines of text in a stage's box, before escaping.
+fn lines(plan: &Plan, stage: usize, mark: Option<&StageMark>) -> Vec<String> {
+    let options = plan.options(stage);
+    let mut facts = vec![options.kind.to_string()];
+    if options.presence == Presence::Optional {
+        facts.push("optional".to_owned());
+    }
+    match options.placement {
+        Placement::Blocking => facts.push("blocking".to_owned()),
+        Placement::Spawn => facts.push("spawned".to_owned()),
+        Placement::Inherit | Placement::Inline => {}
+    }
+    if let Some(limit) = options.timeout {
+        facts.push(format!("max {limit:?}"));
+    }
+    let mut lines = vec![plan.names()[stage].to_string(), facts.join(", ")];
+    if let Some(mark) = mark {
+        lines.push(match mark.took {
+            Some(took) => format!("{} in {}", mark.look.label(), short(took)),
+            None => mark.look.label().to_owned(),
+        });
+    }
+    lines
+}
+
+/// A duration in three digits or so.
+fn short(took: Duration) -> String {
+    match took.as_nanos() {
+        0..1_000 => format!("{} ns", took.as_nanos()),
+        1_000..1_000_000 => format!("{:.1} us", took.as_secs_f64() * 1e6),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", took.as_secs_f64() * 1e3),
+        _ => format!("{:.2} s", took.as_secs_f64()),
+    }
+}
+
+/// Whether an arrow from the input to this stage helps: stages wired by name can all read it, so there only the roots.
+fn shows_input(plan: &Plan, stage: usize) -> bool {
+    let by_name = plan.value_type(stage) == std::any::TypeId::of::<serde_json::Value>();
+    let upstream = plan.upstream(stage);
+    let reads = upstream.iter().any(|slot| *slot as usize == plan.input_slot());
+    reads && (!by_name || upstream.len() == 1)
+}

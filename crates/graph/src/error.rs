@@ -1,0 +1,230 @@
+//! What can be wrong with a pipeline: all of it at once, each with a code and a way out.
+
+use std::fmt;
+
+use stageflow_context::{NameError, StageName};
+
+/// A pipeline that cannot be built, with everything that is wrong with it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BuildError {
+    pipeline: String,
+    problems: Vec<Problem>,
+}
+
+impl BuildError {
+    pub(crate) fn new(pipeline: &str, problems: Vec<Problem>) -> Self {
+        Self { pipeline: pipeline.to_owned(), problems }
+    }
+
+    /// The pipeline's name.
+    #[must_use]
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
+    /// Everything that is wrong, in the order of declaration. Never empty.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The code of the first problem.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.problems.first().map_or("SF0101", Problem::code)
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [problem] = &*self.problems {
+            return write!(f, "{problem}");
+        }
+        write!(f, "pipeline `{}` has {} problems:", self.pipeline, self.problems.len())?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// One thing that is wrong with a pipeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pipeline: String,
+    kind: ProblemKind,
+}
+
+/// What kind of [`Problem`] it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// A stage, or an embedded pipeline, has a name that cannot be one.
+    BadName(NameError),
+    /// The factory of a stage refused its settings.
+    BadSettings {
+        /// The stage.
+        stage: StageName,
+        /// What the factory said.
+        reason: String,
+    },
+    /// Stages wait for each other in a circle.
+    Cycle {
+        /// The stages of the circle; the first is repeated at the end.
+        path: Vec<StageName>,
+    },
+    /// Two stages have the same name.
+    DuplicateName(StageName),
+    /// There is no stage at all.
+    Empty,
+    /// A handle belongs to another pipeline's builder.
+    ForeignHandle {
+        /// The stage that was wired to it, or `None` if it was given as the output.
+        stage: Option<StageName>,
+    },
+    /// There is more than one stage that could be the output, or none.
+    NoOutput {
+        /// The stages nothing depends on.
+        candidates: Vec<StageName>,
+    },
+    /// A stage waits for itself.
+    SelfDependency(StageName),
+    /// The stage named as the output is not there.
+    UnknownOutput {
+        /// The name that was given.
+        name: String,
+        /// The nearest name that is there.
+        nearest: Option<StageName>,
+    },
+    /// A stage names a runner that the registry does not have.
+    UnknownRunner {
+        /// The stage.
+        stage: StageName,
+        /// The runner that was named.
+        runner: String,
+        /// The nearest name the registry has.
+        nearest: Option<String>,
+    },
+    /// A stage waits for a stage that is not there.
+    UnknownUpstream {
+        /// The stage that waits.
+        stage: StageName,
+        /// The name it waits for.
+        upstream: String,
+        /// The nearest name that is there.
+        nearest: Option<StageName>,
+        /// The stages that are there, at most eight of them.
+        known: Vec<StageName>,
+    },
+    /// A time limit of zero: no attempt could ever meet it.
+    ZeroTimeout(StageName),
+}
+
+impl Problem {
+    pub(crate) fn new(pipeline: &str, kind: ProblemKind) -> Self {
+        Self { pipeline: pipeline.to_owned(), kind }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> &ProblemKind {
+        &self.kind
+    }
+
+    /// The stable code; its page is in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            ProblemKind::Empty => "SF0101",
+            ProblemKind::BadName(_) => "SF0102",
+            ProblemKind::DuplicateName(_) => "SF0103",
+            ProblemKind::UnknownUpstream { .. } => "SF0104",
+            ProblemKind::Cycle { .. } => "SF0105",
+            ProblemKind::ForeignHandle { .. } => "SF0106",
+            ProblemKind::SelfDependency(_) => "SF0107",
+            ProblemKind::NoOutput { .. } => "SF0108",
+            ProblemKind::UnknownOutput { .. } => "SF0109",
+            ProblemKind::UnknownRunner { .. } => "SF0110",
+            ProblemKind::BadSettings { .. } => "SF0111",
+            ProblemKind::ZeroTimeout(_) => "SF0112",
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.code())?;
+        let pipeline = &self.pipeline;
+        match &self.kind {
+            ProblemKind::BadName(error) => write!(f, "{error}"),
+            ProblemKind::BadSettings { stage, reason } => {
+                write!(f, "stage `{stage}` was given settings that its runner refuses: {reason}")
+            }
+            ProblemKind::Cycle { path } => {
+                f.write_str("stages wait for each other in a circle: ")?;
+                list(f, path, " -> ")?;
+                f.write_str("; remove one of these arrows (an arrow points from a stage to one that waits for it)")
+            }
+            ProblemKind::DuplicateName(name) => {
+                write!(f, "stage `{name}` is declared twice in pipeline `{pipeline}`; rename one of them")
+            }
+            ProblemKind::Empty => write!(f, "pipeline `{pipeline}` has no stage; add one with `.stage(name, stage)`"),
+            ProblemKind::ForeignHandle { stage: Some(stage) } => write!(
+                f,
+                "stage `{stage}` of pipeline `{pipeline}` is wired to a handle of another builder; use handles of this one, or `embed` the other pipeline"
+            ),
+            ProblemKind::ForeignHandle { stage: None } => write!(
+                f,
+                "the output of pipeline `{pipeline}` is a handle of another builder, or its own input; give a handle of one of its stages"
+            ),
+            ProblemKind::NoOutput { candidates } => {
+                write!(f, "pipeline `{pipeline}` has {} stages that could be its output (", candidates.len())?;
+                list(f, candidates.get(..8).unwrap_or(candidates), ", ")?;
+                f.write_str(if candidates.len() > 8 { ", ...)" } else { ")" })?;
+                f.write_str("; name one with `output`")
+            }
+            ProblemKind::SelfDependency(name) => {
+                write!(f, "stage `{name}` waits for itself; remove it from its own upstream")
+            }
+            ProblemKind::UnknownOutput { name, nearest } => {
+                write!(f, "the output {name:?} is not a stage of pipeline `{pipeline}`")?;
+                did_you_mean(f, nearest.as_deref())
+            }
+            ProblemKind::UnknownRunner { stage, runner, nearest } => {
+                write!(f, "stage `{stage}` runs {runner:?}, which the registry does not have")?;
+                did_you_mean(f, nearest.as_deref())
+            }
+            ProblemKind::UnknownUpstream { stage, upstream, nearest, known } => {
+                write!(f, "stage `{stage}` waits for {upstream:?}, which is not in pipeline `{pipeline}`")?;
+                did_you_mean(f, nearest.as_deref())?;
+                f.write_str(" (stages: ")?;
+                list(f, known, ", ")?;
+                f.write_str(if known.len() == 8 { ", ...)" } else { ")" })
+            }
+            ProblemKind::ZeroTimeout(name) => {
+                write!(f, "stage `{name}` has a time limit of zero, which nothing can meet; leave it out or raise it")
+            }
+        }
+    }
+}
+
+fn did_you_mean(f: &mut fmt::Formatter<'_>, nearest: Option<&str>) -> fmt::Result {
+    match nearest {
+        Some(name) => write!(f, "; did you mean `{name}`?"),
+        None => f.write_str("; check the spelling, or add it"),
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, names: &[StageName], between: &str) -> fmt::Result {
+    names.iter().enumerate().try_for_each(|(i, name)| {
+        if i > 0 {
+            f.write_str(between)?;
+        }
+        f.write_str(name)
+    })
+}

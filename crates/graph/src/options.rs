@@ -1,0 +1,50 @@
+//! What can be set for one stage.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::StageKind;
+
+/// The options of one stage, as the builder's methods set them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StageOptions {
+    /// What the stage is for.
+    pub kind: StageKind,
+    /// Where it runs.
+    pub placement: Placement,
+    /// How long one attempt may take; `None` leaves it to the layers.
+    pub timeout: Option<Duration>,
+    /// How long one attempt may go without a sign of life; `None` leaves it to the layers.
+    pub idle_timeout: Option<Duration>,
+    /// Whether a failure or a skip becomes an absent value instead of ending the run or the cone.
+    pub presence: Presence,
+}
+
+/// Where a stage runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Placement {
+    /// On a thread that may block.
+    Blocking,
+    /// Wherever the engine puts stages by default.
+    #[default]
+    Inherit,
+    /// In the task that drives the run: the cheapest, for stages that mostly wait.
+    Inline,
+    /// In a task of its own, on any worker: for stages that compute.
+    Spawn,
+}
+
+/// Whether a run can do without a stage's value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Presence {
+    /// Dependents see `None` if the stage failed or was skipped.
+    Optional,
+    /// Without the value there is nothing for dependents to do.
+    #[default]
+    Required,
+}

@@ -1,0 +1,212 @@
+//! A validated pipeline as flat arrays: what engines run.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+
+use stageflow_context::{DynValue, StageCx, StageName, Stop};
+
+use crate::erased::ErasedStage;
+use crate::handle::DraftId;
+use crate::{Handle, Inputs, StageFuture, StageOptions, WiringError};
+
+/// A compiled pipeline: names interned, edges in compressed rows, immutable and shared by all its runs.
+///
+/// Stages are numbered from 0 in the order of declaration. A run keeps its values in [`Plan::slots`] slots: one for each
+/// stage, and the last one for the pipeline's input.
+pub struct Plan {
+    pub(crate) draft: DraftId,
+    pub(crate) name: Arc<str>,
+    pub(crate) names: Arc<[StageName]>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) upstream: Rows,
+    pub(crate) downstream: Rows,
+    pub(crate) in_degrees: Vec<u32>,
+    pub(crate) output: u32,
+}
+
+pub(crate) struct Node {
+    pub(crate) options: StageOptions,
+    pub(crate) stage: Arc<dyn ErasedStage>,
+}
+
+/// Rows of numbers, one after the other in one allocation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) starts: Vec<u32>,
+    pub(crate) items: Vec<u32>,
+}
+
+impl Rows {
+    pub(crate) fn row(&self, index: usize) -> &[u32] {
+        match self.starts.get(index..index + 2) {
+            Some(&[from, to]) => &self.items[from as usize..to as usize],
+            _ => &[],
+        }
+    }
+}
+
+impl Plan {
+    /// The pipeline's name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// How many stages there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never: a pipeline has at least one stage.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// How many slots a run needs: one for each stage, and one for the input.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.nodes.len() + 1
+    }
+
+    /// The slot of the pipeline's input.
+    #[must_use]
+    pub fn input_slot(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The stage whose value is the pipeline's output.
+    #[must_use]
+    pub fn output(&self) -> usize {
+        self.output as usize
+    }
+
+    /// The names of all stages.
+    #[must_use]
+    pub fn names(&self) -> &Arc<[StageName]> {
+        &self.names
+    }
+
+    /// The number of the stage called `name`. O(stages).
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| known.as_str() == name)
+    }
+
+    /// The options of a stage.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    #[must_use]
+    pub fn options(&self, stage: usize) -> &StageOptions {
+        &self.nodes[stage].options
+    }
+
+    /// The slots a stage reads, in the order of its input.
+    #[must_use]
+    pub fn upstream(&self, stage: usize) -> &[u32] {
+        self.upstream.row(stage)
+    }
+
+    /// The stages that read this stage's slot; one that reads it twice is in it twice.
+    #[must_use]
+    pub fn downstream(&self, stage: usize) -> &[u32] {
+        self.downstream.row(stage)
+    }
+
+    /// How many edges from other stages each stage waits for.
+    #[must_use]
+    pub fn in_degrees(&self) -> &[u32] {
+        &self.in_degrees
+    }
+
+    /// Starts an attempt of a stage. The future borrows the plan.
+    ///
+    /// # Errors
+    ///
+    /// [`WiringError`] if a value it is wired to is not in its slot.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    pub fn start(&self, stage: usize, cx: StageCx, inputs: Inputs<'_>) -> Result<StageFuture<'_>, WiringError> {
+        self.nodes[stage].stage.start(cx, inputs)
+    }
+
+    /// A stage that can move to another task.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    #[must_use]
+    pub fn shared(&self, stage: usize) -> SharedStage {
+        SharedStage(Arc::clone(&self.nodes[stage].stage))
+    }
+
+    /// What dependents of an optional stage see if it gave nothing; `None` for a required one.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    #[must_use]
+    pub fn absent(&self, stage: usize) -> Option<DynValue> {
+        self.nodes[stage].stage.absent()
+    }
+
+    /// The type of the value a stage puts into its slot.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    #[must_use]
+    pub fn value_type(&self, stage: usize) -> TypeId {
+        self.nodes[stage].stage.value_type()
+    }
+
+    /// The name of that type, for messages.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    #[must_use]
+    pub fn value_type_name(&self, stage: usize) -> &'static str {
+        self.nodes[stage].stage.value_type_name()
+    }
+
+    /// The slot a handle stands for, or `None` if it belongs to another pipeline.
+    #[must_use]
+    pub fn slot_of<T>(&self, handle: Handle<T>) -> Option<usize> {
+        let slot = if handle.node == crate::draft::INPUT { self.input_slot() } else { handle.node as usize };
+        (handle.draft == self.draft && slot <= self.input_slot()).then_some(slot)
+    }
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("name", &self.name).field("stages", &self.names).finish_non_exhaustive()
+    }
+}
+
+/// A stage that shares ownership of its plan's part, so that an attempt can run in a task of its own.
+#[derive(Clone)]
+pub struct SharedStage(Arc<dyn ErasedStage>);
+
+impl SharedStage {
+    /// Runs one attempt.
+    ///
+    /// # Errors
+    ///
+    /// The stage's own, or [`WiringError`] if a value is missing.
+    pub async fn run(self, cx: StageCx, values: Vec<DynValue>) -> Result<DynValue, Stop> {
+        self.0.start(cx, Inputs::from_values(&values))?.await
+    }
+}
+
+impl fmt::Debug for SharedStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedStage(..)")
+    }
+}

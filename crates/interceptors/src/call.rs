@@ -1,0 +1,208 @@
+//! One call of a stage, as layers see it.
+
+use std::any::Any;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stageflow_context::{BoxError, RunHost, StageCx, StageError, StageErrorKind, StageIndex, StageName};
+use stageflow_graph::{Plan, StageKind, StageOptions};
+use tracing::Span;
+
+/// One call of a stage: who calls what, and what layers may set for it.
+pub struct Call<'a> {
+    host: &'a Arc<dyn RunHost>,
+    plan: &'a Plan,
+    stage: StageIndex,
+    attempt: NonZeroU32,
+    state: &'a mut CallState,
+}
+
+impl<'a> Call<'a> {
+    /// A call of `stage`. Made by engines.
+    #[must_use]
+    pub fn new(
+        host: &'a Arc<dyn RunHost>,
+        plan: &'a Plan,
+        stage: StageIndex,
+        attempt: NonZeroU32,
+        state: &'a mut CallState,
+    ) -> Self {
+        Self { host, plan, stage, attempt, state }
+    }
+
+    /// The name of the stage.
+    #[must_use]
+    pub fn stage(&self) -> &'a StageName {
+        &self.plan.names()[self.stage.as_usize()]
+    }
+
+    /// The place of the stage in its pipeline.
+    #[must_use]
+    pub fn index(&self) -> StageIndex {
+        self.stage
+    }
+
+    /// What the stage is for.
+    #[must_use]
+    pub fn kind(&self) -> StageKind {
+        self.options().kind
+    }
+
+    /// The stage's options.
+    #[must_use]
+    pub fn options(&self) -> &'a StageOptions {
+        self.plan.options(self.stage.as_usize())
+    }
+
+    /// The pipeline.
+    #[must_use]
+    pub fn plan(&self) -> &'a Plan {
+        self.plan
+    }
+
+    /// Which attempt is called next, from 1.
+    #[must_use]
+    pub fn attempt(&self) -> NonZeroU32 {
+        self.attempt
+    }
+
+    /// Numbers the next attempt. Called by engines.
+    pub fn set_attempt(&mut self, attempt: NonZeroU32) {
+        self.attempt = attempt;
+    }
+
+    /// The run, as the stage sees it.
+    #[must_use]
+    pub fn cx(&self) -> StageCx {
+        StageCx::new(Arc::clone(self.host), self.stage, self.attempt)
+    }
+
+    /// The run the call belongs to.
+    #[must_use]
+    pub fn host(&self) -> &'a Arc<dyn RunHost> {
+        self.host
+    }
+
+    /// How long each attempt may take.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.state.limits
+    }
+
+    /// Sets how long each attempt may take. Limits that the stage sets for itself come first: see [`Limits::or`].
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.state.limits = limits;
+    }
+
+    /// The span that is entered whenever the stage is polled.
+    #[must_use]
+    pub fn span(&self) -> Option<&Span> {
+        self.state.span.as_ref()
+    }
+
+    /// Sets the span that is entered whenever the stage is polled.
+    pub fn set_span(&mut self, span: Span) {
+        self.state.span = Some(span);
+    }
+
+    /// What a layer keeps for this call between `enter` and `exit`, made at first use. Layers never share it: it is found
+    /// by its type, so make that private.
+    pub fn scratch<T: Default + Send + 'static>(&mut self) -> &mut T {
+        let kept = &mut self.state.scratch;
+        let at = kept.iter().position(|any| any.is::<T>()).unwrap_or_else(|| {
+            kept.push(Box::new(T::default()));
+            kept.len() - 1
+        });
+        match kept[at].downcast_mut() {
+            Some(scratch) => scratch,
+            None => unreachable!("the position was found by type"),
+        }
+    }
+
+    pub(crate) fn state_mut(&mut self) -> &mut CallState {
+        self.state
+    }
+
+    /// An error of this call.
+    pub fn error(&self, kind: StageErrorKind, source: impl Into<BoxError>) -> StageError {
+        StageError::new(self.stage().clone(), self.attempt, kind, source)
+    }
+
+    /// The refusal of `layer`, for [`Flow::Deny`](crate::Flow::Deny) and [`Ending::Denied`](crate::Ending::Denied).
+    pub fn denied(&self, layer: &str, reason: impl fmt::Display) -> StageError {
+        self.error(StageErrorKind::Denied, format!("layer `{layer}`: {reason}"))
+    }
+}
+
+impl fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("stage", self.stage()).field("attempt", &self.attempt).finish_non_exhaustive()
+    }
+}
+
+/// What belongs to one call and outlives its polls. Kept by engines.
+#[derive(Default)]
+pub struct CallState {
+    limits: Limits,
+    span: Option<Span>,
+    scratch: Vec<Box<dyn Any + Send>>,
+    pub(crate) entered: usize,
+}
+
+impl CallState {
+    /// The state of a call with the limits that the stage sets for itself.
+    #[must_use]
+    pub fn new(options: &StageOptions) -> Self {
+        Self { limits: Limits { attempt: options.timeout, idle: options.idle_timeout }, ..Self::default() }
+    }
+
+    /// How long each attempt may take.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The span to enter whenever the stage is polled.
+    #[must_use]
+    pub fn span(&self) -> Option<&Span> {
+        self.span.as_ref()
+    }
+
+    /// Whether a layer was entered and not yet left.
+    #[must_use]
+    pub fn is_entered(&self) -> bool {
+        self.entered > 0
+    }
+}
+
+impl fmt::Debug for CallState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CallState").field("limits", &self.limits).field("entered", &self.entered).finish_non_exhaustive()
+    }
+}
+
+/// How long an attempt may take. `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// From start to end.
+    pub attempt: Option<Duration>,
+    /// From one sign of life to the next: the start, a heartbeat, an event.
+    pub idle: Option<Duration>,
+}
+
+impl Limits {
+    /// No limits.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { attempt: None, idle: None }
+    }
+
+    /// These limits, with `other`'s where there is none.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self { attempt: self.attempt.or(other.attempt), idle: self.idle.or(other.idle) }
+    }
+}

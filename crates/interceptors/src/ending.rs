@@ -1,0 +1,80 @@
+//! How a call of a stage ended, as layers see it and may change it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use stageflow_context::{
+    CancelReason, DynValue, ErrorClass, Outcome, StageError, StageErrorKind, StageName, Stop, StopKind,
+};
+
+/// How a call ended. Every ending reaches every layer that was entered, also panics, timeouts and cancellation.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Ending {
+    /// The stage asked to cancel the run, with this reason.
+    CancelRun(Arc<str>),
+    /// A layer refused the call.
+    Denied(StageError),
+    /// It failed: an error, a panic, a timeout.
+    Failed(StageError),
+    /// The run ended before the call did.
+    Interrupted(CancelReason),
+    /// There was nothing to do, for this reason.
+    Skipped(Arc<str>),
+    /// It gave this value.
+    Succeeded(DynValue),
+}
+
+impl Ending {
+    /// What a stage's own result amounts to.
+    #[must_use]
+    pub fn from_result(result: Result<DynValue, Stop>, stage: &StageName, attempt: NonZeroU32) -> Self {
+        match result {
+            Ok(value) => Self::Succeeded(value),
+            Err(stop) => Self::from_stop(stop, stage, attempt),
+        }
+    }
+
+    #[cold]
+    fn from_stop(stop: Stop, stage: &StageName, attempt: NonZeroU32) -> Self {
+        let error = |kind, source| StageError::new(stage.clone(), attempt, kind, source);
+        match stop.into_kind() {
+            StopKind::Skip(reason) => Self::Skipped(reason.into()),
+            StopKind::Cancel(reason) => Self::CancelRun(reason.into()),
+            StopKind::Interrupted(reason) => Self::Interrupted(reason),
+            StopKind::Fail { class, source } => Self::Failed(error(StageErrorKind::Failed(class), source)),
+            StopKind::Retry { after, reason } => {
+                let source = match after {
+                    Some(after) => format!("{reason} (not before {after:?} have passed)"),
+                    None => reason,
+                };
+                Self::Failed(error(StageErrorKind::RetryRefused, source.into()))
+            }
+            other => Self::Failed(error(StageErrorKind::Failed(ErrorClass::Permanent), format!("{other:?}").into())),
+        }
+    }
+
+    /// What it is called in events and reports.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::CancelRun(_) | Self::Interrupted(_) => Outcome::Cancelled,
+            Self::Denied(_) => Outcome::Denied,
+            Self::Failed(error) => match error.kind() {
+                StageErrorKind::TimedOut(_) | StageErrorKind::IdleTimedOut(_) => Outcome::TimedOut,
+                _ => Outcome::Failed,
+            },
+            Self::Skipped(_) => Outcome::Skipped,
+            Self::Succeeded(_) => Outcome::Succeeded,
+        }
+    }
+
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn error(&self) -> Option<&StageError> {
+        match self {
+            Self::Denied(error) | Self::Failed(error) => Some(error),
+            Self::CancelRun(_) | Self::Interrupted(_) | Self::Skipped(_) | Self::Succeeded(_) => None,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The two shapes of a layer.
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use stageflow_context::{DynValue, StageError};
+
+use crate::{Call, Ending, Next, Phase};
+
+/// A layer that looks and decides, but does not wait: it costs nanoseconds.
+///
+/// A hook that was entered is left exactly once, in reverse order, whatever the ending: also when the run is cancelled or
+/// its future is dropped. A panic in a hook fails the call.
+///
+/// ```
+/// use stageflow_interceptors::{Call, Ending, Flow, Hook, Phase};
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// /// Counts calls that did not succeed.
+/// #[derive(Default)]
+/// struct CountFailures(AtomicU64);
+///
+/// impl Hook for CountFailures {
+///     fn name(&self) -> &str {
+///         "count-failures"
+///     }
+///
+///     fn phase(&self) -> Phase {
+///         Phase::Telemetry
+///     }
+///
+///     fn exit(&self, _call: &mut Call<'_>, ending: &mut Ending) {
+///         if ending.error().is_some() {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+pub trait Hook: Send + Sync + 'static {
+    /// What the layer is called in descriptions and errors.
+    fn name(&self) -> &str;
+
+    /// Where it sits.
+    fn phase(&self) -> Phase {
+        Phase::Inner
+    }
+
+    /// Before the stage: go on, refuse, or answer in its place.
+    fn enter(&self, call: &mut Call<'_>) -> Flow {
+        let _ = call;
+        Flow::Continue
+    }
+
+    /// After the stage, or after whatever ended the call instead. May change the ending.
+    fn exit(&self, call: &mut Call<'_>, ending: &mut Ending) {
+        let _ = (call, ending);
+    }
+}
+
+/// What a hook decides when it is entered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Flow {
+    /// Answer with this value; nothing further inside is called. It must be of the stage's output type, wrapped in
+    /// `Option` if the stage is optional.
+    Answer(DynValue),
+    /// Go on.
+    Continue,
+    /// Refuse; nothing further inside is called. See [`Call::denied`].
+    Deny(StageError),
+}
+
+/// A layer that may wait, call again, or not at all.
+///
+/// Its future is dropped when the run ends before it does; what must happen then belongs into a guard's `Drop`.
+///
+/// ```
+/// use stageflow_interceptors::{Around, Call, Ending, Next, Phase, async_trait};
+///
+/// /// Calls a second time if the first time failed.
+/// struct Twice;
+///
+/// #[async_trait]
+/// impl Around for Twice {
+///     fn name(&self) -> &str {
+///         "twice"
+///     }
+///
+///     fn phase(&self) -> Phase {
+///         Phase::Retry
+///     }
+///
+///     async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
+///         match next.run(call).await {
+///             Ending::Failed(_) => next.run(call).await,
+///             ending => ending,
+///         }
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Around: Send + Sync + 'static {
+    /// What the layer is called in descriptions and errors.
+    fn name(&self) -> &str;
+
+    /// Where it sits.
+    fn phase(&self) -> Phase {
+        Phase::Inner
+    }
+
+    /// Wraps the call: `next.run(call)` goes on inside.
+    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending;
+}
+
+/// What an around layer's `next` ends in: the attempt itself. Implemented by engines.
+pub trait Attempt: Send + Sync {
+    /// Runs one attempt of the stage.
+    fn run<'a>(&'a self, call: &'a mut Call<'_>) -> BoxFuture<'a, Ending>;
+}
+
+/// A hook or an around layer, as a stack holds it.
+pub enum Layer {
+    /// One that may wait.
+    Around(Box<dyn Around>),
+    /// One that does not.
+    Hook(Box<dyn Hook>),
+}
+
+impl Layer {
+    /// The layer's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Around(around) => around.name(),
+            Self::Hook(hook) => hook.name(),
+        }
+    }
+
+    /// The layer's phase.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Around(around) => around.phase(),
+            Self::Hook(hook) => hook.phase(),
+        }
+    }
+}
+
+/// What can be put into a stack: everything that is a [`Hook`] or an [`Around`].
+///
+/// `Shape` keeps the two apart for the compiler; it is never written out.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an interceptor",
+    label = "this cannot wrap a stage",
+    note = "implement `Hook` for a layer that only looks and decides, `Around` for one that waits or calls again"
+)]
+pub trait Interceptor<Shape> {
+    /// As a layer.
+    fn into_layer(self) -> Layer;
+}
+
+/// The shape of a [`Hook`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HookShape {}
+
+/// The shape of an [`Around`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AroundShape {}
+
+/// The shape of a [`Layer`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LayerShape {}
+
+impl<H: Hook> Interceptor<HookShape> for H {
+    fn into_layer(self) -> Layer {
+        Layer::Hook(Box::new(self))
+    }
+}
+
+impl<A: Around> Interceptor<AroundShape> for A {
+    fn into_layer(self) -> Layer {
+        Layer::Around(Box::new(self))
+    }
+}
+
+impl Interceptor<LayerShape> for Layer {
+    fn into_layer(self) -> Layer {
+        self
+    }
+}
+
+impl std::fmt::Debug for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}({})", self.name(), self.phase())
+    }
+}

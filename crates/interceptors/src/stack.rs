@@ -1,0 +1,230 @@
+//! The layers in their order.
+
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::future::BoxFuture;
+use futures_util::FutureExt as _;
+use stageflow_context::{ErrorClass, StageErrorKind};
+
+use crate::panics::panic_message;
+use crate::{Attempt, Call, Ending, Flow, Interceptor, Layer, Phase};
+
+/// The onion: layers sorted by phase, then by registration. Immutable once built, shared by all runs of an engine.
+#[derive(Debug, Default)]
+pub struct Stack {
+    layers: Vec<Layer>,
+    /// How many layers lie outside the first that may wait: those are hooks, and an engine calls them in place.
+    hooks: usize,
+}
+
+impl Stack {
+    /// No layer at all: an empty list is empty.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a layer: after those of its phase, outside those of later phases.
+    #[must_use]
+    pub fn with<Shape>(mut self, interceptor: impl Interceptor<Shape>) -> Self {
+        let layer = interceptor.into_layer();
+        let at = self.layers.partition_point(|other| other.phase() <= layer.phase());
+        self.layers.insert(at, layer);
+        self.hooks = self.layers.iter().take_while(|layer| matches!(layer, Layer::Hook(_))).count();
+        self
+    }
+
+    /// How many layers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there is no layer.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The layers from the outside in: their phases and names.
+    pub fn layers(&self) -> impl Iterator<Item = (Phase, &str)> {
+        self.layers.iter().map(|layer| (layer.phase(), layer.name()))
+    }
+
+    /// The onion, printed: what a call passes on its way in, and in reverse on its way out.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut out = String::from("call\n");
+        for (depth, layer) in self.layers.iter().enumerate() {
+            let shape = if matches!(layer, Layer::Hook(_)) { "hook" } else { "around" };
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(out, "{:indent$}└ {} [{}, {shape}]", "", layer.name(), layer.phase(), indent = depth * 2);
+        }
+        let _ = writeln!(out, "{:indent$}└ stage", "", indent = self.layers.len() * 2);
+        out
+    }
+
+    /// Whether a layer may wait, so that a call needs a future of its own around the stage's.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.hooks < self.layers.len()
+    }
+
+    /// Enters the hooks that lie outside everything that waits. `Some` is the ending of a call that went no further; the
+    /// layers that were entered must still be left with [`Stack::exit`].
+    #[inline]
+    pub fn enter(&self, call: &mut Call<'_>) -> Option<Ending> {
+        if self.hooks == 0 {
+            return None;
+        }
+        enter(&self.layers[..self.hooks], call)
+    }
+
+    /// Leaves the hooks that [`Stack::enter`] entered, in reverse order.
+    #[inline]
+    pub fn exit(&self, call: &mut Call<'_>, ending: &mut Ending) {
+        if call.state_mut().entered > 0 {
+            exit(&self.layers, call, ending, 0);
+        }
+    }
+
+    /// Runs the call through the layers inside those that [`Stack::enter`] entered, down to the attempt.
+    pub fn call<'a>(&'a self, call: &'a mut Call<'_>, attempt: &'a dyn Attempt) -> BoxFuture<'a, Ending> {
+        Next { stack: self, at: self.hooks, attempt }.into_future(call)
+    }
+}
+
+/// What is inside an around layer. It can be called any number of times.
+#[derive(Clone, Copy)]
+pub struct Next<'a> {
+    stack: &'a Stack,
+    at: usize,
+    attempt: &'a dyn Attempt,
+}
+
+impl<'a> Next<'a> {
+    /// Goes on inside.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future interrupts the call: the layers inside are left, the attempt is dropped.
+    pub async fn run(&self, call: &mut Call<'_>) -> Ending {
+        self.into_future(call).await
+    }
+
+    fn into_future<'b>(self, call: &'b mut Call<'_>) -> BoxFuture<'b, Ending>
+    where
+        'a: 'b,
+    {
+        Box::pin(async move {
+            let inside = &self.stack.layers[self.at..];
+            let hooks = inside.iter().take_while(|layer| matches!(layer, Layer::Hook(_))).count();
+            let outer = std::mem::replace(&mut call.state_mut().entered, self.at);
+            let mut left = Left { stack: self.stack, call, from: self.at, outer, done: false };
+            let mut ending = match enter(&inside[..hooks], left.call) {
+                Some(ending) => ending,
+                None => match inside.get(hooks) {
+                    Some(Layer::Around(around)) => {
+                        let next = Next { at: self.at + hooks + 1, ..self };
+                        let waiting = AssertUnwindSafe(around.around(left.call, next)).catch_unwind();
+                        match waiting.await {
+                            Ok(ending) => ending,
+                            Err(payload) => panicked(left.call, around.name(), &*payload),
+                        }
+                    }
+                    _ => self.attempt.run(left.call).await,
+                },
+            };
+            left.leave(&mut ending);
+            ending
+        })
+    }
+}
+
+impl std::fmt::Debug for Next<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Next").field("inside", &&self.stack.layers[self.at..]).finish_non_exhaustive()
+    }
+}
+
+/// Leaves the hooks of one part of the onion, also when the future that entered them is dropped.
+struct Left<'a, 'c, 'd> {
+    stack: &'a Stack,
+    call: &'c mut Call<'d>,
+    from: usize,
+    outer: usize,
+    done: bool,
+}
+
+impl Left<'_, '_, '_> {
+    fn leave(&mut self, ending: &mut Ending) {
+        self.done = true;
+        exit(&self.stack.layers, self.call, ending, self.from);
+        self.call.state_mut().entered = self.outer;
+    }
+}
+
+impl Drop for Left<'_, '_, '_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let reason = self.call.host().cancel().reason().cloned();
+            let reason = reason.unwrap_or_else(|| stageflow_context::CancelReason::requested("the attempt was dropped"));
+            self.leave(&mut Ending::Interrupted(reason));
+        }
+    }
+}
+
+/// Enters hooks from the outside in. `entered` counts them by their place in the whole stack.
+fn enter(hooks: &[Layer], call: &mut Call<'_>) -> Option<Ending> {
+    let mut current = 0;
+    let entering = catch_unwind(AssertUnwindSafe(|| {
+        for (place, layer) in hooks.iter().enumerate() {
+            let Layer::Hook(hook) = layer else { break };
+            current = place;
+            // Counted first: a hook that panics half-way in is left, too.
+            call.state_mut().entered += 1;
+            match hook.enter(call) {
+                Flow::Continue => {}
+                Flow::Answer(value) => return Some(answer(call, hook.name(), value)),
+                Flow::Deny(error) => return Some(Ending::Denied(error)),
+            }
+        }
+        None
+    }));
+    entering.unwrap_or_else(|payload| Some(panicked(call, hooks[current].name(), &*payload)))
+}
+
+/// Leaves the hooks that were entered, from the inside out, down to the one at `to`.
+fn exit(layers: &[Layer], call: &mut Call<'_>, ending: &mut Ending, to: usize) {
+    while call.state_mut().entered > to {
+        let leaving = catch_unwind(AssertUnwindSafe(|| {
+            while call.state_mut().entered > to {
+                call.state_mut().entered -= 1;
+                if let Layer::Hook(hook) = &layers[call.state_mut().entered] {
+                    hook.exit(call, ending);
+                }
+            }
+        }));
+        if let Err(payload) = leaving {
+            let name = layers[call.state_mut().entered].name();
+            *ending = panicked(call, name, &*payload);
+        }
+    }
+}
+
+fn answer(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) -> Ending {
+    let stage = call.index().as_usize();
+    if value.type_id_of_value() == call.plan().value_type(stage) {
+        return Ending::Succeeded(value);
+    }
+    let wanted = call.plan().value_type_name(stage);
+    let reason = format!("layer `{layer}` answered with a value that is not a `{wanted}`");
+    Ending::Failed(call.error(StageErrorKind::WrongAnswer, reason))
+}
+
+#[cold]
+fn panicked(call: &Call<'_>, layer: &str, payload: &(dyn std::any::Any + Send)) -> Ending {
+    let reason = format!("layer `{layer}`: {}", panic_message(payload));
+    Ending::Failed(call.error(StageErrorKind::Panicked(ErrorClass::Permanent), reason))
+}

@@ -1,0 +1,10 @@
+//! What most programs need: `use stageflow::prelude::*;`.
+
+pub use crate::DurationExt;
+pub use stageflow_context::{
+    ContextSnapshot, ErrorClass, Outcome, ResultExt, RunIdentity, StageCx, StageError, Stop,
+};
+pub use stageflow_events::{EventSink, MemorySink, TracingSink};
+pub use stageflow_executor::{Engine, RunOptions, RunReport};
+pub use stageflow_graph::{Handle, NamedInputs, Pipeline, Stage, StageKind, stage_fn};
+pub use stageflow_interceptors::{Around, CatchPanic, Hook, Timeout, Trace};

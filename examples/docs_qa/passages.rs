@@ -1,0 +1,160 @@
+//! Passages: the pieces of a document that can answer a question, each with the context it stands in.
+
+use std::sync::Arc;
+
+use crate::corpus::{Document, Format};
+use crate::sentences::{Flow, Sentence};
+use crate::{markdown, plain};
+
+/// Longer blocks are cut: a text without a blank line must not become one passage.
+const MOST_SENTENCES: usize = 12;
+/// A context this long says no more than its last sentence.
+const LONGEST_LEAD: usize = 240;
+
+/// One block of a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Passage {
+    /// Index into the documents of the corpus.
+    pub(crate) document: usize,
+    pub(crate) kind: Kind,
+    /// The headings above it, outermost first.
+    pub(crate) headings: Arc<[Arc<str>]>,
+    /// What introduces it: the paragraph before a list, the item around a nested one, the head of a table.
+    pub(crate) lead: Option<Arc<str>>,
+    /// Whether it is the first thing said under its heading.
+    pub(crate) opens: bool,
+    pub(crate) sentences: Vec<Sentence>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Heading,
+    Paragraph,
+    Item,
+    Row,
+    /// The head of a table.
+    TableHead,
+    Code,
+    /// Front matter.
+    Metadata,
+}
+
+impl Passage {
+    pub(crate) fn text(&self) -> String {
+        let sentences: Vec<&str> = self.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
+        sentences.join(" ")
+    }
+
+    /// Headings and lead, outermost first: `Guide > Queues > Overflow`.
+    pub(crate) fn context(&self) -> String {
+        let parts: Vec<&str> = self.headings.iter().chain(&self.lead).map(AsRef::as_ref).collect();
+        parts.join(" > ")
+    }
+}
+
+/// Takes a document apart.
+pub(crate) fn split(document: &Document, index: usize, language: &'static str) -> Vec<Passage> {
+    let mut collector = Collector::new(index, language, &document.text);
+    match document.format {
+        Format::Markdown => markdown::split(&document.text, &mut collector),
+        Format::Plain => plain::split(&document.text, &mut collector),
+    }
+    collector.into_passages()
+}
+
+/// What both splitters fill: passages under a stack of headings.
+#[derive(Debug)]
+pub(crate) struct Collector<'a> {
+    document: usize,
+    language: &'static str,
+    source: Vec<&'a str>,
+    stack: Vec<(u8, Arc<str>)>,
+    headings: Arc<[Arc<str>]>,
+    passages: Vec<Passage>,
+    /// Whether nothing was said under the last heading yet.
+    is_fresh: bool,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(document: usize, language: &'static str, text: &'a str) -> Self {
+        let source = text.split('\n').collect();
+        Self { document, language, source, stack: Vec::new(), headings: Arc::from([]), passages: Vec::new(), is_fresh: true }
+    }
+
+    pub(crate) fn into_passages(self) -> Vec<Passage> {
+        self.passages
+    }
+
+    /// Adds a heading, which is a passage too, and puts what follows under it.
+    pub(crate) fn heading(&mut self, level: u8, flow: Flow) {
+        if flow.is_blank() {
+            return;
+        }
+        let title: Arc<str> = flow.joined().into();
+        self.stack.retain(|(above, _)| *above < level);
+        self.set_headings();
+        // Titles are not cut: `Dr. No` and `1. Overview` are one sentence each.
+        let lines = flow.into_lines();
+        if let (Some(first), Some(last)) = (lines.first(), lines.last()) {
+            let sentence = Sentence { text: title.to_string(), line: first.line, end_line: last.end_line };
+            self.push(Kind::Heading, None, vec![sentence]);
+        }
+        self.stack.push((level, title));
+        self.set_headings();
+    }
+
+    /// Adds a block of prose.
+    pub(crate) fn prose(&mut self, kind: Kind, lead: Option<Arc<str>>, flow: Flow) {
+        if !flow.is_blank() {
+            let sentences = flow.into_sentences(self.language, &self.source);
+            self.push(kind, lead, sentences);
+        }
+    }
+
+    /// Adds a block whose lines stand for themselves.
+    pub(crate) fn lines(&mut self, kind: Kind, lead: Option<Arc<str>>, flow: Flow) {
+        let sentences = flow.into_lines();
+        self.push(kind, lead, sentences);
+    }
+
+    fn push(&mut self, kind: Kind, lead: Option<Arc<str>>, sentences: Vec<Sentence>) {
+        for chunk in sentences.chunks(MOST_SENTENCES) {
+            self.passages.push(Passage {
+                document: self.document,
+                kind,
+                headings: Arc::clone(&self.headings),
+                lead: lead.clone(),
+                opens: self.is_fresh,
+                sentences: chunk.to_vec(),
+            });
+            self.is_fresh = kind == Kind::Heading || (self.is_fresh && kind == Kind::Metadata);
+        }
+    }
+
+    fn set_headings(&mut self) {
+        self.headings = self.stack.iter().map(|(_, title)| Arc::clone(title)).collect();
+    }
+}
+
+/// What a block says to the block it introduces.
+pub(crate) fn lead_of(text: &str) -> Option<Arc<str>> {
+    if text.is_empty() {
+        return None;
+    }
+    let start = text.len().saturating_sub(LONGEST_LEAD);
+    if start == 0 {
+        return Some(text.into());
+    }
+    let start = (start..text.len()).find(|at| text.is_char_boundary(*at))?;
+    let tail = &text[start..];
+    let sentence = tail.find(['.', '!', '?']).map_or(tail, |at| tail[at + 1..].trim_start());
+    Some(if sentence.is_empty() { tail.into() } else { sentence.into() })
+}
+
+/// A context made of an outer and an inner one.
+pub(crate) fn joined_lead(outer: Option<&Arc<str>>, inner: Option<&Arc<str>>) -> Option<Arc<str>> {
+    match (outer, inner) {
+        (Some(outer), Some(inner)) => Some(format!("{outer} > {inner}").into()),
+        (one, other) => one.or(other).cloned(),
+    }
+}

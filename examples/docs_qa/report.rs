@@ -1,0 +1,155 @@
+//! What is printed: the answers with their sources, the table of stages, or JSON.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Value, json};
+
+use crate::citations::{CitationError, Cited};
+use crate::compose::Unanswerable;
+use crate::corpus::Note;
+use crate::question::QuestionError;
+
+/// One question, what came of it and how each stage fared.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) question: String,
+    pub(crate) ending: Ending,
+    pub(crate) stages: Vec<StageRow>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Ending {
+    Answered(Vec<Cited>),
+    Unanswerable(Unanswerable),
+    Rejected(QuestionError),
+    /// The citation guard let no draft through.
+    Unsupported(CitationError),
+    ModelFailed(String),
+    Failed(String),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct StageRow {
+    pub(crate) stage: &'static str,
+    pub(crate) status: &'static str,
+    pub(crate) took: Duration,
+}
+
+impl Ending {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Answered(_) => 0,
+            Self::Rejected(_) | Self::Failed(_) => 2,
+            Self::Unanswerable(_) => 3,
+            Self::Unsupported(_) => 4,
+            Self::ModelFailed(_) => 5,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Unanswerable(_) => "unanswerable",
+            Self::Rejected(_) => "rejected",
+            Self::Unsupported(_) => "unsupported",
+            Self::ModelFailed(_) => "model_failed",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    fn message(&self) -> Option<String> {
+        match self {
+            Self::Answered(_) => None,
+            Self::Unanswerable(reason) => Some(reason.to_string()),
+            Self::Rejected(error) => Some(error.to_string()),
+            Self::Unsupported(error) => Some(error.to_string()),
+            Self::ModelFailed(message) | Self::Failed(message) => Some(message.clone()),
+        }
+    }
+}
+
+/// The gravest ending decides how the program ends.
+pub(crate) fn exit_code(reports: &[Report]) -> u8 {
+    let gravity = |code: &u8| match code {
+        0 => 0,
+        3 => 1,
+        4 => 2,
+        5 => 3,
+        _ => 4,
+    };
+    reports.iter().map(|report| report.ending.exit_code()).max_by_key(gravity).unwrap_or_default()
+}
+
+/// Prints an answer for a reader.
+pub(crate) fn write_text(out: &mut impl Write, report: &Report, shows_question: bool) -> io::Result<()> {
+    if shows_question {
+        writeln!(out, "{}", report.question)?;
+    }
+    if let Ending::Answered(sentences) = &report.ending {
+        for cited in sentences {
+            writeln!(out, "{cited}")?;
+        }
+    }
+    if let Some(message) = report.ending.message() {
+        writeln!(out, "{message}")?;
+    }
+    Ok(())
+}
+
+/// Prints the stages as a table.
+pub(crate) fn write_table(out: &mut impl Write, stages: &[StageRow]) -> io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["stage", "status", "time"]);
+    for row in stages {
+        table.add_row([row.stage.to_owned(), row.status.to_owned(), millis(row.took)]);
+    }
+    if let Some(times) = table.column_mut(2) {
+        times.set_cell_alignment(CellAlignment::Right);
+    }
+    writeln!(out, "{table}")
+}
+
+/// Prints how many questions ended how.
+pub(crate) fn write_summary(out: &mut impl Write, reports: &[Report]) -> io::Result<()> {
+    let mut line = format!("{} questions", reports.len());
+    for name in ["answered", "unanswerable", "rejected", "unsupported", "model_failed", "failed"] {
+        let count = reports.iter().filter(|report| report.ending.name() == name).count();
+        if count > 0 {
+            // Writing to a string cannot fail.
+            let _ = write!(line, ", {count} {}", name.replace('_', " "));
+        }
+    }
+    writeln!(out, "{line}")
+}
+
+/// The report as one JSON object.
+pub(crate) fn to_json(report: &Report, notes: &[Note], transcript: &Path) -> Value {
+    let answer = match &report.ending {
+        Ending::Answered(sentences) => sentences.as_slice(),
+        _ => &[],
+    };
+    let answer = answer.iter().map(|cited| {
+        let Cited { text, quote, file, line, context } = cited;
+        json!({"text": text, "file": file, "line": line, "quote": quote, "context": context})
+    });
+    let stages = report.stages.iter().map(|row| {
+        json!({"stage": row.stage, "status": row.status, "millis": row.took.as_secs_f64() * 1e3})
+    });
+    json!({
+        "question": report.question,
+        "outcome": report.ending.name(),
+        "message": report.ending.message(),
+        "answer": answer.collect::<Vec<_>>(),
+        "stages": stages.collect::<Vec<_>>(),
+        "notes": notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "transcript": transcript,
+    })
+}
+
+fn millis(took: Duration) -> String {
+    format!("{:.2} ms", took.as_secs_f64() * 1e3)
+}

@@ -1,0 +1,25 @@
+//! `features`: each published crate builds alone, without and with all of its features.
+//!
+//! A build of the whole workspace hides a missing feature, because its packages switch features on for one another.
+
+use xshell::{Shell, cmd};
+
+use crate::step::Step;
+use crate::workspace::Workspace;
+
+/// Two steps a crate. Clippy checks as `cargo check` does and lets warnings be denied without building all
+/// dependencies again.
+pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for package in workspace.published() {
+        for features in ["--no-default-features", "--all-features"] {
+            let name = &package.name;
+            steps.push(Step::program(
+                format!("{} {features}", package.short_name()),
+                cmd!(sh, "cargo clippy -p {name} {features} -- -D warnings"),
+                format!("`{name}` leans on a feature that only another package switches on"),
+            ));
+        }
+    }
+    steps
+}
