@@ -9,13 +9,7 @@ use crate::stage::{Body, DynStage};
 
 /// A graph with its stages, adjacency in both directions in flat arrays.
 pub(crate) struct Plan {
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for `ours`, whose stages are not the hand-written ones"
-        )
-    )]
+    /// For drivers whose stages are not the hand-written ones.
     pub(crate) bodies: Vec<Body>,
     pub(crate) stages: Vec<Box<dyn DynStage>>,
     up: Adjacency,

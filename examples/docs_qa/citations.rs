@@ -34,6 +34,8 @@ pub(crate) struct Cited {
     pub(crate) line: u32,
     /// Headings above it.
     pub(crate) context: String,
+    /// How much of the question its place speaks about, from 0 to 1.
+    pub(crate) coverage: f32,
 }
 
 impl fmt::Display for Cited {
@@ -204,7 +206,7 @@ pub(crate) fn parse(answer: &str) -> Draft {
             let (file, line) = place.rsplit_once(':').unwrap_or((place, "0"));
             let quote = sentence.quote.unwrap_or_else(|| sentence.text.clone());
             let (file, line) = (file.to_owned(), line.parse().unwrap_or_default());
-            Cited { text: one_line(&sentence.text), quote: one_line(&quote), file, line, context: String::new() }
+            Cited { text: one_line(&sentence.text), quote: one_line(&quote), file, line, ..Cited::default() }
         });
         return Draft { sentences: sentences.collect() };
     }
@@ -217,7 +219,7 @@ pub(crate) fn parse(answer: &str) -> Draft {
         from = whole.end();
         let line = line.as_str().parse().unwrap_or_default();
         let quote = quoted(&text).unwrap_or_else(|| text.clone());
-        sentences.push(Cited { text, quote, file: file.as_str().to_owned(), line, context: String::new() });
+        sentences.push(Cited { text, quote, file: file.as_str().to_owned(), line, ..Cited::default() });
     }
     let rest = one_line(&answer[from..]);
     if rest.chars().any(char::is_alphanumeric) {
@@ -249,7 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.md"), TEXT).unwrap();
         let corpus = crate::corpus::load(folder.path(), Bounds::default()).unwrap();
-        let cited = Cited { text: text.into(), quote: quote.into(), file: file.into(), line, context: String::new() };
+        let cited = Cited { text: text.into(), quote: quote.into(), file: file.into(), line, ..Cited::default() };
         verify(&Draft { sentences: vec![cited] }, &corpus).map_err(|error| error.problems.join(";"))
     }
 

@@ -18,8 +18,10 @@ const NEARLY: f32 = 0.72;
 /// Two sentences that share this much of their words say the same.
 const SAME: f32 = 0.8;
 /// The share of a question's terms that one passage must speak about, and say itself.
-const LEAST_COVERAGE: f32 = 0.5;
-const LEAST_OWN: f32 = 0.25;
+const LEAST_COVERAGE: f32 = 0.54;
+/// The same, of one that does not give the number or the date that was asked for.
+const WANTING_COVERAGE: f32 = 0.68;
+const LEAST_OWN: f32 = 0.2;
 
 /// Writes an answer from evidence. The offline one only quotes; a model may put things in its own words.
 pub(crate) trait Compose: Send + Sync {
@@ -67,15 +69,17 @@ impl fmt::Display for Unanswerable {
 /// Whether the evidence is worth an answer at all; asked before any model is.
 pub(crate) fn answerable(ranking: &Ranking) -> Result<(), Unanswerable> {
     let is_close = ranking.evidence.iter().any(is_enough);
-    if is_close && ranking.unknown_names.is_empty() {
+    if is_close && ranking.unknown_subjects.is_empty() {
         return Ok(());
     }
-    let unknown = if ranking.unknown_names.is_empty() { &ranking.unknown } else { &ranking.unknown_names };
+    let unknown = if ranking.unknown_subjects.is_empty() { &ranking.unknown } else { &ranking.unknown_subjects };
     Err(Unanswerable { documents: ranking.documents, unknown: unknown.clone() })
 }
 
 fn is_enough(evidence: &Evidence) -> bool {
-    evidence.coverage >= LEAST_COVERAGE && evidence.own >= LEAST_OWN && !evidence.lacks_name
+    let least = if evidence.is_wanting { WANTING_COVERAGE } else { LEAST_COVERAGE };
+    let says_it = evidence.own >= LEAST_OWN || evidence.is_under_topic;
+    evidence.coverage >= least && says_it && !evidence.lacks_name
 }
 
 /// Quotes the best sentences.
@@ -89,14 +93,29 @@ impl Compose for Extractive {
         }
         let most = request.profile.sentences.map_or(SENTENCES, usize::from).min(SENTENCES * 4);
         let chosen = choose(&request.ranking.evidence, most);
-        let sentences = chosen.into_iter().map(|evidence| Cited {
-            text: evidence.text.clone(),
-            quote: evidence.text.clone(),
-            file: evidence.file.clone(),
-            line: evidence.line,
-            context: evidence.context.clone(),
-        });
-        Ok(Composition::Draft(Draft { sentences: sentences.collect() }))
+        let mut sentences: Vec<Cited> = Vec::new();
+        for evidence in chosen {
+            let whole = cited(evidence, &evidence.text, evidence.line);
+            let above = evidence.above.as_ref().map(|title| cited(evidence, &title.text, title.line));
+            for sentence in std::iter::once(whole).chain(above) {
+                let is_known = sentences.iter().any(|known| known.file == sentence.file && known.line == sentence.line);
+                if !is_known && sentences.len() < most.max(2) {
+                    sentences.push(sentence);
+                }
+            }
+        }
+        Ok(Composition::Draft(Draft { sentences }))
+    }
+}
+
+fn cited(evidence: &Evidence, text: &str, line: u32) -> Cited {
+    Cited {
+        text: text.to_owned(),
+        quote: text.to_owned(),
+        file: evidence.file.clone(),
+        line,
+        context: evidence.context.clone(),
+        coverage: evidence.coverage,
     }
 }
 
@@ -135,17 +154,20 @@ pub(crate) mod tests {
             file: "a.md".into(),
             line,
             context: String::new(),
+            above: None,
             kind: Kind::Paragraph,
             passage: line,
             score,
             coverage: score,
             own: score,
+            is_under_topic: false,
+            is_wanting: false,
             lacks_name: false,
         }
     }
 
     pub(crate) fn ranking(evidence: Vec<Evidence>) -> Ranking {
-        Ranking { evidence, unknown: Vec::new(), unknown_names: Vec::new(), documents: 2 }
+        Ranking { evidence, unknown: Vec::new(), unknown_subjects: Vec::new(), documents: 2 }
     }
 
     #[test]
@@ -169,7 +191,7 @@ pub(crate) mod tests {
         );
         let unknown = Ranking {
             unknown: vec!["capital".into(), "France".into()],
-            unknown_names: vec!["France".into()],
+            unknown_subjects: vec!["France".into()],
             ..ranking(vec![evidence("Near.", 1, 0.9)])
         };
         assert!(answerable(&unknown).unwrap_err().to_string().ends_with("nothing mentions \u{201c}France\u{201d}"));

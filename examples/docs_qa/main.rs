@@ -11,6 +11,7 @@ mod corpus;
 #[cfg(test)]
 mod golden;
 mod irregular;
+mod judge;
 mod markdown;
 mod memory;
 mod model;
@@ -22,6 +23,7 @@ mod report;
 mod rerank;
 mod search;
 mod sentences;
+mod shape;
 mod steps;
 mod terms;
 mod transcript;

@@ -49,6 +49,9 @@ struct Splitter<'a, 'c, 's> {
     bold_title: Option<Arc<str>>,
     bold: Bold,
     bold_bytes: usize,
+    /// How much of the text of this block is inside links.
+    linked_bytes: usize,
+    is_linked: bool,
     table_head: Option<Arc<str>>,
     cells: usize,
     inside: Inside,
@@ -100,6 +103,8 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
             bold_title: None,
             bold: Bold::No,
             bold_bytes: 0,
+            linked_bytes: 0,
+            is_linked: false,
             table_head: None,
             cells: 0,
             inside: Inside::Prose,
@@ -156,6 +161,7 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
             Tag::TableHead => self.enter(Inside::TableHead),
             Tag::TableRow => self.enter(Inside::TableRow),
             Tag::TableCell => self.cells += 1,
+            Tag::Link { .. } => self.is_linked = true,
             Tag::Strong if self.bold == Bold::Unknown => self.bold = Bold::Open,
             _ => {}
         }
@@ -180,6 +186,7 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
                 self.leave_lines(Kind::TableHead);
             }
             TagEnd::TableRow => self.leave_lines(Kind::Row),
+            TagEnd::Link => self.is_linked = false,
             TagEnd::Strong if self.bold == Bold::Open => self.bold = Bold::Began,
             _ => {}
         }
@@ -198,6 +205,7 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
             Bold::Open => self.bold_bytes += text.len(),
             Bold::No | Bold::Unknown | Bold::Began => {}
         }
+        self.linked_bytes += if self.is_linked { text.len() } else { 0 };
         if matches!(self.inside, Inside::TableHead | Inside::TableRow) && self.cells > 1 {
             let line = self.line_of(at);
             self.flow.push(" | ", line);
@@ -242,6 +250,9 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
     fn leave_lines(&mut self, kind: Kind) {
         self.inside = Inside::Prose;
         let flow = std::mem::take(&mut self.flow);
+        if kind == Kind::Metadata {
+            self.collector.title(&flow);
+        }
         let lead = match kind {
             Kind::Row => joined_lead(self.lead().as_ref(), self.table_head.as_ref()),
             Kind::Metadata => None,
@@ -253,6 +264,7 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
     /// Ends a block of prose, if one is open.
     fn flush(&mut self, kind: Kind) {
         let bold = std::mem::replace(&mut self.bold, Bold::No);
+        let linked_bytes = std::mem::take(&mut self.linked_bytes);
         if self.flow.is_blank() {
             self.flow = Flow::default();
             return;
@@ -270,6 +282,8 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
         let lead = if goes_on { self.lead() } else { self.outer_lead() };
         let frame = self.frame();
         let kind = frame.kind.take().unwrap_or(kind);
+        let is_contents = kind == Kind::Item && linked_bytes * 10 >= text.len() * 9;
+        let kind = if is_contents { Kind::Link } else { kind };
         frame.last = lead_of(&text);
         self.collector.prose(kind, lead, flow);
     }

@@ -70,8 +70,10 @@ impl<M: Model> Compose for Generative<M> {
         }
         for cited in &mut sentences {
             let known = |(file, line): (&str, u32)| file == cited.file && line == cited.line;
-            let source = request.ranking.evidence.iter().find(|source| known((&source.file, source.line)));
-            cited.context = source.map(|source| source.context.clone()).unwrap_or_default();
+            if let Some(source) = request.ranking.evidence.iter().find(|source| known((&source.file, source.line))) {
+                cited.context = source.context.clone();
+                cited.coverage = source.coverage;
+            }
         }
         Ok(Composition::Draft(Draft { sentences }))
     }

@@ -18,7 +18,7 @@ pub(crate) struct Passage {
     pub(crate) document: usize,
     pub(crate) kind: Kind,
     /// The headings above it, outermost first.
-    pub(crate) headings: Arc<[Arc<str>]>,
+    pub(crate) headings: Arc<[Title]>,
     /// What introduces it: the paragraph before a list, the item around a nested one, the head of a table.
     pub(crate) lead: Option<Arc<str>>,
     /// Whether it is the first thing said under its heading.
@@ -26,11 +26,20 @@ pub(crate) struct Passage {
     pub(crate) sentences: Vec<Sentence>,
 }
 
+/// A heading and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Title {
+    pub(crate) text: Arc<str>,
+    pub(crate) line: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Heading,
     Paragraph,
     Item,
+    /// An item that is nothing but a link: a table of contents.
+    Link,
     Row,
     /// The head of a table.
     TableHead,
@@ -47,7 +56,8 @@ impl Passage {
 
     /// Headings and lead, outermost first: `Guide > Queues > Overflow`.
     pub(crate) fn context(&self) -> String {
-        let parts: Vec<&str> = self.headings.iter().chain(&self.lead).map(AsRef::as_ref).collect();
+        let parts: Vec<&str> =
+            self.headings.iter().map(|title| &title.text).chain(&self.lead).map(AsRef::as_ref).collect();
         parts.join(" > ")
     }
 }
@@ -68,8 +78,8 @@ pub(crate) struct Collector<'a> {
     document: usize,
     language: &'static str,
     source: Vec<&'a str>,
-    stack: Vec<(u8, Arc<str>)>,
-    headings: Arc<[Arc<str>]>,
+    stack: Vec<(u8, Title)>,
+    headings: Arc<[Title]>,
     passages: Vec<Passage>,
     /// Whether nothing was said under the last heading yet.
     is_fresh: bool,
@@ -96,11 +106,19 @@ impl<'a> Collector<'a> {
         // Titles are not cut: `Dr. No` and `1. Overview` are one sentence each.
         let lines = flow.into_lines();
         if let (Some(first), Some(last)) = (lines.first(), lines.last()) {
-            let sentence = Sentence { text: title.to_string(), line: first.line, end_line: last.end_line };
-            self.push(Kind::Heading, None, vec![sentence]);
+            let (line, end_line) = (first.line, last.end_line);
+            self.push(Kind::Heading, None, vec![Sentence { text: title.to_string(), line, end_line }]);
+            self.stack.push((level, Title { text: title, line }));
+            self.set_headings();
         }
-        self.stack.push((level, title));
-        self.set_headings();
+    }
+
+    /// Puts everything under the title that the front matter gives.
+    pub(crate) fn title(&mut self, front_matter: &Flow) {
+        if let Some((line, title)) = front_matter.value_of("title") {
+            self.stack.push((0, Title { text: title.into(), line }));
+            self.set_headings();
+        }
     }
 
     /// Adds a block of prose.
@@ -132,7 +150,7 @@ impl<'a> Collector<'a> {
     }
 
     fn set_headings(&mut self) {
-        self.headings = self.stack.iter().map(|(_, title)| Arc::clone(title)).collect();
+        self.headings = self.stack.iter().map(|(_, title)| title.clone()).collect();
     }
 }
 

@@ -76,6 +76,9 @@ impl Splitter<'_, '_> {
         for line in lines.iter().filter(|line| !is_rule(line.text)) {
             let text = line.text.trim();
             let text = if is_item { text.trim_start_matches(['-', '*', '+', '\u{2022}', ' ']) } else { text };
+            if text.starts_with(':') || text.starts_with(".. ") {
+                flow.end_line(Break::Hard); // a field or a directive of reStructuredText
+            }
             flow.push(text, line.number);
             // Columns are data, whatever the width of the page.
             let is_row = text.contains("   ") || text.contains(['|', '\t']);

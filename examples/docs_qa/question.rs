@@ -12,6 +12,10 @@ pub(crate) struct Question {
     /// What a passage must speak about, in the order of the question.
     pub(crate) terms: Vec<Term>,
     pub(crate) expects: Expect,
+    /// The position of what `how many` counts.
+    pub(crate) counted: Option<u32>,
+    /// The position of what `which` asks for: the first word that is not glue.
+    pub(crate) focus: Option<u32>,
     /// Whether it leans on what was said before (`its`, `that one`).
     pub(crate) is_follow_up: bool,
 }
@@ -49,6 +53,7 @@ pub(crate) enum Expect {
     Number,
     Person,
     Reason,
+    Version,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,7 +94,9 @@ pub(crate) fn guard(text: &str, analyzer: &Analyzer) -> Result<Question, Questio
     }
     let expects = expectation(&text, &terms);
     let is_follow_up = words(&text).iter().any(|word| FOLLOW_UP.contains(&word.parts[0].as_str()));
-    Ok(Question { text, terms, expects, is_follow_up })
+    let counted = counted(&text, &terms);
+    let focus = focus(&text, &terms);
+    Ok(Question { text, terms, expects, counted, focus, is_follow_up })
 }
 
 fn terms_of(text: &str, analyzer: &Analyzer) -> Vec<Term> {
@@ -106,8 +113,8 @@ fn terms_of(text: &str, analyzer: &Analyzer) -> Vec<Term> {
             continue;
         }
         let is_first = word.position == 0;
-        let is_named = (capitals_tell && !is_first && is_capital(word.surface) && analyzer.code(language) != "de")
-            || word.parts.len() > 1
+        let is_written = capitals_tell && !is_first && is_capital(word.surface) && word.parts.len() == 1;
+        let is_named = (is_written && analyzer.code(language) != "de")
             || whole.chars().any(char::is_numeric)
             || is_marked(text, word.surface);
         let role = match () {
@@ -137,16 +144,30 @@ fn is_marked(text: &str, word: &str) -> bool {
     ['`', '"'].iter().any(|mark| text.contains(&format!("{mark}{word}{mark}")))
 }
 
+fn counted(text: &str, terms: &[Term]) -> Option<u32> {
+    let many = words(text).into_iter().find(|word| matches!(word.parts[0].as_str(), "many" | "viele" | "combien"))?;
+    terms.iter().map(|term| term.position).find(|position| *position > many.position)
+}
+
+fn focus(text: &str, terms: &[Term]) -> Option<u32> {
+    let asks = words(text).into_iter().take(2).find(|word| matches!(word.parts[0].as_str(), "what" | "which"))?;
+    let first = terms.iter().find(|term| term.role != Role::Frame)?;
+    // `what does it do with ..` asks for no thing.
+    (first.position <= asks.position + 3).then_some(first.position)
+}
+
 fn expectation(text: &str, terms: &[Term]) -> Expect {
     let words: Vec<String> = words(text).into_iter().map(|word| word.parts[0].clone()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let asks = |known: &[&str]| words.iter().take(3).any(|word| known.contains(word));
+    let asks = |known: &[&str]| words.iter().take(2).any(|word| known.contains(word));
     let how = words.windows(2).any(|pair| pair[0] == "how" && MEASURED.contains(&pair[1]));
     let what = words.iter().take(2).any(|word| matches!(*word, "what" | "which"));
     if asks(&["when", "wann", "quand", "cu\u{e1}ndo", "cuando", "quando", "wanneer"])
         || (what && words.iter().take(4).any(|word| matches!(*word, "year" | "date" | "day" | "month")))
     {
         Expect::Date
+    } else if words.windows(2).any(|pair| matches!(pair, ["which" | "what", "version" | "versions" | "release"])) {
+        Expect::Version
     } else if how
         || asks(&["wieviel", "wieviele", "combien", "cu\u{e1}nto", "cu\u{e1}ntos", "quanti", "hoeveel"])
         || words.windows(2).any(|pair| pair[0] == "wie" && matches!(pair[1], "viel" | "viele" | "lange"))
@@ -193,6 +214,8 @@ const FRAME: &[&str] = &[
     "make", "makes", "many", "mean", "means", "mention", "mentioned", "much", "name", "named", "names", "needed",
     "often", "one", "ones", "purpose", "say", "says", "show", "sort", "take", "takes", "talk", "tell", "thing", "things", "type",
     "types", "use", "used", "uses", "using", "want", "way", "work", "works",
+    // German, French, Spanish.
+    "heißt", "lange", "oft", "schnell", "viel", "viele", "longtemps", "souvent", "veces", "muchos",
 ];
 
 const FOLLOW_UP: &[&str] = &[

@@ -133,8 +133,8 @@ pub(crate) fn to_json(report: &Report, notes: &[Note], transcript: &Path) -> Val
         _ => &[],
     };
     let answer = answer.iter().map(|cited| {
-        let Cited { text, quote, file, line, context } = cited;
-        json!({"text": text, "file": file, "line": line, "quote": quote, "context": context})
+        let Cited { text, quote, file, line, context, coverage } = cited;
+        json!({"text": text, "file": file, "line": line, "quote": quote, "context": context, "coverage": coverage})
     });
     let stages = report.stages.iter().map(|row| {
         json!({"stage": row.stage, "status": row.status, "millis": row.took.as_secs_f64() * 1e3})

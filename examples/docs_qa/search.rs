@@ -17,6 +17,7 @@ pub(crate) const CANDIDATES: usize = 200;
 /// Another form of a word, or a slip of the pen, counts less than the word.
 const KIN: f32 = 0.5;
 const MISSPELT: f32 = 0.8;
+const HALF: f32 = 0.8;
 /// How rare a word counts that stands nowhere; it may be the asker's own for something that does.
 const UNKNOWN: f32 = 0.75;
 /// What a name and a frame word count of a content word.
@@ -32,6 +33,8 @@ pub(crate) struct Index {
     pub(crate) vocabulary: Vocabulary,
     /// The terms of each document.
     pub(crate) documents: Vec<HashSet<u32>>,
+    /// The terms of the names of documents.
+    file_names: HashSet<u32>,
     /// In how many passages each term of the vocabulary stands.
     frequencies: Vec<u32>,
     embedder: Embedder<u64, Joined>,
@@ -43,10 +46,8 @@ pub(crate) struct Index {
 pub(crate) struct Entry {
     pub(crate) sentences: Vec<Vec<Posting>>,
     pub(crate) lead: Arc<[Posting]>,
-    /// The heading right above.
-    pub(crate) heading: Arc<[Posting]>,
-    /// The headings above that one, and the name of the file.
-    pub(crate) outer: Arc<[Posting]>,
+    /// The heading right above, the one above that and so on; last the name of the file.
+    pub(crate) topics: Vec<Arc<[Posting]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub(crate) struct ProbeTerm {
     pub(crate) role: Role,
     /// Whether the folder holds it at all.
     pub(crate) is_known: bool,
+    /// Whether a document is called after it.
+    pub(crate) is_file: bool,
 }
 
 /// What the wide search found.
@@ -102,7 +105,8 @@ impl Index {
         for (index, document) in corpus.documents.iter().enumerate() {
             let language = builder.analyzer.language_of(&document.text);
             let passages = split(document, index, builder.analyzer.code(language));
-            let name = builder.postings(&readable_name(&document.name), language);
+            let name: Arc<[Posting]> = builder.postings(&readable_name(&document.name), language).into();
+            builder.file_names.extend(name.iter().map(|posting| posting.term));
             builder.documents.push(name.iter().map(|posting| posting.term).collect());
             for passage in passages {
                 builder.add(passage, language, &name);
@@ -145,7 +149,10 @@ impl Index {
         let index = probe.terms.len();
         let exact = self.known(stems);
         let joined = self.known(&term.joined);
-        let mut found: Vec<(u32, f32)> = exact.iter().chain(&joined).map(|id| (*id, 1.0)).collect();
+        // Where `logout` is a word, `log` alone is only half of what was asked.
+        let strength = if joined.is_empty() { 1.0 } else { HALF };
+        let mut found: Vec<(u32, f32)> = exact.iter().map(|id| (*id, strength)).collect();
+        found.extend(joined.iter().map(|id| (*id, 1.0)));
         if found.is_empty() {
             let misspelt = stems.iter().flat_map(|stem| self.vocabulary.misspellings(stem));
             found.extend(misspelt.map(|id| (id, MISSPELT)));
@@ -181,6 +188,7 @@ impl Index {
             weight,
             role,
             is_known,
+            is_file: exact.iter().any(|id| self.file_names.contains(id)),
         });
     }
 
@@ -203,6 +211,7 @@ struct IndexBuilder {
     vocabulary: Vocabulary,
     frequencies: Vec<u32>,
     documents: Vec<HashSet<u32>>,
+    file_names: HashSet<u32>,
     passages: Vec<Passage>,
     entries: Vec<Entry>,
     /// Context is shared by many passages, so it is taken apart once.
@@ -210,15 +219,14 @@ struct IndexBuilder {
 }
 
 impl IndexBuilder {
-    fn add(&mut self, passage: Passage, language: LanguageId, name: &[Posting]) {
+    fn add(&mut self, passage: Passage, language: LanguageId, name: &Arc<[Posting]>) {
         let sentences: Vec<Vec<Posting>> =
             passage.sentences.iter().map(|sentence| self.postings(&sentence.text, language)).collect();
-        let lead = passage.lead.as_ref().map(|lead| self.context(lead, language)).unwrap_or_default();
-        let mut headings: Vec<Arc<[Posting]>> =
-            passage.headings.iter().map(|heading| self.context(heading, language)).collect();
-        let heading = headings.pop().unwrap_or_default();
-        let outer = headings.iter().flat_map(|heading| heading.iter()).chain(name).copied().collect();
-        let entry = Entry { sentences, lead, heading, outer };
+        let lead = passage.lead.as_ref().map(|lead| self.postings(lead, language).into()).unwrap_or_default();
+        let headings = passage.headings.iter().rev();
+        let mut topics: Vec<Arc<[Posting]>> = headings.map(|title| self.context(&title.text, language)).collect();
+        topics.push(Arc::clone(name));
+        let entry = Entry { sentences, lead, topics };
         self.frequencies.resize(self.vocabulary.len(), 0);
         for term in entry.own().map(|posting| posting.term).collect::<HashSet<u32>>() {
             self.frequencies[term as usize] += 1;
@@ -233,7 +241,9 @@ impl IndexBuilder {
         if let Some(known) = self.contexts.get(text) {
             return Arc::clone(known);
         }
-        let postings: Arc<[Posting]> = self.postings(text, language).into();
+        // `fs.open(path[, flags])` is about `fs.open`.
+        let topic = text.find('(').filter(|at| *at > 0).map_or(&**text, |at| &text[..at]);
+        let postings: Arc<[Posting]> = self.postings(topic, language).into();
         self.contexts.insert(Arc::clone(text), Arc::clone(&postings));
         postings
     }
@@ -260,8 +270,8 @@ impl IndexBuilder {
             let stems: Vec<&str> = entry.indexed().map(|posting| self.vocabulary.stem(posting.term)).collect();
             scorer.upsert(&id, embedder.embed(&stems.join(SEPARATOR)));
         }
-        let Self { analyzer, vocabulary, frequencies, documents, passages, entries, .. } = self;
-        Index { corpus, analyzer, passages, entries, vocabulary, documents, frequencies, embedder, scorer }
+        let Self { analyzer, vocabulary, frequencies, documents, file_names, passages, entries, .. } = self;
+        Index { corpus, analyzer, passages, entries, vocabulary, documents, file_names, frequencies, embedder, scorer }
     }
 }
 
@@ -272,7 +282,7 @@ impl Entry {
 
     /// What BM25 sees.
     fn indexed(&self) -> impl Iterator<Item = &Posting> {
-        self.own().chain(self.lead.iter()).chain(self.heading.iter()).chain(self.outer.iter())
+        self.own().chain(self.lead.iter()).chain(self.topics.iter().flat_map(|topic| topic.iter()))
     }
 }
 

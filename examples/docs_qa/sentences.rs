@@ -80,6 +80,15 @@ impl Flow {
         collapse(&parts.join(" "))
     }
 
+    /// The value of a `key: value` or `key = value` line, and where it stands.
+    pub(crate) fn value_of(&self, key: &str) -> Option<(u32, String)> {
+        let value = |line: &Line| {
+            let rest = line.text.strip_prefix(key)?.trim_start().strip_prefix([':', '='])?;
+            Some((line.number, rest.trim().trim_matches(['"', '\'']).to_owned()))
+        };
+        self.lines.iter().find_map(value).filter(|(_, value)| !value.is_empty())
+    }
+
     /// Each line as a sentence of its own: code and tables.
     pub(crate) fn into_lines(self) -> Vec<Sentence> {
         let shown = self.lines.into_iter().filter(|line| line.text.chars().any(char::is_alphanumeric));
@@ -129,10 +138,11 @@ impl Flow {
 
 /// Whether a sentence could end with the one line and begin with the next: in upper case, with a sign or a number.
 fn may_be_meant(before: &str, next: &str) -> bool {
-    let first = next.trim_start_matches(['>', ' ', '\t']).chars().next();
+    let next = next.trim_start_matches(['>', ' ', '\t']);
+    let first = next.chars().find(|c| c.is_alphanumeric()).filter(|_| !next.starts_with('('));
     let last = before.rsplit(' ').next().unwrap_or_default();
     let goes_on = before.ends_with([',', '-', '(', '\u{2014}']) || CONNECTIVES.contains(&last);
-    first.is_some_and(|first| !first.is_lowercase() && first != '(') && !goes_on
+    first.is_some_and(|first| !first.is_lowercase()) && !goes_on
 }
 
 /// No note ends with these.
@@ -183,11 +193,11 @@ fn pieces<'a>(text: &'a str, language: &str) -> Vec<(usize, &'a str)> {
     join_fragments(pieces, text)
 }
 
-/// A piece without a letter (a closing quote, a stray dot) or of one short word belongs to the piece before it.
+/// A piece without a letter (a closing quote, a number in brackets) belongs to the piece before it.
 fn join_fragments<'a>(pieces: Vec<(usize, &'a str)>, text: &'a str) -> Vec<(usize, &'a str)> {
     let mut joined: Vec<(usize, &'a str)> = Vec::new();
     for (start, piece) in pieces {
-        let is_fragment = !piece.chars().any(char::is_alphanumeric);
+        let is_fragment = !piece.chars().any(char::is_alphabetic);
         let follows_title = joined.last().is_some_and(|(_, before)| ends_with_title(before));
         match joined.last_mut() {
             Some(last) if is_fragment || follows_title => last.1 = &text[last.0..start + piece.len()],

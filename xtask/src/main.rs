@@ -19,6 +19,7 @@ mod errors;
 mod files;
 mod layers;
 mod literals;
+mod random;
 mod runner;
 mod runtime;
 mod step;
@@ -111,6 +112,6 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Docs(args) => Ok(vec![docs::step(&args, sh)]),
         Task::Bench(args) => Ok(bench::steps(&args, sh)),
         Task::Features => Ok(features::steps(sh, workspace)),
-        Task::Package => Ok(package::steps(sh, workspace)),
+        Task::Package => package::steps(sh, workspace),
     }
 }

@@ -1,6 +1,7 @@
 //! Cancellation that remembers why.
 
 use std::fmt;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ impl fmt::Display for CancelReason {
     }
 }
 
-/// The switch that stops a run. Clones are the same switch; the first reason is kept.
+/// The switch that stops a run; the first reason is kept.
 ///
 /// ```
 /// use stageflow_context::{Cancel, CancelReason};
@@ -70,48 +71,50 @@ impl fmt::Display for CancelReason {
 /// assert!(!cancel.cancel(CancelReason::Shutdown)); // too late: the first reason stays
 /// assert_eq!(cancel.reason(), Some(&CancelReason::requested("user left")));
 /// ```
-#[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<Inner>);
-
 #[derive(Debug, Default)]
-struct Inner {
-    token: CancellationToken,
+pub struct Cancel {
     reason: OnceLock<CancelReason>,
+    /// Made when somebody first waits: most runs are never waited on.
+    token: OnceLock<CancellationToken>,
 }
 
 impl Cancel {
     /// A switch that nobody has pressed.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { reason: OnceLock::new(), token: OnceLock::new() }
     }
 
     /// Asks everything that watches this switch to stop. `false` if somebody was first; then `reason` is dropped.
     pub fn cancel(&self, reason: CancelReason) -> bool {
-        let first = self.0.reason.set(reason).is_ok();
-        self.0.token.cancel();
+        let first = self.reason.set(reason).is_ok();
+        // Pairs with the fence in `cancelled`: either this sees the token, or that sees the reason.
+        fence(Ordering::SeqCst);
+        if let Some(token) = self.token.get() {
+            token.cancel();
+        }
         first
     }
 
     /// Whether the switch was pressed.
+    #[inline]
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.reason.get().is_some()
+        self.reason.get().is_some()
     }
 
     /// Why, once it was pressed.
     #[must_use]
     pub fn reason(&self) -> Option<&CancelReason> {
-        self.0.reason.get()
+        self.reason.get()
     }
 
     /// Waits until the switch is pressed. Cancellation safe.
     pub async fn cancelled(&self) {
-        self.0.token.cancelled().await;
-    }
-
-    /// Waits like [`Cancel::cancelled`], without borrowing the switch.
-    pub fn cancelled_owned(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.0.token.clone().cancelled_owned()
+        let token = self.token.get_or_init(CancellationToken::new);
+        fence(Ordering::SeqCst);
+        if !self.is_cancelled() {
+            token.cancelled().await;
+        }
     }
 }

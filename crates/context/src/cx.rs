@@ -26,6 +26,7 @@ pub struct StageCx {
 
 impl StageCx {
     /// The context of `stage` in its `attempt`th try. Called by engines and test harnesses.
+    #[inline]
     #[must_use]
     pub fn new(host: Arc<dyn RunHost>, stage: StageIndex, attempt: NonZeroU32) -> Self {
         Self { host, stage, attempt }

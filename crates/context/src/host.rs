@@ -15,18 +15,21 @@ pub struct StageIndex(u32);
 
 impl StageIndex {
     /// The `index`th stage.
+    #[inline]
     #[must_use]
     pub const fn new(index: u32) -> Self {
         Self(index)
     }
 
     /// As a number.
+    #[inline]
     #[must_use]
     pub const fn get(self) -> u32 {
         self.0
     }
 
     /// As a position in a slice.
+    #[inline]
     #[must_use]
     pub const fn as_usize(self) -> usize {
         self.0 as usize

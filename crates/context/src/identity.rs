@@ -70,7 +70,7 @@ impl RunIdentity {
         Ok(Self {
             run_id,
             parent: Some(parent),
-            ..self.clone()
+            ..*self
         })
     }
 

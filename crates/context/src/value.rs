@@ -18,6 +18,7 @@ pub struct DynValue(Arc<dyn Any + Send + Sync>);
 
 impl DynValue {
     /// Puts `value` behind a shared pointer.
+    #[inline]
     pub fn new<T: Send + Sync + 'static>(value: T) -> Self {
         Self(Arc::new(value))
     }
@@ -29,18 +30,21 @@ impl DynValue {
     }
 
     /// The value as a `T`, or `None` if it is of another type.
+    #[inline]
     #[must_use]
     pub fn downcast<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         Arc::clone(&self.0).downcast::<T>().ok()
     }
 
     /// The value as a borrowed `T`, or `None` if it is of another type.
+    #[inline]
     #[must_use]
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
         (*self.0).downcast_ref::<T>()
     }
 
     /// The id of the value's type.
+    #[inline]
     #[must_use]
     pub fn type_id_of_value(&self) -> TypeId {
         (*self.0).type_id()

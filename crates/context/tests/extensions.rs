@@ -256,12 +256,12 @@ fn a_type_that_writes_a_key_twice_is_refused() {
 
 #[derive(Serialize, Deserialize)]
 struct Tree {
-    below: Vec<Tree>,
+    below: Vec<Self>,
 }
 extension!(Tree, "acme.tree");
 
 #[derive(Serialize, Deserialize)]
-struct Onion(Option<Box<Onion>>);
+struct Onion(Option<Box<Self>>);
 extension!(Onion, "acme.onion");
 
 #[test]

@@ -1,5 +1,7 @@
 //! Who a run is for, and what its sub-runs inherit.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use stageflow_context::{
     CorrelationId, InteractionId, OrgId, RequestId, RunId, RunIdentity, SeededIds, SessionId,
     SpanId, TraceId, UserId,

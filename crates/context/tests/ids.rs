@@ -1,5 +1,7 @@
 //! Ids: their text, what is refused, and where fresh ones come from.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::str::FromStr;
@@ -17,32 +19,32 @@ fn kind_of<T: FromStr<Err = IdError> + Debug>(text: &str) -> IdErrorKind {
     text.parse::<T>().unwrap_err().kind()
 }
 
-fn survives_its_text<T>(id: T, prefix: &str)
+fn survives_its_text<T>(id: &T, prefix: &str)
 where
     T: FromStr<Err = IdError> + ToString + Serialize + DeserializeOwned + PartialEq + Debug,
 {
     let text = id.to_string();
     assert!(text.starts_with(prefix), "{text}");
-    assert_eq!(text.parse::<T>().unwrap(), id);
+    assert_eq!(text.parse::<T>().unwrap(), *id);
     assert_eq!(format!("{id:?}"), text);
-    let json = serde_json::to_string(&id).unwrap();
+    let json = serde_json::to_string(id).unwrap();
     assert_eq!(json, format!("{text:?}"));
-    assert_eq!(serde_json::from_str::<T>(&json).unwrap(), id);
+    assert_eq!(serde_json::from_str::<T>(&json).unwrap(), *id);
 }
 
 proptest! {
     #[test]
     fn every_id_survives_its_text(number in 1_u128..) {
         let uuid = Uuid::from_u128(number);
-        survives_its_text(RunId::from_uuid(uuid).unwrap(), "run_");
-        survives_its_text(RequestId::from_uuid(uuid).unwrap(), "req_");
-        survives_its_text(SessionId::from_uuid(uuid).unwrap(), "ses_");
-        survives_its_text(UserId::from_uuid(uuid).unwrap(), "usr_");
-        survives_its_text(OrgId::from_uuid(uuid).unwrap(), "org_");
-        survives_its_text(InteractionId::from_uuid(uuid).unwrap(), "int_");
-        survives_its_text(CorrelationId::from_uuid(uuid).unwrap(), "cor_");
-        survives_its_text(TraceId::from_bytes(number.to_be_bytes()).unwrap(), "");
-        survives_its_text(SpanId::from_bytes((number as u64 | 1).to_be_bytes()).unwrap(), "");
+        survives_its_text(&RunId::from_uuid(uuid).unwrap(), "run_");
+        survives_its_text(&RequestId::from_uuid(uuid).unwrap(), "req_");
+        survives_its_text(&SessionId::from_uuid(uuid).unwrap(), "ses_");
+        survives_its_text(&UserId::from_uuid(uuid).unwrap(), "usr_");
+        survives_its_text(&OrgId::from_uuid(uuid).unwrap(), "org_");
+        survives_its_text(&InteractionId::from_uuid(uuid).unwrap(), "int_");
+        survives_its_text(&CorrelationId::from_uuid(uuid).unwrap(), "cor_");
+        survives_its_text(&TraceId::from_bytes(number.to_be_bytes()).unwrap(), "");
+        survives_its_text(&SpanId::from_bytes((number as u64 | 1).to_be_bytes()).unwrap(), "");
         prop_assert_eq!(RunId::from_uuid(uuid).unwrap().as_uuid(), uuid);
     }
 

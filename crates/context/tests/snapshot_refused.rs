@@ -1,5 +1,7 @@
 //! Texts that are no snapshot, or too much of one: each is refused with its kind, its place, and what to do.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use serde_json::{Value, json};
 use stageflow_context::{
     ContextSnapshot, Document, Enrichments, Message, Profile, RunId, RunIdentity, SnapshotError,

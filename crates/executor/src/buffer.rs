@@ -50,15 +50,24 @@ impl EventBuffer {
         Self { outlet, events: Vec::with_capacity(capacity), seq: 0, counts: EventCounts::default() }
     }
 
-    #[inline]
     pub(crate) fn push(&mut self, at: Tick, kind: EventKind) {
+        self.push_with(at, || kind);
+    }
+
+    /// Adds an event that is made only if somebody listens, and where it is kept.
+    #[inline]
+    pub(crate) fn push_with(&mut self, at: Tick, kind: impl FnOnce() -> EventKind) {
         if self.outlet.is_none() {
             return;
         }
-        self.events.push(Event::new(self.seq, at.as_nanos(), kind));
-        self.seq += 1;
-        if self.events.len() >= BATCH {
+        if self.events.len() == self.events.capacity() {
             self.hand_over(BATCH);
+        }
+        let seq = self.seq;
+        self.seq += 1;
+        // There is room, and the compiler knows it here: the event is written in place.
+        if self.events.len() < self.events.capacity() {
+            self.events.push(Event::new(seq, at.as_nanos(), kind()));
         }
     }
 

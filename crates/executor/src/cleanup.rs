@@ -16,12 +16,13 @@ use crate::data::RunData;
 use crate::places::Task;
 
 /// Everything that happens after the last stage. It needs nothing of the caller's, so it can go on without the caller.
-pub(crate) async fn wind_down(mut data: RunData, tasks: Vec<Task>, budget: Duration) -> RunData {
+pub(crate) async fn wind_down(mut data: Box<RunData>, tasks: Vec<Task>, budget: Duration) -> Box<RunData> {
     for task in tasks {
         task.gone().await;
     }
     run_cleanups(&mut data, budget).await;
-    data.close();
+    let now = data.shared.now();
+    data.close(now);
     data
 }
 
@@ -60,9 +61,8 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
 
 fn tell(data: &mut RunData, ended: CleanupEnded) {
     // What the cleanup said comes before its end.
-    if let Some(said) = data.shared.take_mail() {
-        data.hear(said);
-    }
+    let said = data.shared.take_mail();
+    data.hear(said);
     data.events.push(data.shared.now(), EventKind::CleanupEnded(Box::new(ended.clone())));
     data.cleanups.push(ended);
 }

@@ -67,11 +67,11 @@ pub(crate) struct Skip {
 }
 
 impl RunData {
-    pub(crate) fn new(shared: Arc<RunShared>, plan: Arc<Plan>, engine: Arc<EngineInner>, input: DynValue) -> Self {
+    pub(crate) fn new(shared: Arc<RunShared>, plan: Arc<Plan>, engine: Arc<EngineInner>, input: DynValue) -> Box<Self> {
         let mut values = vec![None; plan.slots()];
         values[plan.input_slot()] = Some(input);
         let events = EventBuffer::new(&shared, &plan, &engine);
-        Self {
+        Box::new(Self {
             records: vec![Record::BLANK; plan.len()],
             values,
             shared,
@@ -84,7 +84,7 @@ impl RunData {
             events,
             verdict: Verdict::Completed,
             ended: Tick::ZERO,
-        }
+        })
     }
 
     /// Turns what was said outside the driver into events, in the order in which it was said.
@@ -108,10 +108,10 @@ impl RunData {
     }
 
     /// The last words: nothing is said after this.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self, now: Tick) {
         let said = self.shared.close();
         self.hear(said);
-        self.ended = self.shared.now();
+        self.ended = now;
         let reason = self.shared.cancel.reason().filter(|_| self.verdict != Verdict::Completed).cloned().map(Box::new);
         let outcome = self.outcome();
         self.events.push(self.ended, EventKind::RunEnded { outcome, reason });

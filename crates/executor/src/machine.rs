@@ -207,6 +207,7 @@ impl<'p> RunMachine<'p> {
     }
 
     /// Tells the machine something, and the time.
+    #[inline]
     pub fn on(&mut self, input: Input, now: Tick) {
         match input {
             Input::Begin => self.begin(),
@@ -223,9 +224,18 @@ impl<'p> RunMachine<'p> {
             Input::Beat { stage, at, idle } => self.arm_idle(stage, at, idle),
             Input::Tick => self.expire(now),
         }
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
-            self.stop(Verdict::TimedOut);
+        self.check_deadline(now);
+    }
+
+    /// The same as [`Input::Ended`] with [`StageEnd::Succeeded`]: the way most stages end, without the detour.
+    #[inline]
+    pub(crate) fn succeeded(&mut self, stage: u32, now: Tick) {
+        if self.is_running(stage) {
+            self.running -= 1;
+            self.waiting[stage as usize] = ENDED;
+            self.release(stage);
         }
+        self.check_deadline(now);
     }
 
     /// What to do next, if there is something to do.
@@ -267,6 +277,7 @@ impl<'p> RunMachine<'p> {
     }
 
     /// Whether a stage was started and has not ended.
+    #[inline]
     #[must_use]
     pub fn is_running(&self, stage: u32) -> bool {
         self.waiting[stage as usize] == RUNNING
@@ -284,6 +295,13 @@ impl<'p> RunMachine<'p> {
         self.verdict
     }
 
+    #[inline]
+    fn check_deadline(&mut self, now: Tick) {
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.stop(Verdict::TimedOut);
+        }
+    }
+
     fn begin(&mut self) {
         for stage in 0..self.waiting.len() {
             if self.waiting[stage] == 0 {
@@ -292,6 +310,7 @@ impl<'p> RunMachine<'p> {
         }
     }
 
+    #[inline]
     fn make_ready(&mut self, stage: u32) {
         self.waiting[stage as usize] = READY;
         self.ready.push(stage);
@@ -342,6 +361,7 @@ impl<'p> RunMachine<'p> {
 
     /// Skips everything that cannot do without this stage. The origin is kept all the way down.
     fn skipped(&mut self, origin: u32) {
+        let first_ready = self.ready.len();
         let mut skipped = vec![origin];
         while let Some(stage) = skipped.pop() {
             if self.is_optional(stage) {
@@ -356,6 +376,8 @@ impl<'p> RunMachine<'p> {
                 }
             }
         }
+        // They became ready together, whatever the way on which they were found.
+        self.ready[first_ready..].sort_unstable();
     }
 
     fn stop(&mut self, verdict: Verdict) {

@@ -70,7 +70,7 @@ pub(crate) enum Polled {
 }
 
 impl Work<'_> {
-    /// Polls the work inside the call's span. A panic is caught here.
+    /// Polls the work inside the call's span, if it has one. A panic is caught here.
     pub(crate) fn poll(&mut self, state: &CallState, waker: &Waker) -> Poll<Polled> {
         let _span = state.span().map(|span| span.enter());
         let cx = &mut Context::from_waker(waker);
@@ -99,6 +99,8 @@ pub(crate) fn drop_quietly<T>(value: T) {
 pub(crate) struct Places<'p> {
     places: Vec<Place<'p>>,
     free: Vec<u32>,
+    /// The place given back last: what stages that never suspend use, one after the other.
+    spare: Option<u32>,
 }
 
 struct Place<'p> {
@@ -110,9 +112,14 @@ struct Place<'p> {
 impl<'p> Places<'p> {
     /// A free place.
     pub(crate) fn take(&mut self, run: &Arc<RunShared>) -> u32 {
-        if let Some(place) = self.free.pop() {
+        if let Some(place) = self.spare.take().or_else(|| self.free.pop()) {
             return place;
         }
+        self.build(run)
+    }
+
+    #[cold]
+    fn build(&mut self, run: &Arc<RunShared>) -> u32 {
         let place = self.places.len() as u32;
         let flag = PlaceWaker::new(Arc::clone(run), place);
         self.places.push(Place { waker: Waker::from(Arc::clone(&flag)), flag, job: None });
@@ -133,7 +140,9 @@ impl<'p> Places<'p> {
 
     /// Gives a place back whose job is gone, or was never seated.
     pub(crate) fn give_back(&mut self, place: u32) {
-        self.free.push(place);
+        if let Some(other) = self.spare.replace(place) {
+            self.free.push(other);
+        }
     }
 
     /// Polls the job at a place; `None` if nobody sits there.
@@ -150,11 +159,9 @@ impl<'p> Places<'p> {
 
     /// Takes the job from its place, which is free then.
     pub(crate) fn unseat(&mut self, place: u32) -> Option<Job<'p>> {
-        let job = self.places.get_mut(place as usize)?.job.take();
-        if job.is_some() {
-            self.free.push(place);
-        }
-        job
+        let job = self.places.get_mut(place as usize)?.job.take()?;
+        self.give_back(place);
+        Some(job)
     }
 
     /// The places where somebody sits.

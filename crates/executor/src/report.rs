@@ -17,7 +17,7 @@ use crate::{RunError, RunErrorKind};
 /// What happened in a run: how it ended, every finished output, every error, every stage's times. The same shape for
 /// success, failure, cancellation, timeout, denial and panic.
 pub struct RunReport<O> {
-    data: RunData,
+    data: Box<RunData>,
     output: PhantomData<fn() -> O>,
 }
 
@@ -50,7 +50,7 @@ impl<O: Send + Sync + 'static> RunReport<O> {
 }
 
 impl<O> RunReport<O> {
-    pub(crate) fn new(data: RunData) -> Self {
+    pub(crate) fn new(data: Box<RunData>) -> Self {
         Self { data, output: PhantomData }
     }
 

@@ -35,12 +35,12 @@ pub struct Run<'a, O> {
 
 enum State<'a> {
     Stages(Box<Driver<'a>>),
-    Ending(BoxFuture<'static, RunData>),
+    Ending(BoxFuture<'static, Box<RunData>>),
     Over,
 }
 
 impl<'a, O> Run<'a, O> {
-    pub(crate) fn new(plan: &'a Plan, engine: &'a EngineInner, data: RunData, settings: RunSettings) -> Self {
+    pub(crate) fn new(plan: &'a Plan, engine: &'a EngineInner, data: Box<RunData>, settings: RunSettings) -> Self {
         let shared = Arc::clone(&data.shared);
         let state = State::Stages(Box::new(Driver::new(plan, &engine.stack, data, settings)));
         Self { shared, engine, state, settings, runtime: None, output: PhantomData }
@@ -75,9 +75,10 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
                 return Poll::Pending;
             };
             let State::Stages(driver) = std::mem::replace(&mut this.state, State::Over) else { return Poll::Pending };
+            let now = driver.now();
             let mut data = driver.into_data(verdict);
             if data.shared.cleanups.is_empty() {
-                data.close();
+                data.close(now);
                 return Poll::Ready(RunReport::new(data));
             }
             this.state = State::Ending(Box::pin(wind_down(data, Vec::new(), this.settings.cleanup_budget)));
@@ -95,7 +96,7 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
 
 impl<O> Drop for Run<'_, O> {
     fn drop(&mut self) {
-        let rest: BoxFuture<'static, RunData> = match std::mem::replace(&mut self.state, State::Over) {
+        let rest: BoxFuture<'static, Box<RunData>> = match std::mem::replace(&mut self.state, State::Over) {
             State::Over => return,
             State::Ending(ending) => ending,
             State::Stages(driver) => {
@@ -104,7 +105,7 @@ impl<O> Drop for Run<'_, O> {
                 }
                 let (mut data, tasks) = driver.abandon();
                 if tasks.is_empty() && data.shared.cleanups.is_empty() {
-                    data.close();
+                    data.close(self.shared.now());
                     return;
                 }
                 Box::pin(wind_down(data, tasks, self.settings.cleanup_budget))

@@ -1,6 +1,6 @@
 //! What a run shares with its stages, its handle and its tasks.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -31,7 +31,7 @@ pub(crate) struct RunShared {
     has_mail: AtomicBool,
     room: Notify,
     counts_beats: AtomicBool,
-    beats: Mutex<HashMap<u32, Tick>>,
+    beats: Mutex<BTreeMap<u32, Tick>>,
 }
 
 #[derive(Default)]
@@ -76,7 +76,9 @@ impl RunShared {
     }
 
     pub(crate) fn now(&self) -> Tick {
-        Tick::ZERO.after(self.started.elapsed())
+        let elapsed = self.started.elapsed();
+        // Good for 584 years, without the detour through 128 bits.
+        Tick::from_nanos(elapsed.as_secs().wrapping_mul(1_000_000_000).wrapping_add(elapsed.subsec_nanos().into()))
     }
 
     /// Asks the run to stop, and sees to it that the driver notices.
@@ -102,17 +104,15 @@ impl RunShared {
         }
     }
 
-    /// Takes what was said since the last time, and how many notes were dropped in all.
-    pub(crate) fn take_mail(&self) -> Option<Vec<Said>> {
-        if !self.has_mail.swap(false, Ordering::AcqRel) {
-            return None;
-        }
+    /// Takes what was said since the last time.
+    pub(crate) fn take_mail(&self) -> Vec<Said> {
+        self.has_mail.store(false, Ordering::SeqCst);
         let mut inbox = lock(&self.inbox);
         inbox.notes = 0;
         let said = std::mem::take(&mut inbox.said);
         drop(inbox);
         self.room.notify_waiters();
-        Some(said)
+        said
     }
 
     /// Ends the conversation: what is said from now on is refused.
@@ -125,6 +125,7 @@ impl RunShared {
         said
     }
 
+    #[inline]
     pub(crate) fn has_mail(&self) -> bool {
         self.has_mail.load(Ordering::Acquire)
     }
@@ -144,7 +145,7 @@ impl RunShared {
     }
 
     fn ring(&self) {
-        self.has_mail.store(true, Ordering::Release);
+        self.has_mail.store(true, Ordering::SeqCst);
         self.wake.wake_driver();
     }
 }

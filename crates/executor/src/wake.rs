@@ -60,7 +60,10 @@ impl PlaceWaker {
 
     /// The driver is about to poll: wakes from now on count again.
     pub(crate) fn rearm(&self) {
-        self.woken.store(false, Ordering::SeqCst);
+        // Looked at first: a store that others must see is dear, and most polls need none.
+        if self.woken.load(Ordering::SeqCst) {
+            self.woken.store(false, Ordering::SeqCst);
+        }
     }
 }
 

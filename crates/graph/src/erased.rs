@@ -1,17 +1,35 @@
 //! Stages without their types: what the plan holds.
 
 use std::any::TypeId;
+use std::num::NonZeroU32;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use stageflow_context::{DynValue, StageCx, Stop};
+use stageflow_context::{DynValue, RunHost, StageCx, StageIndex, Stop};
 
 use crate::{Inputs, Stage, Upstream, WiringError};
 
 /// The work of one attempt. It borrows the plan, so starting a stage writes nothing that other runs share.
 pub type StageFuture<'a> = Pin<Box<dyn Future<Output = Result<DynValue, Stop>> + Send + 'a>>;
 
+/// Which attempt of which stage of which run.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) host: &'a Arc<dyn RunHost>,
+    pub(crate) stage: StageIndex,
+    pub(crate) attempt: NonZeroU32,
+}
+
+impl At<'_> {
+    #[inline]
+    pub(crate) fn cx(self) -> StageCx {
+        StageCx::new(Arc::clone(self.host), self.stage, self.attempt)
+    }
+}
+
 pub(crate) trait ErasedStage: Send + Sync {
-    fn start<'a>(&'a self, cx: StageCx, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError>;
+    /// Starts an attempt. The context is made where it is kept, in the future: it is not moved about on the way.
+    fn start<'a>(&'a self, at: At<'_>, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError>;
 
     /// What dependents see in place of a value that is not there; `None` if they cannot do without.
     fn absent(&self) -> Option<DynValue>;
@@ -28,8 +46,9 @@ pub(crate) struct Required<S, U> {
 }
 
 impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Required<S, U> {
-    fn start<'a>(&'a self, cx: StageCx, mut inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
+    fn start<'a>(&'a self, at: At<'_>, mut inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
         let input = self.upstream.gather(&mut inputs)?;
+        let cx = at.cx();
         Ok(Box::pin(async move { self.stage.run(cx, input).await.map(DynValue::new) }))
     }
 
@@ -53,8 +72,9 @@ pub(crate) struct Optional<S, U> {
 }
 
 impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Optional<S, U> {
-    fn start<'a>(&'a self, cx: StageCx, mut inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
+    fn start<'a>(&'a self, at: At<'_>, mut inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
         let input = self.upstream.gather(&mut inputs)?;
+        let cx = at.cx();
         Ok(Box::pin(async move { self.stage.run(cx, input).await.map(|value| DynValue::new(Some(value))) }))
     }
 

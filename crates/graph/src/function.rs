@@ -42,17 +42,18 @@ pub struct StageFn<F, I> {
     input: PhantomData<fn(I)>,
 }
 
-impl<F, Fut, I> Stage for StageFn<F, I>
+impl<F, Fut, I, O> Stage for StageFn<F, I>
 where
     F: Fn(StageCx, I) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output: StageReturn> + Send,
+    Fut: Future<Output = Result<O, Stop>> + Send,
     I: Send + 'static,
+    O: Send + Sync + 'static,
 {
     type Input = I;
-    type Output = <Fut::Output as StageReturn>::Output;
+    type Output = O;
 
-    async fn run(&self, cx: StageCx, input: I) -> Result<Self::Output, Stop> {
-        (self.function)(cx, input).await.into_result()
+    fn run(&self, cx: StageCx, input: I) -> impl Future<Output = Result<O, Stop>> + Send {
+        (self.function)(cx, input)
     }
 }
 
@@ -68,22 +69,6 @@ impl<F, I> fmt::Debug for StageFn<F, I> {
     label = "this function does not return `Result<_, Stop>`",
     note = "write `-> Result<Output, Stop>` and end with `Ok(output)`; `?` turns any error into a `Stop`"
 )]
-pub trait StageReturn {
-    /// What the stage gives.
-    type Output: Send + Sync + 'static;
+pub trait StageReturn {}
 
-    /// The result itself.
-    ///
-    /// # Errors
-    ///
-    /// The stage's own.
-    fn into_result(self) -> Result<Self::Output, Stop>;
-}
-
-impl<O: Send + Sync + 'static> StageReturn for Result<O, Stop> {
-    type Output = O;
-
-    fn into_result(self) -> Self {
-        self
-    }
-}
+impl<O: Send + Sync + 'static> StageReturn for Result<O, Stop> {}

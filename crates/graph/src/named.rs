@@ -10,7 +10,7 @@ use serde_json::Value;
 use stageflow_context::{DynValue, StageCx, StageName};
 
 use crate::draft::{Draft, INPUT};
-use crate::erased::{ErasedStage, StageFuture};
+use crate::erased::{At, ErasedStage, StageFuture};
 use crate::error::ProblemKind;
 use crate::nearest::nearest;
 use crate::options::{Placement, Presence};
@@ -183,9 +183,9 @@ struct Wired {
 }
 
 impl ErasedStage for Wired {
-    fn start<'a>(&'a self, cx: StageCx, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
+    fn start<'a>(&'a self, at: At<'_>, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
         let inputs = NamedInputs::gather(self.name.clone(), Arc::clone(&self.upstream), inputs)?;
-        Ok(self.stage.start(cx, inputs))
+        Ok(self.stage.start(at.cx(), inputs))
     }
 
     fn absent(&self) -> Option<DynValue> {

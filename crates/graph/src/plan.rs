@@ -2,11 +2,12 @@
 
 use std::any::TypeId;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use stageflow_context::{DynValue, StageCx, StageName, Stop};
+use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop};
 
-use crate::erased::ErasedStage;
+use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
 use crate::{Handle, Inputs, StageFuture, StageOptions, WiringError};
 
@@ -38,6 +39,7 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    #[inline]
     pub(crate) fn row(&self, index: usize) -> &[u32] {
         match self.starts.get(index..index + 2) {
             Some(&[from, to]) => &self.items[from as usize..to as usize],
@@ -84,6 +86,7 @@ impl Plan {
     }
 
     /// The names of all stages.
+    #[inline]
     #[must_use]
     pub fn names(&self) -> &Arc<[StageName]> {
         &self.names
@@ -100,18 +103,21 @@ impl Plan {
     /// # Panics
     ///
     /// If there is no such stage.
+    #[inline]
     #[must_use]
     pub fn options(&self, stage: usize) -> &StageOptions {
         &self.nodes[stage].options
     }
 
     /// The slots a stage reads, in the order of its input.
+    #[inline]
     #[must_use]
     pub fn upstream(&self, stage: usize) -> &[u32] {
         self.upstream.row(stage)
     }
 
     /// The stages that read this stage's slot; one that reads it twice is in it twice.
+    #[inline]
     #[must_use]
     pub fn downstream(&self, stage: usize) -> &[u32] {
         self.downstream.row(stage)
@@ -123,7 +129,7 @@ impl Plan {
         &self.in_degrees
     }
 
-    /// Starts an attempt of a stage. The future borrows the plan.
+    /// Starts an attempt of a stage in a run. The future borrows the plan.
     ///
     /// # Errors
     ///
@@ -132,8 +138,15 @@ impl Plan {
     /// # Panics
     ///
     /// If there is no such stage.
-    pub fn start(&self, stage: usize, cx: StageCx, inputs: Inputs<'_>) -> Result<StageFuture<'_>, WiringError> {
-        self.nodes[stage].stage.start(cx, inputs)
+    #[inline]
+    pub fn start(
+        &self,
+        stage: usize,
+        run: &Arc<dyn RunHost>,
+        attempt: NonZeroU32,
+        inputs: Inputs<'_>,
+    ) -> Result<StageFuture<'_>, WiringError> {
+        self.nodes[stage].stage.start(At { host: run, stage: StageIndex::new(stage as u32), attempt }, inputs)
     }
 
     /// A stage that can move to another task.
@@ -200,8 +213,14 @@ impl SharedStage {
     /// # Errors
     ///
     /// The stage's own, or [`WiringError`] if a value is missing.
-    pub async fn run(self, cx: StageCx, values: Vec<DynValue>) -> Result<DynValue, Stop> {
-        self.0.start(cx, Inputs::from_values(&values))?.await
+    pub async fn run(
+        self,
+        run: Arc<dyn RunHost>,
+        stage: StageIndex,
+        attempt: NonZeroU32,
+        values: Vec<DynValue>,
+    ) -> Result<DynValue, Stop> {
+        self.0.start(At { host: &run, stage, attempt }, Inputs::from_values(&values))?.await
     }
 }
 

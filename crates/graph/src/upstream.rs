@@ -121,6 +121,7 @@ enum Source<'a> {
 
 impl<'a> Inputs<'a> {
     /// The values that lie at `places` in `slots`.
+    #[inline]
     #[must_use]
     pub fn from_slots(places: &'a [u32], slots: &'a [Option<DynValue>]) -> Self {
         Self { source: Source::Slots { places, slots }, next: 0 }
@@ -148,6 +149,7 @@ impl<'a> Inputs<'a> {
     }
 
     /// The next value, whatever its type.
+    #[inline]
     pub(crate) fn next_value(&mut self) -> Option<&'a DynValue> {
         let index = self.next;
         self.next += 1;
@@ -157,6 +159,7 @@ impl<'a> Inputs<'a> {
         }
     }
 
+    #[inline]
     fn next_as<T: Send + Sync + 'static>(&mut self) -> Result<Arc<T>, WiringError> {
         self.next_value().and_then(DynValue::downcast).ok_or(WiringError::of::<T>())
     }

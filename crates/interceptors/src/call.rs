@@ -21,6 +21,7 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// A call of `stage`. Made by engines.
+    #[inline]
     #[must_use]
     pub fn new(
         host: &'a Arc<dyn RunHost>,
@@ -51,6 +52,7 @@ impl<'a> Call<'a> {
     }
 
     /// The stage's options.
+    #[inline]
     #[must_use]
     pub fn options(&self) -> &'a StageOptions {
         self.plan.options(self.stage.as_usize())
@@ -86,31 +88,34 @@ impl<'a> Call<'a> {
     }
 
     /// How long each attempt may take.
+    #[inline]
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.state.limits
     }
 
     /// Sets how long each attempt may take. Limits that the stage sets for itself come first: see [`Limits::or`].
+    #[inline]
     pub fn set_limits(&mut self, limits: Limits) {
         self.state.limits = limits;
     }
 
     /// The span that is entered whenever the stage is polled.
+    #[inline]
     #[must_use]
     pub fn span(&self) -> Option<&Span> {
-        self.state.span.as_ref()
+        self.state.span()
     }
 
     /// Sets the span that is entered whenever the stage is polled.
     pub fn set_span(&mut self, span: Span) {
-        self.state.span = Some(span);
+        self.state.extras.get_or_insert_default().span = Some(span);
     }
 
     /// What a layer keeps for this call between `enter` and `exit`, made at first use. Layers never share it: it is found
     /// by its type, so make that private.
     pub fn scratch<T: Default + Send + 'static>(&mut self) -> &mut T {
-        let kept = &mut self.state.scratch;
+        let kept = &mut self.state.extras.get_or_insert_default().scratch;
         let at = kept.iter().position(|any| any.is::<T>()).unwrap_or_else(|| {
             kept.push(Box::new(T::default()));
             kept.len() - 1
@@ -121,6 +126,7 @@ impl<'a> Call<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn state_mut(&mut self) -> &mut CallState {
         self.state
     }
@@ -146,16 +152,22 @@ impl fmt::Debug for Call<'_> {
 #[derive(Default)]
 pub struct CallState {
     limits: Limits,
+    /// Made at first use: most calls carry neither a span nor anything of a layer.
+    extras: Option<Box<Extras>>,
+    pub(crate) entered: usize,
+}
+
+#[derive(Default)]
+struct Extras {
     span: Option<Span>,
     scratch: Vec<Box<dyn Any + Send>>,
-    pub(crate) entered: usize,
 }
 
 impl CallState {
     /// The state of a call with the limits that the stage sets for itself.
     #[must_use]
     pub fn new(options: &StageOptions) -> Self {
-        Self { limits: Limits { attempt: options.timeout, idle: options.idle_timeout }, ..Self::default() }
+        Self { limits: Limits { attempt: options.timeout, idle: options.idle_timeout }, extras: None, entered: 0 }
     }
 
     /// How long each attempt may take.
@@ -167,10 +179,11 @@ impl CallState {
     /// The span to enter whenever the stage is polled.
     #[must_use]
     pub fn span(&self) -> Option<&Span> {
-        self.span.as_ref()
+        self.extras.as_ref()?.span.as_ref()
     }
 
     /// Whether a layer was entered and not yet left.
+    #[inline]
     #[must_use]
     pub fn is_entered(&self) -> bool {
         self.entered > 0

@@ -27,6 +27,7 @@ pub enum Ending {
 
 impl Ending {
     /// What a stage's own result amounts to.
+    #[inline]
     #[must_use]
     pub fn from_result(result: Result<DynValue, Stop>, stage: &StageName, attempt: NonZeroU32) -> Self {
         match result {
@@ -55,6 +56,7 @@ impl Ending {
     }
 
     /// What it is called in events and reports.
+    #[inline]
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -70,6 +72,7 @@ impl Ending {
     }
 
     /// What went wrong, if something did.
+    #[inline]
     #[must_use]
     pub fn error(&self) -> Option<&StageError> {
         match self {

@@ -1,5 +1,6 @@
 //! The layers in their order.
 
+use std::any::Any;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -71,22 +72,30 @@ impl Stack {
         self.hooks < self.layers.len()
     }
 
-    /// Enters the hooks that lie outside everything that waits. `Some` is the ending of a call that went no further; the
-    /// layers that were entered must still be left with [`Stack::exit`].
+    /// Enters the hooks that lie outside everything that waits. A call that goes no further has its ending in `answer`
+    /// afterwards; the layers that were entered must still be left with [`Stack::exit`].
+    ///
+    /// # Panics
+    ///
+    /// If a hook does. The engine catches that beside the stage's own panics, and asks [`Stack::panicked`] what it means.
     #[inline]
-    pub fn enter(&self, call: &mut Call<'_>) -> Option<Ending> {
-        if self.hooks == 0 {
-            return None;
-        }
-        enter(&self.layers[..self.hooks], call)
+    pub fn enter(&self, call: &mut Call<'_>, answer: &mut Option<Ending>) {
+        enter(&self.layers[..self.hooks], call, answer);
     }
 
-    /// Leaves the hooks that [`Stack::enter`] entered, in reverse order.
+    /// The ending of a call in which [`Stack::enter`] panicked.
+    #[cold]
+    #[must_use]
+    pub fn panicked(&self, call: &mut Call<'_>, payload: &(dyn Any + Send)) -> Ending {
+        let entered = call.state_mut().entered;
+        panicked(call, self.layers[entered.saturating_sub(1)].name(), payload)
+    }
+
+    /// Leaves the hooks that [`Stack::enter`] entered, in reverse order. A panic in one of them is caught and becomes the
+    /// ending; the others are left all the same.
     #[inline]
     pub fn exit(&self, call: &mut Call<'_>, ending: &mut Ending) {
-        if call.state_mut().entered > 0 {
-            exit(&self.layers, call, ending, 0);
-        }
+        exit(&self.layers, call, ending, 0);
     }
 
     /// Runs the call through the layers inside those that [`Stack::enter`] entered, down to the attempt.
@@ -122,7 +131,12 @@ impl<'a> Next<'a> {
             let hooks = inside.iter().take_while(|layer| matches!(layer, Layer::Hook(_))).count();
             let outer = std::mem::replace(&mut call.state_mut().entered, self.at);
             let mut left = Left { stack: self.stack, call, from: self.at, outer, done: false };
-            let mut ending = match enter(&inside[..hooks], left.call) {
+            let mut answer = None;
+            let entering = catch_unwind(AssertUnwindSafe(|| enter(&inside[..hooks], left.call, &mut answer)));
+            if let Err(payload) = entering {
+                answer = Some(self.stack.panicked(left.call, &*payload));
+            }
+            let mut ending = match answer {
                 Some(ending) => ending,
                 None => match inside.get(hooks) {
                     Some(Layer::Around(around)) => {
@@ -175,24 +189,21 @@ impl Drop for Left<'_, '_, '_> {
     }
 }
 
-/// Enters hooks from the outside in. `entered` counts them by their place in the whole stack.
-fn enter(hooks: &[Layer], call: &mut Call<'_>) -> Option<Ending> {
-    let mut current = 0;
-    let entering = catch_unwind(AssertUnwindSafe(|| {
-        for (place, layer) in hooks.iter().enumerate() {
-            let Layer::Hook(hook) = layer else { break };
-            current = place;
-            // Counted first: a hook that panics half-way in is left, too.
-            call.state_mut().entered += 1;
-            match hook.enter(call) {
-                Flow::Continue => {}
-                Flow::Answer(value) => return Some(answer(call, hook.name(), value)),
-                Flow::Deny(error) => return Some(Ending::Denied(error)),
-            }
+/// Enters hooks from the outside in. `entered` counts them by their place in the whole stack. The answer goes where it is
+/// wanted, so that nothing is moved about for the many calls that have none.
+#[inline]
+fn enter(hooks: &[Layer], call: &mut Call<'_>, answer: &mut Option<Ending>) {
+    for layer in hooks {
+        let Layer::Hook(hook) = layer else { break };
+        // Counted first: a hook that panics half-way in is left, too.
+        call.state_mut().entered += 1;
+        match hook.enter(call) {
+            Flow::Continue => continue,
+            Flow::Answer(value) => *answer = Some(answered(call, hook.name(), value)),
+            Flow::Deny(error) => *answer = Some(Ending::Denied(error)),
         }
-        None
-    }));
-    entering.unwrap_or_else(|payload| Some(panicked(call, hooks[current].name(), &*payload)))
+        break;
+    }
 }
 
 /// Leaves the hooks that were entered, from the inside out, down to the one at `to`.
@@ -213,7 +224,8 @@ fn exit(layers: &[Layer], call: &mut Call<'_>, ending: &mut Ending, to: usize) {
     }
 }
 
-fn answer(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) -> Ending {
+#[cold]
+fn answered(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) -> Ending {
     let stage = call.index().as_usize();
     if value.type_id_of_value() == call.plan().value_type(stage) {
         return Ending::Succeeded(value);
@@ -224,7 +236,7 @@ fn answer(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) -> E
 }
 
 #[cold]
-fn panicked(call: &Call<'_>, layer: &str, payload: &(dyn std::any::Any + Send)) -> Ending {
+fn panicked(call: &Call<'_>, layer: &str, payload: &(dyn Any + Send)) -> Ending {
     let reason = format!("layer `{layer}`: {}", panic_message(payload));
     Ending::Failed(call.error(StageErrorKind::Panicked(ErrorClass::Permanent), reason))
 }

@@ -15,7 +15,7 @@ pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<Ste
     steps.extend(test::steps(&test::Args::ALL, sh, workspace)?);
     steps.extend(props::steps(&props::Args::all(CASES), sh, workspace)?);
     steps.extend(features::steps(sh, workspace));
-    steps.extend(package::steps(sh, workspace));
+    steps.extend(package::steps(sh, workspace)?);
     steps.extend(bench::steps(&bench::Args::QUICK, sh));
     Ok(steps)
 }

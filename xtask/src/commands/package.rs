@@ -2,13 +2,17 @@
 //!
 //! Nothing is uploaded. Siblings that are not published yet are taken from the packages made in the same go.
 
+use std::fs;
+use std::path::Path;
+
 use xshell::{Shell, cmd};
 
+use crate::random;
 use crate::step::Step;
 use crate::workspace::Workspace;
 
 /// First what a manifest must say, then the packages themselves.
-pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> Vec<Step> {
+pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<Step>> {
     let incomplete: Vec<String> = workspace
         .published()
         .filter(|package| !package.missing_fields.is_empty())
@@ -28,7 +32,8 @@ pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> Vec<Step> {
         .map(|package| format!("--exclude={}", package.name))
         .collect();
     let excluded = &excluded;
-    vec![
+    let target = fresh_target(&workspace.target.join("xtask").join("package"))?;
+    Ok(vec![
         Step::check(
             "manifests",
             || Ok(incomplete),
@@ -38,9 +43,22 @@ pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> Vec<Step> {
             "packages",
             cmd!(
                 sh,
-                "cargo publish --workspace {excluded...} --dry-run --allow-dirty"
+                "cargo publish --workspace {excluded...} --dry-run --allow-dirty --target-dir {target}"
             ),
             "a file that the code includes from outside its crate is not in the package",
         ),
-    ]
+    ])
+}
+
+/// A folder with a name that was never used before.
+///
+/// Cargo takes a packaged sibling for something that never changes: it unpacks and compiles it once for each place that
+/// packages are made in, and then would check a crate against the sibling as it was the first time.
+fn fresh_target(folder: &Path) -> anyhow::Result<String> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    let fresh = folder.join(random::number().to_string());
+    fs::create_dir_all(&fresh)?;
+    Ok(fresh.to_string_lossy().into_owned())
 }

@@ -3,12 +3,10 @@
 //! By convention they are the test targets named `props` of the library crates, and the module `props` of the behaviour
 //! tests. Tests that draw their own numbers read `STAGEFLOW_SEED`.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher as _;
-
 use anyhow::ensure;
 use xshell::{Shell, cmd};
 
+use crate::random;
 use crate::step::Step;
 use crate::workspace::{Package, Workspace};
 
@@ -39,9 +37,7 @@ impl Args {
 
 /// One step a suite.
 pub(crate) fn steps(args: &Args, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<Step>> {
-    let seed = args
-        .seed
-        .unwrap_or_else(|| RandomState::new().hash_one("seed"));
+    let seed = args.seed.unwrap_or_else(random::number);
     let packages: Vec<&Package> = match &args.package {
         Some(name) => vec![workspace.find(name)?],
         None => workspace.packages.iter().collect(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::ids::excerpt;
 
-/// A value that was not taken into an [`OutputBag`].
+/// A value that was not taken into an [`OutputBag`](crate::OutputBag).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputConflict {
     key: String,

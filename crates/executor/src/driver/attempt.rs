@@ -64,10 +64,9 @@ pub(super) async fn detached(engine: Arc<EngineInner>, plan: Arc<Plan>, owned: O
     if engine.stack.waits() {
         return onion(&engine.stack, &plan, owned).await;
     }
-    let cx = stageflow_context::StageCx::new(Arc::clone(&owned.host), owned.stage, NonZeroU32::MIN);
     let stage = plan.shared(owned.stage.as_usize());
     let span = owned.span.unwrap_or_else(tracing::Span::none);
-    let result = stage.run(cx, owned.values).instrument(span).await;
+    let result = stage.run(owned.host, owned.stage, NonZeroU32::MIN, owned.values).instrument(span).await;
     Ending::from_result(result, &plan.names()[owned.stage.as_usize()], NonZeroU32::MIN)
 }
 
@@ -98,7 +97,7 @@ impl Attempt for Attempts<'_> {
             let owned = self.owned;
             owned.shared.say(owned.stage, number, What::Started);
             let mut told = Told { owned, number, ending: None };
-            let work = self.plan.start(owned.stage.as_usize(), call.cx(), Inputs::from_values(&owned.values));
+            let work = self.plan.start(owned.stage.as_usize(), &owned.host, attempt, Inputs::from_values(&owned.values));
             let ending = match work {
                 Err(error) => Ending::Failed(call.error(StageErrorKind::Internal, error)),
                 Ok(work) => {

@@ -10,6 +10,7 @@ mod stop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use stageflow_context::{CancelReason, RunHost, StageError, StageErrorKind, StageIndex};
 use stageflow_events::EventKind;
@@ -32,11 +33,13 @@ pub(crate) struct Driver<'p> {
     pub(super) host: Arc<dyn RunHost>,
     pub(super) machine: RunMachine<'p>,
     pub(super) places: Places<'p>,
-    pub(super) data: RunData,
+    pub(super) data: Box<RunData>,
     pub(super) settings: RunSettings,
     pub(super) now: Tick,
     woken: Vec<u32>,
     sleep: Option<(Tick, Pin<Box<Sleep>>)>,
+    /// In nanoseconds.
+    long_poll: u64,
     begun: bool,
 }
 
@@ -50,7 +53,7 @@ enum Pause {
 }
 
 impl<'p> Driver<'p> {
-    pub(crate) fn new(plan: &'p Plan, stack: &'p Stack, data: RunData, settings: RunSettings) -> Self {
+    pub(crate) fn new(plan: &'p Plan, stack: &'p Stack, data: Box<RunData>, settings: RunSettings) -> Self {
         let shared = Arc::clone(&data.shared);
         let deadline = shared.deadline.map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
         Self {
@@ -65,6 +68,7 @@ impl<'p> Driver<'p> {
             settings,
             woken: Vec::new(),
             sleep: None,
+            long_poll: u64::try_from(settings.long_poll.as_nanos()).unwrap_or(u64::MAX),
             begun: false,
         }
     }
@@ -74,8 +78,13 @@ impl<'p> Driver<'p> {
         self.begun
     }
 
+    /// The time, as of the last thing that happened.
+    pub(crate) fn now(&self) -> Tick {
+        self.now
+    }
+
     /// What is left when every stage has ended.
-    pub(crate) fn into_data(mut self, verdict: Verdict) -> RunData {
+    pub(crate) fn into_data(mut self, verdict: Verdict) -> Box<RunData> {
         self.signal_verdict(Some(verdict));
         self.data.verdict = verdict;
         if let Verdict::Failed(stage) | Verdict::Denied(stage) = verdict {
@@ -165,13 +174,13 @@ impl<'p> Driver<'p> {
             self.now = self.shared.now();
             self.note_long_poll(stage, before);
             if let Poll::Ready(polled) = polled
-                && let Some(job) = self.places.unseat(place)
+                && let Some(mut job) = self.places.unseat(place)
             {
                 let ending = match (polled, job.stopped) {
                     (Polled::Gone, Some(stopped)) => stopped,
                     (polled, _) => self.ending(stage, polled),
                 };
-                self.finish(stage, job.state, ending);
+                self.finish(stage, &mut job.state, ending);
             }
             if !proceed(cx) {
                 if !self.woken.is_empty() {
@@ -236,21 +245,23 @@ impl<'p> Driver<'p> {
     }
 
     /// Everything that was said outside the driver.
+    #[inline]
     pub(super) fn hear(&mut self) {
-        if let Some(said) = self.shared.take_mail() {
-            self.data.hear(said);
+        if self.shared.has_mail() {
+            self.data.hear(self.shared.take_mail());
         }
     }
 
+    #[inline]
     pub(super) fn note_long_poll(&mut self, stage: u32, since: Tick) {
-        let held = self.now.elapsed().saturating_sub(since.elapsed());
-        if held > self.settings.long_poll {
-            self.long_poll(stage, held);
+        let held = self.now.as_nanos().saturating_sub(since.as_nanos());
+        if held > self.long_poll {
+            self.long_poll(stage, Duration::from_nanos(held));
         }
     }
 
     #[cold]
-    fn long_poll(&mut self, stage: u32, held: std::time::Duration) {
+    fn long_poll(&mut self, stage: u32, held: Duration) {
         /// Enough to tell who holds the thread.
         const MOST: usize = 64;
 

@@ -1,91 +1,207 @@
 //! How a stage starts, and how it ends.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use stageflow_context::{CancelReason, ErrorClass, Outcome, StageCx, StageError, StageErrorKind, StageIndex};
+use stageflow_context::{
+    CancelReason, ErrorClass, Outcome, StageError, StageErrorKind, StageIndex, StageName,
+};
 use stageflow_events::EventKind;
 use stageflow_graph::{Inputs, Placement, StageFuture, WiringError};
-use stageflow_interceptors::{Call, CallState, Ending, panic_message};
+use stageflow_interceptors::{Call, CallState, Ending, Limits, panic_message};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{OwnedCall, detached, onion, unless_stopped};
 use super::{Driver, at_least_one};
 use crate::data::Skip;
-use crate::machine::{Input, StageEnd};
-use crate::places::{Job, Polled, Task, Work};
+use crate::machine::{Input, StageEnd, Tick};
+use crate::places::{Job, Polled, Task, Work, drop_quietly};
 
 const FIRST: std::num::NonZeroU32 = std::num::NonZeroU32::MIN;
+
+/// How far a stage came at its start.
+#[derive(Default)]
+struct First<'p> {
+    succeeded: bool,
+    /// It ended without a value.
+    answer: Option<Ending>,
+    future: Option<StageFuture<'p>>,
+}
+
+#[cold]
+fn internal(stage: &StageName, error: WiringError) -> Ending {
+    Ending::Failed(StageError::new(stage.clone(), FIRST, StageErrorKind::Internal, error))
+}
 
 impl<'p> Driver<'p> {
     /// Enters the layers, starts the work, and polls it once.
     pub(super) fn start(&mut self, stage: u32) {
-        let index = stage as usize;
-        let since = self.now;
-        self.data.records[index].started = since;
-        let mut state = CallState::new(self.plan.options(index));
-        if !self.stack.is_empty() {
-            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, &mut state);
-            if let Some(ending) = self.stack.enter(&mut call) {
-                return self.finish(stage, state, ending);
-            }
-        }
-        let work = match self.begin(stage, &state) {
-            Ok(work) => work,
-            Err(error) => {
-                let error = StageError::new(self.name(stage).clone(), FIRST, StageErrorKind::Internal, error);
-                return self.finish(stage, state, Ending::Failed(error));
-            }
+        let options = self.plan.options(stage as usize);
+        self.data.records[stage as usize].started = self.now;
+        let placement = match options.placement {
+            Placement::Inherit => self.settings.placement,
+            chosen => chosen,
         };
-        let mut job = Job { stage, state, work, stopped: None };
+        let alone = matches!(placement, Placement::Inherit | Placement::Inline) && !self.stack.waits();
+        if alone { self.start_inline(stage, CallState::new(options)) } else { self.start_apart(stage, CallState::new(options), placement) }
+    }
+
+    /// The stage alone, in this task: the way most stages go. Layers, start, first poll and drop share one net for panics.
+    ///
+    /// The value goes straight into its slot, and whatever is rare stays where it arises: moving a few words about costs as
+    /// much here as the scheduling does.
+    fn start_inline(&mut self, stage: u32, mut state: CallState) {
+        let since = self.now;
         let place = self.places.take(&self.shared);
-        let polled = job.work.poll(&job.state, self.places.waker(place));
-        match polled {
-            Poll::Ready(polled) => {
-                self.places.give_back(place);
-                // The future may hold what the next stage waits for, so it goes first.
-                crate::places::drop_quietly(job.work);
-                let ending = self.ending(stage, polled);
-                self.finish(stage, job.state, ending);
-                self.note_long_poll(stage, since);
-            }
-            Poll::Pending => {
-                self.now = self.shared.now();
-                self.note_long_poll(stage, since);
-                self.data.records[index].place = place;
-                let limits = job.state.limits();
-                if !self.stack.waits() && (limits.attempt.is_some() || limits.idle.is_some()) {
-                    if limits.idle.is_some() {
-                        self.shared.count_beats();
-                    }
-                    let (attempt, idle) = (limits.attempt, limits.idle);
-                    self.machine.on(Input::Suspended { stage, since, attempt, idle }, self.now);
+        let mut first = First::default();
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let index = StageIndex::new(stage);
+            if !self.stack.is_empty() {
+                let mut call = Call::new(&self.host, self.plan, index, FIRST, &mut state);
+                self.stack.enter(&mut call, &mut first.answer);
+                if first.answer.is_some() {
+                    return;
                 }
-                self.places.seat(place, job);
+            }
+            let inputs = Inputs::from_slots(self.plan.upstream(stage as usize), &self.data.values);
+            let future = match self.plan.start(stage as usize, &self.host, FIRST, inputs) {
+                Ok(future) => first.future.insert(future),
+                Err(error) => {
+                    first.answer = Some(internal(self.name(stage), error));
+                    return;
+                }
+            };
+            self.data.records[stage as usize].attempts = 1;
+            self.data.events.push_with(since, || EventKind::StageStarted { stage: index, attempt: 1 });
+            let _span = state.span().map(|span| span.enter());
+            match future.as_mut().poll(&mut Context::from_waker(self.places.waker(place))) {
+                Poll::Ready(Ok(value)) => {
+                    self.data.values[stage as usize] = Some(value);
+                    first.succeeded = true;
+                }
+                Poll::Ready(Err(stop)) => first.answer = Some(Ending::from_result(Err(stop), self.name(stage), FIRST)),
+                Poll::Pending => return,
+            }
+            // The future may hold what the next stage waits for, so it goes before that starts.
+            first.future = None;
+        }));
+        if first.succeeded {
+            // A panic in the drop of a future that has given its value comes too late to matter.
+            self.places.give_back(place);
+            if state.is_entered() {
+                self.leave(stage, &mut state);
+            } else {
+                self.succeed(stage);
+            }
+            return self.note_long_poll(stage, since);
+        }
+        match (caught, first) {
+            (Ok(()), First { future: Some(future), .. }) => {
+                self.park(place, Job { stage, state, work: Work::Inline(future), stopped: None }, since);
+            }
+            (caught, first) => {
+                self.places.give_back(place);
+                let ending = self.without_value(stage, &mut state, caught, first);
+                self.finish(stage, &mut state, ending);
+                self.note_long_poll(stage, since);
             }
         }
     }
 
-    /// The work of a stage, where it is to be done.
-    fn begin(&mut self, stage: u32, state: &CallState) -> Result<Work<'p>, WiringError> {
-        let index = stage as usize;
-        let placement = match self.plan.options(index).placement {
-            Placement::Inherit => self.settings.placement,
-            chosen => chosen,
-        };
-        let inputs = Inputs::from_slots(self.plan.upstream(index), &self.data.values);
-        if matches!(placement, Placement::Inherit | Placement::Inline) {
-            if self.stack.waits() {
-                let call = OwnedCall::new(Arc::clone(&self.shared), stage, inputs.to_values()?, state);
-                return Ok(Work::Onion(Box::pin(onion(self.stack, self.plan, call))));
+    /// A stage that ended at its first poll without a value: it stopped, a layer answered or refused, something panicked.
+    #[cold]
+    fn without_value(
+        &mut self,
+        stage: u32,
+        state: &mut CallState,
+        caught: std::thread::Result<()>,
+        first: First<'p>,
+    ) -> Ending {
+        match (caught, first) {
+            (_, First { answer: Some(ending), .. }) => ending,
+            (Err(payload), First { future: None, .. }) if self.data.records[stage as usize].attempts == 0 => {
+                let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+                self.stack.panicked(&mut call, &*payload)
             }
-            let cx = StageCx::new(Arc::clone(&self.host), StageIndex::new(stage), FIRST);
-            let future: StageFuture<'p> = self.plan.start(index, cx, inputs)?;
-            self.tell_started(stage);
-            return Ok(Work::Inline(future));
+            (Err(payload), First { future, .. }) => {
+                drop_quietly(future);
+                self.ending(stage, Polled::Panicked(payload))
+            }
+            (Ok(()), _) => Ending::Interrupted(self.reason()),
         }
+    }
+
+    /// Leaves the layers around a stage whose value is in its slot. They may make something else of it.
+    fn leave(&mut self, stage: u32, state: &mut CallState) {
+        let Some(value) = self.data.values[stage as usize].take() else { return };
+        let mut ending = Ending::Succeeded(value);
+        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+        self.stack.exit(&mut call, &mut ending);
+        match ending {
+            Ending::Succeeded(value) => {
+                self.data.values[stage as usize] = Some(value);
+                self.succeed(stage);
+            }
+            ending => self.end(stage, ending),
+        }
+    }
+
+    /// The stage inside layers that wait, or in a task of its own.
+    fn start_apart(&mut self, stage: u32, mut state: CallState, at: Placement) {
+        let since = self.now;
+        let mut answer = None;
+        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, &mut state);
+        let caught = catch_unwind(AssertUnwindSafe(|| self.stack.enter(&mut call, &mut answer)));
+        if let Err(payload) = caught {
+            answer = Some(self.stack.panicked(&mut call, &*payload));
+        }
+        if let Some(ending) = answer {
+            return self.finish(stage, &mut state, ending);
+        }
+        let mut work = match self.begin(stage, &state, at) {
+            Ok(work) => work,
+            Err(error) => return self.finish(stage, &mut state, internal(self.name(stage), error)),
+        };
+        let place = self.places.take(&self.shared);
+        let Poll::Ready(polled) = work.poll(&state, self.places.waker(place)) else {
+            return self.park(place, Job { stage, state, work, stopped: None }, since);
+        };
+        self.places.give_back(place);
+        drop_quietly(work);
+        let ending = self.ending(stage, polled);
+        self.finish(stage, &mut state, ending);
+        self.note_long_poll(stage, since);
+    }
+
+    /// Seats a stage that has suspended, and only now arms its limits.
+    fn park(&mut self, place: u32, job: Job<'p>, since: Tick) {
+        let stage = job.stage;
+        self.now = self.shared.now();
+        self.note_long_poll(stage, since);
+        self.data.records[stage as usize].place = place;
+        // Layers that wait see to the limits of each attempt themselves.
+        if !self.stack.waits() {
+            let limits = job.state.limits();
+            if limits.idle.is_some() {
+                self.shared.count_beats();
+            }
+            if limits != Limits::none() {
+                let (attempt, idle) = (limits.attempt, limits.idle);
+                self.machine.on(Input::Suspended { stage, since, attempt, idle }, self.now);
+            }
+        }
+        self.places.seat(place, job);
+    }
+
+    /// The work of a stage that is not alone in this task.
+    fn begin(&mut self, stage: u32, state: &CallState, placement: Placement) -> Result<Work<'p>, WiringError> {
+        let inputs = Inputs::from_slots(self.plan.upstream(stage as usize), &self.data.values);
         let call = OwnedCall::new(Arc::clone(&self.shared), stage, inputs.to_values()?, state);
+        if matches!(placement, Placement::Inherit | Placement::Inline) {
+            return Ok(Work::Onion(Box::pin(onion(self.stack, self.plan, call))));
+        }
         if !self.stack.waits() {
             self.tell_started(stage);
         }
@@ -126,12 +242,40 @@ impl<'p> Driver<'p> {
 
     /// Leaves the layers, writes down how it ended, and tells the machine.
     #[inline]
-    pub(super) fn finish(&mut self, stage: u32, mut state: CallState, mut ending: Ending) {
+    pub(super) fn finish(&mut self, stage: u32, state: &mut CallState, mut ending: Ending) {
         if state.is_entered() {
-            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, &mut state);
+            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
             self.stack.exit(&mut call, &mut ending);
         }
+        match ending {
+            Ending::Succeeded(value) if !self.stack.waits() && self.data.records[stage as usize].attempts > 0 => {
+                self.data.values[stage as usize] = Some(value);
+                self.succeed(stage);
+            }
+            ending => self.end(stage, ending),
+        }
+    }
+
+    /// The attempt gave its value, which is in its slot: the way most stages end.
+    #[inline]
+    fn succeed(&mut self, stage: u32) {
         // What the stage said while it ran comes before its end.
+        self.hear();
+        self.now = self.shared.now();
+        let record = &mut self.data.records[stage as usize];
+        record.ended = self.now;
+        record.outcome = Some(Outcome::Succeeded);
+        self.data.events.push_with(self.now, || EventKind::StageEnded {
+            stage: StageIndex::new(stage),
+            attempt: 1,
+            outcome: Outcome::Succeeded,
+            error: None,
+        });
+        self.machine.succeeded(stage, self.now);
+    }
+
+    /// Any other way to end.
+    fn end(&mut self, stage: u32, ending: Ending) {
         self.hear();
         self.now = self.shared.now();
         let outcome = ending.outcome();
@@ -144,7 +288,7 @@ impl<'p> Driver<'p> {
     }
 
     fn tell_ended(&mut self, stage: u32, ending: &Ending, outcome: Outcome) {
-        let record = self.data.records[stage as usize];
+        let record = &self.data.records[stage as usize];
         let (index, attempt, error) = (StageIndex::new(stage), record.attempts, ending.error().cloned());
         if !self.stack.waits() && attempt > 0 {
             self.data.events.push(self.now, EventKind::StageEnded { stage: index, attempt, outcome, error });

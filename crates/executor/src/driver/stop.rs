@@ -39,19 +39,19 @@ impl Driver<'_> {
             job.stopped.get_or_insert(ending);
             return;
         }
-        if let Some(job) = self.places.unseat(place) {
+        if let Some(mut job) = self.places.unseat(place) {
             drop_quietly(job.work);
-            self.finish(job.stage, job.state, ending);
+            self.finish(job.stage, &mut job.state, ending);
         }
     }
 
     /// The caller is gone: stops everything at once. What is left is the data, and the tasks to wait for.
-    pub(crate) fn abandon(mut self) -> (RunData, Vec<Task>) {
+    pub(crate) fn abandon(mut self) -> (Box<RunData>, Vec<Task>) {
         self.signal(CancelReason::CallerDropped);
         self.machine.on(crate::machine::Input::Cancel, self.now);
         let mut tasks = Vec::new();
         for place in self.places.taken() {
-            let Some(job) = self.places.unseat(place) else { continue };
+            let Some(mut job) = self.places.unseat(place) else { continue };
             match job.work {
                 Work::Task(task) => {
                     task.abort();
@@ -59,7 +59,7 @@ impl Driver<'_> {
                 }
                 work => drop_quietly(work),
             }
-            self.finish(job.stage, job.state, Ending::Interrupted(self.reason()));
+            self.finish(job.stage, &mut job.state, Ending::Interrupted(self.reason()));
         }
         self.data.verdict = self.machine.verdict().unwrap_or(Verdict::Cancelled);
         (self.data, tasks)

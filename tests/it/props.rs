@@ -1,0 +1,5 @@
+//! Properties that hold for any pipeline: many random ones, each held against an oracle that shares no code with the engine.
+
+mod paused;
+mod support;
+mod threads;

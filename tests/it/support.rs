@@ -1,0 +1,249 @@
+//! What the behaviour tests share.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use stageflow::context::CleanupResult;
+use stageflow::events::EventKind;
+use stageflow::executor::EngineBuilder;
+use stageflow::graph::{Placement, StageBuilder};
+use stageflow::prelude::*;
+use stageflow_testkit::{Probe, Recorded, RecordingSink};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+/// A stage whose futures the probe counts, whether they are polled or not.
+pub(crate) fn watched<I, O, F, Fut>(probe: &Probe, body: F) -> impl Stage<Input = I, Output = O> + use<I, O, F, Fut>
+where
+    I: Send + 'static,
+    O: Send + Sync + 'static,
+    F: Fn(StageCx, I) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, Stop>> + Send + 'static,
+{
+    let probe = probe.clone();
+    stage_fn(move |cx: StageCx, input: I| {
+        let live = probe.enter();
+        let work = body(cx, input);
+        async move {
+            let result = work.await;
+            live.done();
+            result
+        }
+    })
+}
+
+/// What was written down, in order, from anywhere.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Log {
+    pub(crate) fn write(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.lines().iter().filter(|line| *line == what).count()
+    }
+}
+
+/// Cleanups that write down that they were registered, and that they ran.
+#[derive(Clone, Default)]
+pub(crate) struct Tidying {
+    registered: Log,
+    ran: Log,
+}
+
+impl Tidying {
+    /// Registers a cleanup that only says that it ran.
+    pub(crate) fn add(&self, cx: &StageCx, name: &str) {
+        self.add_with(cx, name, async || ());
+    }
+
+    /// Registers a cleanup that says that it ran, and then does more.
+    pub(crate) fn add_with<R: CleanupResult, Fut: Future<Output = R> + Send + 'static>(
+        &self,
+        cx: &StageCx,
+        name: &str,
+        more: impl FnOnce() -> Fut + Send + 'static,
+    ) {
+        self.registered.write(name);
+        let (ran, said) = (self.ran.clone(), name.to_owned());
+        cx.on_cleanup(name, move || {
+            ran.write(said);
+            more()
+        });
+    }
+
+    pub(crate) fn registered(&self) -> Vec<String> {
+        self.registered.lines()
+    }
+
+    pub(crate) fn ran(&self) -> Vec<String> {
+        self.ran.lines()
+    }
+
+    /// Every cleanup ran once, the one registered last first.
+    #[track_caller]
+    pub(crate) fn assert_done(&self) {
+        let mut backwards = self.registered();
+        backwards.reverse();
+        assert_eq!(self.ran(), backwards, "cleanups run once each, last in, first out");
+    }
+}
+
+/// An engine with a sink, and what there was before its runs.
+pub(crate) struct Lab {
+    pub(crate) engine: Engine,
+    pub(crate) sink: RecordingSink,
+    pub(crate) probe: Probe,
+    pub(crate) tidying: Tidying,
+    tasks_before: usize,
+}
+
+impl Lab {
+    pub(crate) fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    pub(crate) fn with(set_up: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
+        let sink = RecordingSink::new();
+        let engine = set_up(Engine::builder().events(sink.clone())).build();
+        let tasks_before = Handle::current().metrics().num_alive_tasks();
+        Self { engine, sink, probe: Probe::new(), tidying: Tidying::default(), tasks_before }
+    }
+
+    /// Nothing of any run is left: no task, no stage, no cleanup; and the events are in order. Gives them.
+    pub(crate) async fn assert_nothing_left(&self) -> Vec<String> {
+        assert_eq!(self.engine.live_tasks(), 0, "tasks the engine knows of");
+        assert_eq!(self.probe.live(), 0, "futures of stages");
+        self.tidying.assert_done();
+        // A worker needs a moment to take a task that has ended off the runtime's list.
+        eventually("the runtime's tasks are as many as before", || {
+            Handle::current().metrics().num_alive_tasks() <= self.tasks_before
+        })
+        .await;
+        self.events()
+    }
+
+    /// What the engine told since the last time, one line an event, after a look at its grammar.
+    pub(crate) fn events(&self) -> Vec<String> {
+        self.sink.assert_ok();
+        let told = self.sink.all().iter().map(line).collect();
+        self.sink.clear();
+        told
+    }
+}
+
+/// An event in one line, without its time.
+pub(crate) fn line(recorded: &Recorded) -> String {
+    let name = recorded.stage().unwrap_or_default();
+    match recorded.event.kind() {
+        EventKind::CleanupEnded(ended) => format!("cleanup {} {}", ended.name, ended.outcome),
+        EventKind::LongPoll { .. } => format!("{name} held the thread"),
+        EventKind::Note { note, .. } => format!("{name} says {} {}", note.name(), note.payload()),
+        EventKind::RunEnded { outcome, reason: None } => format!("run {outcome}"),
+        EventKind::RunEnded { outcome, reason: Some(reason) } => format!("run {outcome}: {reason}"),
+        EventKind::RunStarted => "run started".to_owned(),
+        EventKind::StageAnswered { outcome, .. } => format!("{name} answered {outcome}"),
+        EventKind::StageEnded { attempt, outcome, .. } => format!("{name} {outcome} {attempt}"),
+        EventKind::StageSkipped { because, .. } => {
+            format!("{name} skipped because of {}", recorded.run.stage(*because).map_or("?", |name| name.as_str()))
+        }
+        EventKind::StageStarted { attempt, .. } => format!("{name} started {attempt}"),
+        other => other.name().to_owned(),
+    }
+}
+
+/// Gives other tasks and threads turns until it is so. The bound is not a wait: it is there so that a defect ends the test.
+pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    for _ in 0..1_000_000 {
+        if is_so() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert!(is_so(), "it never came to this: {what}");
+}
+
+/// Lets virtual time run while `work` goes on; also where a blocking thread keeps it from running by itself.
+pub(crate) async fn with_time_running<T>(work: impl Future<Output = T>) -> T {
+    let time = async {
+        loop {
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = time => unreachable!("time does not end"),
+    }
+}
+
+/// Puts a stage somewhere.
+pub(crate) fn placed<S: Stage, P>(stage: StageBuilder<'_, S, P>, placement: Placement) -> StageBuilder<'_, S, P> {
+    match placement {
+        Placement::Spawn => stage.spawn(),
+        Placement::Blocking => stage.blocking(),
+        Placement::Inline => stage.inline(),
+        _ => stage,
+    }
+}
+
+pub(crate) const PLACEMENTS: [Placement; 3] = [Placement::Inline, Placement::Spawn, Placement::Blocking];
+
+/// A value whose `Drop` panics.
+pub(crate) struct PanicsOnDrop(pub(crate) &'static str);
+
+impl Drop for PanicsOnDrop {
+    fn drop(&mut self) {
+        // Not while another panic is on its way: that would end the process.
+        if !std::thread::panicking() {
+            panic!("{}", self.0);
+        }
+    }
+}
+
+/// Holds the thread for so long of the time that really passes.
+pub(crate) fn hold_the_thread(how_long: Duration) {
+    let until = Instant::now() + how_long;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// Wakes its task by itself, whatever the runtime thinks of it.
+pub(crate) async fn wake_myself() {
+    let mut woken = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut woken, true) {
+            return std::task::Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        std::task::Poll::Pending
+    })
+    .await;
+}
+
+/// The text of something, for a list of them.
+pub(crate) fn texts<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Vec<String> {
+    items.into_iter().map(|item| item.to_string()).collect()
+}
+
+/// Names and outcomes of a run's stages.
+pub(crate) fn outcomes<O>(report: &RunReport<O>) -> Vec<String> {
+    report.stages().map(|stage| format!("{} {}", stage.name(), stage.outcome())).collect()
+}
+
+/// Names and outcomes of a run's cleanups.
+pub(crate) fn cleanups<O>(report: &RunReport<O>) -> Vec<String> {
+    report.cleanups().iter().map(|ended| format!("{} {}", ended.name, ended.outcome)).collect()
+}
