@@ -9,8 +9,10 @@ use clap::{ArgGroup, Parser};
 /// Answers questions over a folder of Markdown or text files, every sentence with its source.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "docs_qa", group(ArgGroup::new("what").required(true).args(["ask", "questions"])))]
-#[command(after_help = "Exit codes: 0 answered, 2 wrong usage or unreadable files, 3 the documents do not answer, \
-                        4 a citation does not hold, 5 the model failed. Of many questions, the gravest counts.")]
+#[command(
+    after_help = "Exit codes: 0 answered, 2 wrong usage or unreadable files, 3 the documents do not answer, \
+                        4 a citation does not hold, 5 the model failed. Of many questions, the gravest counts."
+)]
 pub(crate) struct Arguments {
     /// Folder of documents (or one document)
     #[arg(long, value_name = "FOLDER")]
@@ -28,12 +30,17 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "4", requires = "questions")]
     pub(crate) width: NonZeroUsize,
 
-    /// Compose with the model behind this chat-completions URL; its key is read from OPENAI_API_KEY
+    /// Compose with the model behind this chat-completions URL; its key is read from `OPENAI_API_KEY`
     #[arg(long, value_name = "URL", value_parser = http_url)]
     pub(crate) model: Option<String>,
 
     /// What the endpoint calls the model
-    #[arg(long, value_name = "NAME", default_value = "gpt-4o-mini", requires = "model")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "gpt-4o-mini",
+        requires = "model"
+    )]
     pub(crate) model_name: String,
 
     /// Longest wait for one answer of the model, in seconds
@@ -44,7 +51,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) profile: Option<PathBuf>,
 
-    /// Where exchanges are appended (JSON lines) [default: docs_qa.transcript.jsonl in the system's temporary folder]
+    /// Where exchanges are appended (JSON lines) [default: `docs_qa.transcript.jsonl` in the system's temporary folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) transcript: Option<PathBuf>,
 
@@ -70,9 +77,15 @@ pub(crate) struct Arguments {
 }
 
 fn http_url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let rest = text
+        .strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"));
     match rest {
-        Some(rest) if !rest.is_empty() && !rest.starts_with('/') && !text.contains(char::is_whitespace) => {
+        Some(rest)
+            if !rest.is_empty()
+                && !rest.starts_with('/')
+                && !text.contains(char::is_whitespace) =>
+        {
             Ok(text.to_owned())
         }
         _ => Err("give a URL that begins with http:// or https://".to_owned()),
@@ -99,11 +112,16 @@ mod tests {
     #[test]
     fn a_question_is_required_and_urls_are_checked() {
         let parse = |rest: &[&str]| {
-            Arguments::try_parse_from(["docs_qa", "--docs", "x"].iter().chain(rest)).map_err(|error| error.to_string())
+            Arguments::try_parse_from(["docs_qa", "--docs", "x"].iter().chain(rest))
+                .map_err(|error| error.to_string())
         };
         assert!(parse(&["--ask", "-v?"]).is_ok());
         assert!(parse(&[]).unwrap_err().contains("--ask"));
-        assert!(parse(&["--ask", "a", "--model", "ftp://x"]).unwrap_err().contains("http://"));
+        assert!(
+            parse(&["--ask", "a", "--model", "ftp://x"])
+                .unwrap_err()
+                .contains("http://")
+        );
         assert!(parse(&["--ask", "a", "--questions", "b"]).is_err());
     }
 }

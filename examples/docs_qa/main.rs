@@ -4,29 +4,18 @@
 //! cargo run --release --example docs_qa -- --docs docs --ask "What happens when a queue is full?"
 //! ```
 
-mod citations;
+mod answer;
 mod cli;
-mod compose;
 mod corpus;
 #[cfg(test)]
 mod golden;
-mod irregular;
-mod judge;
-mod markdown;
-mod memory;
-mod model;
+mod language;
 mod passages;
-mod plain;
-mod profile;
 mod question;
 mod report;
-mod rerank;
 mod search;
-mod sentences;
-mod shape;
+mod session;
 mod steps;
-mod terms;
-mod transcript;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -35,10 +24,11 @@ use std::sync::Arc;
 
 use clap::Parser;
 
+use crate::answer::compose::{Compose, Extractive};
+use crate::answer::endpoint::Endpoint;
+use crate::answer::model::Generative;
 use crate::cli::Arguments;
-use crate::compose::{Compose, Extractive};
 use crate::corpus::Bounds;
-use crate::model::{Endpoint, Generative};
 use crate::search::Index;
 use crate::steps::{Shared, answer, chain};
 
@@ -62,7 +52,9 @@ type BoxError = Box<dyn std::error::Error>;
 
 /// Whoever reads the output has seen enough: `docs_qa .. | head`.
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 fn run(arguments: &Arguments) -> Result<u8, BoxError> {
@@ -75,11 +67,18 @@ fn run(arguments: &Arguments) -> Result<u8, BoxError> {
             writeln!(err, "note: {note}")?;
         }
     }
-    let reports: Vec<_> = questions.iter().map(|question| answer(&shared, question)).collect();
+    let reports: Vec<_> = questions
+        .iter()
+        .map(|question| answer(&shared, question))
+        .collect();
     let mut out = io::stdout().lock();
     for (index, report) in reports.iter().enumerate() {
         if arguments.json {
-            writeln!(out, "{}", report::to_json(report, &corpus.notes, &shared.transcript))?;
+            writeln!(
+                out,
+                "{}",
+                report::to_json(report, &corpus.notes, &shared.transcript)
+            )?;
         } else {
             if index > 0 {
                 writeln!(out)?;
@@ -103,7 +102,12 @@ fn shared(arguments: &Arguments, index: Index) -> Shared {
         None => Box::new(Extractive),
         Some(url) => {
             let key = std::env::var("OPENAI_API_KEY").ok();
-            Box::new(Generative(Endpoint::new(url, &arguments.model_name, key, arguments.model_timeout)))
+            Box::new(Generative(Endpoint::new(
+                url,
+                &arguments.model_name,
+                key,
+                arguments.model_timeout,
+            )))
         }
     };
     let transcript = arguments.transcript.clone();
@@ -116,7 +120,8 @@ fn shared(arguments: &Arguments, index: Index) -> Shared {
         index: Arc::new(index),
         compose,
         session: arguments.session.clone().unwrap_or_else(fresh),
-        transcript: transcript.unwrap_or_else(|| std::env::temp_dir().join("docs_qa.transcript.jsonl")),
+        transcript: transcript
+            .unwrap_or_else(|| std::env::temp_dir().join("docs_qa.transcript.jsonl")),
         profile: arguments.profile.clone(),
     }
 }
@@ -125,13 +130,21 @@ fn questions(arguments: &Arguments) -> Result<Vec<String>, BoxError> {
     let Some(path) = &arguments.questions else {
         return Ok(arguments.ask.iter().cloned().collect());
     };
-    let text = read_questions(path).map_err(|error| format!("cannot read the questions `{}`: {error}", path.display()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let text = read_questions(path)
+        .map_err(|error| format!("cannot read the questions `{}`: {error}", path.display()))?;
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let questions: Vec<String> = lines.map(str::to_owned).collect();
     match questions.len() {
         0 => Err(format!("`{}` holds no question: write one a line", path.display()).into()),
         1..=MOST_QUESTIONS => Ok(questions),
-        many => Err(format!("`{}` holds {many} questions, more than {MOST_QUESTIONS}", path.display()).into()),
+        many => Err(format!(
+            "`{}` holds {many} questions, more than {MOST_QUESTIONS}",
+            path.display()
+        )
+        .into()),
     }
 }
 
@@ -141,7 +154,9 @@ fn read_questions(path: &Path) -> io::Result<String> {
     if path == Path::new("-") {
         io::stdin().lock().take(most).read_to_string(&mut text)?;
     } else {
-        std::fs::File::open(path)?.take(most).read_to_string(&mut text)?;
+        std::fs::File::open(path)?
+            .take(most)
+            .read_to_string(&mut text)?;
     }
     Ok(text)
 }

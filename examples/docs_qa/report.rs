@@ -8,8 +8,8 @@ use std::time::Duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
-use crate::citations::{CitationError, Cited};
-use crate::compose::Unanswerable;
+use crate::answer::citations::{CitationError, Cited};
+use crate::answer::compose::Unanswerable;
 use crate::corpus::Note;
 use crate::question::QuestionError;
 
@@ -81,11 +81,19 @@ pub(crate) fn exit_code(reports: &[Report]) -> u8 {
         5 => 3,
         _ => 4,
     };
-    reports.iter().map(|report| report.ending.exit_code()).max_by_key(gravity).unwrap_or_default()
+    reports
+        .iter()
+        .map(|report| report.ending.exit_code())
+        .max_by_key(gravity)
+        .unwrap_or_default()
 }
 
 /// Prints an answer for a reader.
-pub(crate) fn write_text(out: &mut impl Write, report: &Report, shows_question: bool) -> io::Result<()> {
+pub(crate) fn write_text(
+    out: &mut impl Write,
+    report: &Report,
+    shows_question: bool,
+) -> io::Result<()> {
     if shows_question {
         writeln!(out, "{}", report.question)?;
     }
@@ -103,9 +111,15 @@ pub(crate) fn write_text(out: &mut impl Write, report: &Report, shows_question: 
 /// Prints the stages as a table.
 pub(crate) fn write_table(out: &mut impl Write, stages: &[StageRow]) -> io::Result<()> {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["stage", "status", "time"]);
+    table
+        .load_style(presets::UTF8_BORDERS_ONLY)
+        .set_header(["stage", "status", "time"]);
     for row in stages {
-        table.add_row([row.stage.to_owned(), row.status.to_owned(), millis(row.took)]);
+        table.add_row([
+            row.stage.to_owned(),
+            row.status.to_owned(),
+            millis(row.took),
+        ]);
     }
     if let Some(times) = table.column_mut(2) {
         times.set_cell_alignment(CellAlignment::Right);
@@ -116,8 +130,18 @@ pub(crate) fn write_table(out: &mut impl Write, stages: &[StageRow]) -> io::Resu
 /// Prints how many questions ended how.
 pub(crate) fn write_summary(out: &mut impl Write, reports: &[Report]) -> io::Result<()> {
     let mut line = format!("{} questions", reports.len());
-    for name in ["answered", "unanswerable", "rejected", "unsupported", "model_failed", "failed"] {
-        let count = reports.iter().filter(|report| report.ending.name() == name).count();
+    for name in [
+        "answered",
+        "unanswerable",
+        "rejected",
+        "unsupported",
+        "model_failed",
+        "failed",
+    ] {
+        let count = reports
+            .iter()
+            .filter(|report| report.ending.name() == name)
+            .count();
         if count > 0 {
             // Writing to a string cannot fail.
             let _ = write!(line, ", {count} {}", name.replace('_', " "));

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::citations;
-use crate::compose::{Compose, Composition, Request};
-use crate::memory;
-use crate::profile;
+use crate::answer::citations;
+use crate::answer::compose::{Compose, Composition, Request};
 use crate::question;
 use crate::report::{Ending, Report, StageRow};
-use crate::rerank::rerank;
+use crate::search::rerank::rerank;
 use crate::search::{CANDIDATES, Index};
-use crate::transcript::{self, Exchange, Line, Outcome, VERSION};
+use crate::session::memory;
+use crate::session::profile;
+use crate::session::transcript::{self, Exchange, Line, Outcome, VERSION};
 
 /// What the steps share.
 pub(crate) struct Shared {
@@ -31,21 +31,31 @@ const DRAFTS: usize = 2;
 pub(crate) fn answer(shared: &Shared, text: &str) -> Report {
     let mut stages = Stages::default();
     let ending = run(shared, text, &mut stages).unwrap_or_else(|ending| ending);
-    Report { question: text.to_owned(), ending, stages: stages.rows }
+    Report {
+        question: text.to_owned(),
+        ending,
+        stages: stages.rows,
+    }
 }
 
 fn run(shared: &Shared, text: &str, stages: &mut Stages) -> Result<Ending, Ending> {
     let failed = |error: &dyn std::error::Error| Ending::Failed(chain(error));
     let index = &shared.index;
-    let question = stages.time("guard_question", || question::guard(text, &index.analyzer).map_err(Ending::Rejected))?;
+    let question = stages.time("guard_question", || {
+        question::guard(text, &index.analyzer).map_err(Ending::Rejected)
+    })?;
     let memory = stages.time("load_memory", || {
         memory::recall(&shared.transcript, &shared.session).map_err(|error| failed(&error))
     })?;
-    let hits = stages.time("retrieve", || Ok::<_, Ending>(index.retrieve(&question, CANDIDATES)))?;
-    let profile = stages
-        .time("load_profile", || profile::load(shared.profile.as_deref()).map_err(|error| failed(&error)))?;
-    let ranking =
-        stages.time("rerank", || Ok::<_, Ending>(rerank(index, &question, &hits, &memory, &profile)))?;
+    let hits = stages.time("retrieve", || {
+        Ok::<_, Ending>(index.retrieve(&question, CANDIDATES))
+    })?;
+    let profile = stages.time("load_profile", || {
+        profile::load(shared.profile.as_deref()).map_err(|error| failed(&error))
+    })?;
+    let ranking = stages.time("rerank", || {
+        Ok::<_, Ending>(rerank(index, &question, &hits, &memory, &profile))
+    })?;
     let mut objection: Option<String> = None;
     let mut last = Ending::Failed("no draft was written".to_owned());
     for _ in 0..DRAFTS {
@@ -56,12 +66,18 @@ fn run(shared: &Shared, text: &str, stages: &mut Stages) -> Result<Ending, Endin
             profile: &profile,
             objection: objection.as_deref(),
         };
-        let composition = stages
-            .time("compose", || shared.compose.compose(&request).map_err(|error| Ending::ModelFailed(chain(&error))))?;
+        let composition = stages.time("compose", || {
+            shared
+                .compose
+                .compose(&request)
+                .map_err(|error| Ending::ModelFailed(chain(&error)))
+        })?;
         last = match composition {
             Composition::Unanswerable(reason) => Ending::Unanswerable(reason),
             Composition::Draft(draft) => {
-                match stages.time("guard_citations", || citations::verify(&draft, &index.corpus)) {
+                match stages.time("guard_citations", || {
+                    citations::verify(&draft, &index.corpus)
+                }) {
                     Ok(()) => Ending::Answered(draft.sentences),
                     Err(error) => {
                         objection = Some(error.to_string());
@@ -89,8 +105,11 @@ fn exchange(question: &str, session: &str, ending: &Ending) -> Option<Exchange> 
         _ => return None,
     };
     let sentences = sentences.iter();
-    let sentences =
-        sentences.map(|cited| Line { text: cited.text.clone(), file: cited.file.clone(), line: cited.line });
+    let sentences = sentences.map(|cited| Line {
+        text: cited.text.clone(),
+        file: cited.file.clone(),
+        line: cited.line,
+    });
     Some(Exchange {
         version: VERSION,
         session: session.to_owned(),
@@ -120,11 +139,23 @@ struct Stages {
 }
 
 impl Stages {
-    fn time<T, E>(&mut self, stage: &'static str, step: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    fn time<T, E>(
+        &mut self,
+        stage: &'static str,
+        step: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let start = Instant::now();
         let result = step();
         let took: Duration = start.elapsed();
-        self.rows.push(StageRow { stage, status: if result.is_ok() { "succeeded" } else { "failed" }, took });
+        self.rows.push(StageRow {
+            stage,
+            status: if result.is_ok() {
+                "succeeded"
+            } else {
+                "failed"
+            },
+            took,
+        });
         result
     }
 }

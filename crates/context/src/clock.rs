@@ -86,8 +86,15 @@ impl IdSource for SystemIds {
     fn next_uuid(&self) -> Uuid {
         // Without the process-wide counter that `Uuid::now_v7` keeps: 74 random bits tell ids of one millisecond apart, and
         // runs on different cores share nothing here.
-        let now = SystemClock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Uuid::new_v7(Timestamp::from_unix(NoContext, now.as_secs(), now.subsec_nanos()))
+        let now = SystemClock
+            .now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Uuid::new_v7(Timestamp::from_unix(
+            NoContext,
+            now.as_secs(),
+            now.subsec_nanos(),
+        ))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Extensions: typed, decoded once, kept as they came, and refused when JSON cannot carry them.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -92,15 +92,37 @@ fn an_extension_is_decoded_when_first_asked_for_and_then_shared() {
     let again = fork.extension::<Counted>().unwrap().unwrap();
     assert!(Arc::ptr_eq(&first, &again));
     assert_eq!(DECODED.load(Ordering::Relaxed), before + 1);
+}
 
-    let raced = ContextSnapshot::from_json(&text).unwrap();
-    let start = Barrier::new(4);
-    let got: Vec<Arc<Counted>> = std::thread::scope(|threads| {
-        let get = || {
-            start.wait();
-            raced.extension::<Counted>().unwrap().unwrap()
-        };
-        let running: Vec<_> = (0..4).map(|_| threads.spawn(get)).collect();
+#[derive(Debug, Serialize)]
+struct Raced(u8);
+extension!(Raced, "acme.raced");
+
+const RACERS: usize = 4;
+static RACING: AtomicBool = AtomicBool::new(false);
+static ALL_DECODE: Barrier = Barrier::new(RACERS);
+
+impl<'de> Deserialize<'de> for Raced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if RACING.load(Ordering::Relaxed) {
+            ALL_DECODE.wait();
+        }
+        u8::deserialize(deserializer).map(Self)
+    }
+}
+
+#[test]
+fn those_who_decode_at_the_same_time_get_one_and_the_same() {
+    let text = empty()
+        .with_extension(&Raced(7))
+        .unwrap()
+        .to_json()
+        .unwrap();
+    let read = ContextSnapshot::from_json(&text).unwrap();
+    RACING.store(true, Ordering::Relaxed);
+    let got: Vec<Arc<Raced>> = std::thread::scope(|threads| {
+        let get = || read.extension::<Raced>().unwrap().unwrap();
+        let running: Vec<_> = (0..RACERS).map(|_| threads.spawn(get)).collect();
         running
             .into_iter()
             .map(|thread| thread.join().unwrap())

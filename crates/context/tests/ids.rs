@@ -5,13 +5,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::str::FromStr;
+use std::time::UNIX_EPOCH;
 
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stageflow_context::{
     CorrelationId, IdError, IdErrorKind, IdSource, InteractionId, OrgId, RequestId, RunId,
-    SeededIds, SessionId, SpanId, SystemIds, TraceId, UserId,
+    SeededIds, SessionId, SpanId, SystemClock, SystemIds, TraceId, UserId, WallClock,
 };
 use uuid::{Uuid, Variant};
 
@@ -186,13 +187,23 @@ fn a_source_that_is_right_already_is_not_changed() {
 }
 
 #[test]
-fn ids_of_one_source_sort_in_the_order_they_were_made() {
-    fn rising(ids: &dyn IdSource) {
-        let made: Vec<RunId> = (0..10_000).map(|_| RunId::generate(ids)).collect();
-        assert!(made.is_sorted_by(|a, b| a < b));
-    }
-    rising(&SeededIds::new(3));
-    rising(&SystemIds::new());
+fn seeded_ids_sort_in_the_order_they_were_made() {
+    let ids = SeededIds::new(3);
+    let made: Vec<RunId> = (0..10_000).map(|_| RunId::generate(&ids)).collect();
+    assert!(made.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn ids_of_the_system_are_all_different_and_carry_the_time() {
+    let made: BTreeSet<Uuid> = (0..10_000).map(|_| SystemIds::new().next_uuid()).collect();
+    assert_eq!(made.len(), 10_000);
+    let now = SystemClock::new()
+        .now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let seconds = |id: &Uuid| id.get_timestamp().unwrap().to_unix().0;
+    assert!(made.iter().all(|id| seconds(id).abs_diff(now) < 60));
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) struct EventBuffer {
     outlet: Option<Outlet>,
     events: Vec<Event>,
     seq: u64,
+    /// The time of the last event. Other tasks read the clock before they are heard, so one may come a little late.
+    last: Tick,
     counts: EventCounts,
 }
 
@@ -47,7 +49,7 @@ impl EventBuffer {
         });
         // A batch of a small run is no larger than the run's events: two for each stage, two for the run.
         let capacity = if outlet.is_some() { BATCH.min(2 * plan.len() + 2) } else { 0 };
-        Self { outlet, events: Vec::with_capacity(capacity), seq: 0, counts: EventCounts::default() }
+        Self { outlet, events: Vec::with_capacity(capacity), seq: 0, last: Tick::ZERO, counts: EventCounts::default() }
     }
 
     pub(crate) fn push(&mut self, at: Tick, kind: EventKind) {
@@ -67,7 +69,8 @@ impl EventBuffer {
         self.seq += 1;
         // There is room, and the compiler knows it here: the event is written in place.
         if self.events.len() < self.events.capacity() {
-            self.events.push(Event::new(seq, at.as_nanos(), kind()));
+            self.last = self.last.max(at);
+            self.events.push(Event::new(seq, self.last.as_nanos(), kind()));
         }
     }
 
@@ -84,6 +87,9 @@ impl EventBuffer {
 
     fn hand_over(&mut self, capacity: usize) {
         let Some(outlet) = &self.outlet else { return };
+        if self.events.is_empty() {
+            return self.events.reserve(capacity);
+        }
         let events = std::mem::replace(&mut self.events, Vec::with_capacity(capacity));
         let offered = events.len() as u64;
         let batch = Batch::new(Arc::clone(&outlet.header), events);

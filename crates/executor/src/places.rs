@@ -94,51 +94,66 @@ pub(crate) fn drop_quietly<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
-/// Places with a waker each. A place is used again and again: a chain of stages that never suspend needs one.
-#[derive(Default)]
+/// Places with a waker each. A place is used again and again: a chain of stages that never suspend needs only the first.
 pub(crate) struct Places<'p> {
-    places: Vec<Place<'p>>,
+    run: Arc<RunShared>,
+    first: Place<'p>,
+    rest: Vec<Place<'p>>,
     free: Vec<u32>,
     /// The place given back last: what stages that never suspend use, one after the other.
     spare: Option<u32>,
 }
 
 struct Place<'p> {
-    flag: Arc<PlaceWaker>,
     waker: Waker,
+    /// `None` for the first place, whose flag is the run's.
+    flag: Option<Arc<PlaceWaker>>,
     job: Option<Job<'p>>,
 }
 
 impl<'p> Places<'p> {
+    pub(crate) fn new(run: Arc<RunShared>) -> Self {
+        let first = Place { waker: Waker::from(Arc::clone(&run)), flag: None, job: None };
+        Self { run, first, rest: Vec::new(), free: Vec::new(), spare: Some(0) }
+    }
+
     /// A free place.
-    pub(crate) fn take(&mut self, run: &Arc<RunShared>) -> u32 {
-        if let Some(place) = self.spare.take().or_else(|| self.free.pop()) {
-            return place;
+    #[inline]
+    pub(crate) fn take(&mut self) -> u32 {
+        match self.spare.take() {
+            Some(place) => place,
+            None => self.free.pop().unwrap_or_else(|| self.build()),
         }
-        self.build(run)
     }
 
     #[cold]
-    fn build(&mut self, run: &Arc<RunShared>) -> u32 {
-        let place = self.places.len() as u32;
-        let flag = PlaceWaker::new(Arc::clone(run), place);
-        self.places.push(Place { waker: Waker::from(Arc::clone(&flag)), flag, job: None });
+    fn build(&mut self) -> u32 {
+        let place = self.rest.len() as u32 + 1;
+        let flag = PlaceWaker::new(Arc::clone(&self.run), place);
+        self.rest.push(Place { waker: Waker::from(Arc::clone(&flag)), flag: Some(flag), job: None });
         place
     }
 
     /// The waker of a place, ready for the next poll.
+    #[inline]
     pub(crate) fn waker(&self, place: u32) -> &Waker {
-        let place = &self.places[place as usize];
-        place.flag.rearm();
+        let place = match place.checked_sub(1) {
+            None => &self.first,
+            Some(rest) => &self.rest[rest as usize],
+        };
+        place.flag.as_ref().map_or(self.run.wake.first(), |waker| &waker.flag).rearm();
         &place.waker
     }
 
     /// Seats a job.
     pub(crate) fn seat(&mut self, place: u32, job: Job<'p>) {
-        self.places[place as usize].job = Some(job);
+        if let Some(place) = self.place(place) {
+            place.job = Some(job);
+        }
     }
 
     /// Gives a place back whose job is gone, or was never seated.
+    #[inline]
     pub(crate) fn give_back(&mut self, place: u32) {
         if let Some(other) = self.spare.replace(place) {
             self.free.push(other);
@@ -147,25 +162,36 @@ impl<'p> Places<'p> {
 
     /// Polls the job at a place; `None` if nobody sits there.
     pub(crate) fn poll(&mut self, place: u32) -> Option<(u32, Poll<Polled>)> {
-        let place = self.places.get_mut(place as usize)?;
+        let place = match place.checked_sub(1) {
+            None => &mut self.first,
+            Some(rest) => self.rest.get_mut(rest as usize)?,
+        };
         let job = place.job.as_mut()?;
-        place.flag.rearm();
+        place.flag.as_ref().map_or(self.run.wake.first(), |waker| &waker.flag).rearm();
         Some((job.stage, job.work.poll(&job.state, &place.waker)))
     }
 
     pub(crate) fn job(&mut self, place: u32) -> Option<&mut Job<'p>> {
-        self.places.get_mut(place as usize)?.job.as_mut()
+        self.place(place)?.job.as_mut()
     }
 
     /// Takes the job from its place, which is free then.
     pub(crate) fn unseat(&mut self, place: u32) -> Option<Job<'p>> {
-        let job = self.places.get_mut(place as usize)?.job.take()?;
+        let job = self.place(place)?.job.take()?;
         self.give_back(place);
         Some(job)
     }
 
     /// The places where somebody sits.
     pub(crate) fn taken(&self) -> Vec<u32> {
-        (0..).zip(&self.places).filter(|(_, place)| place.job.is_some()).map(|(place, _)| place).collect()
+        let places = std::iter::once(&self.first).chain(&self.rest);
+        (0..).zip(places).filter(|(_, place)| place.job.is_some()).map(|(place, _)| place).collect()
+    }
+
+    fn place(&mut self, place: u32) -> Option<&mut Place<'p>> {
+        match place.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(rest) => self.rest.get_mut(rest as usize),
+        }
     }
 }

@@ -163,8 +163,8 @@ impl<O> RunReport<O> {
         &self.data.long_polls
     }
 
-    /// The stages that decided how long the run took: from the one that ended last back to a root, each the last one its
-    /// successor waited for.
+    /// The stages that decided how long the run took: from a root to the one that ended last, each the last one its successor
+    /// waited for.
     #[must_use]
     pub fn critical_path(&self) -> Vec<&StageName> {
         self.critical_stages().into_iter().map(|stage| &self.data.plan.names()[stage]).collect()
@@ -173,7 +173,8 @@ impl<O> RunReport<O> {
     /// The run over its pipeline, for drawings.
     #[must_use]
     pub fn overlay(&self) -> Overlay {
-        let critical = self.critical_stages();
+        let mut critical = self.critical_stages();
+        critical.sort_unstable();
         let mark = |stage: StageReport<'_>| {
             let mut mark = StageMark::new(look(stage.outcome()));
             if stage.attempts() > 0 {
@@ -196,7 +197,7 @@ impl<O> RunReport<O> {
         self.overlay().dot(&self.data.plan)
     }
 
-    /// By number, ascending: edges point from lower ends in time to higher ones, so the path is found backwards.
+    /// From a root to the stage that ended last. It is found backwards.
     fn critical_stages(&self) -> Vec<usize> {
         let records = &self.data.records;
         let ran = |stage: &usize| records.get(*stage).is_some_and(|record: &Record| record.attempts > 0);
@@ -209,7 +210,7 @@ impl<O> RunReport<O> {
             path.push(stage);
             at = last(&mut self.data.plan.upstream(stage).iter().map(|slot| *slot as usize));
         }
-        path.sort_unstable();
+        path.reverse();
         path
     }
 
@@ -280,13 +281,13 @@ impl<'a> StageReport<'a> {
     /// When it started, from the start of the run; `None` if it never did.
     #[must_use]
     pub fn started(&self) -> Option<Duration> {
-        self.record().outcome.map(|_| self.record().started.elapsed())
+        self.was_called().then(|| self.record().started.elapsed())
     }
 
     /// When it ended, from the start of the run; `None` if it never started.
     #[must_use]
     pub fn ended(&self) -> Option<Duration> {
-        self.record().outcome.map(|_| self.record().ended.elapsed())
+        self.was_called().then(|| self.record().ended.elapsed())
     }
 
     /// From its start to its end, layers and all attempts included; zero if it never started.
@@ -306,6 +307,12 @@ impl<'a> StageReport<'a> {
     pub fn skip_reason(&self) -> Option<&'a str> {
         let because = self.skip()?.because;
         self.data.skips.iter().find(|skip| skip.stage == because).map(|skip| &*skip.reason)
+    }
+
+    /// Not if it was skipped because of another stage, or its turn never came.
+    fn was_called(&self) -> bool {
+        let record = self.record();
+        record.outcome.is_some_and(|outcome| record.attempts > 0 || outcome != Outcome::Skipped)
     }
 
     fn skip(&self) -> Option<&'a Skip> {

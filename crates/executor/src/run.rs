@@ -34,7 +34,7 @@ pub struct Run<'a, O> {
 }
 
 enum State<'a> {
-    Stages(Box<Driver<'a>>),
+    Stages(Driver<'a>),
     Ending(BoxFuture<'static, Box<RunData>>),
     Over,
 }
@@ -42,7 +42,7 @@ enum State<'a> {
 impl<'a, O> Run<'a, O> {
     pub(crate) fn new(plan: &'a Plan, engine: &'a EngineInner, data: Box<RunData>, settings: RunSettings) -> Self {
         let shared = Arc::clone(&data.shared);
-        let state = State::Stages(Box::new(Driver::new(plan, &engine.stack, data, settings)));
+        let state = State::Stages(Driver::new(plan, &engine.stack, data, settings));
         Self { shared, engine, state, settings, runtime: None, output: PhantomData }
     }
 

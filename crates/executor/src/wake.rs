@@ -15,6 +15,28 @@ pub(crate) struct WakeList {
     driver: AtomicWaker,
     /// While the driver is at work it looks at the list by itself before it rests.
     at_work: AtomicBool,
+    /// The first place, which the run itself is the waker of.
+    first: Flag,
+}
+
+/// Whether a place was woken since it was polled last.
+#[derive(Default)]
+pub(crate) struct Flag(AtomicBool);
+
+impl Flag {
+    /// The driver is about to poll: wakes from now on count again.
+    #[inline]
+    pub(crate) fn rearm(&self) {
+        // Looked at first: a store that others must see is dear, and most polls need none.
+        if self.0.load(Ordering::SeqCst) {
+            self.0.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// `true` the first time.
+    fn raise(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
 }
 
 impl WakeList {
@@ -40,30 +62,45 @@ impl WakeList {
         into.append(&mut self.lock());
     }
 
+    /// The flag of the first place.
+    pub(crate) fn first(&self) -> &Flag {
+        &self.first
+    }
+
+    fn wake(&self, place: u32) {
+        self.lock().push(place);
+        self.wake_driver();
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<u32>> {
         self.woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The waker of one place. It outlives the stage that sits there: a late wake of an earlier stage is a spurious wake of a
-/// later one, which every future must bear.
+/// A run is the waker of its first place, so that a run whose stages never suspend together needs no other.
+impl Wake for RunShared {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.wake.first.raise() {
+            self.wake.wake(0);
+        }
+    }
+}
+
+/// The waker of any other place. It outlives the stage that sits there: a late wake of an earlier stage is a spurious wake
+/// of a later one, which every future must bear.
 pub(crate) struct PlaceWaker {
     run: Arc<RunShared>,
     place: u32,
-    woken: AtomicBool,
+    pub(crate) flag: Flag,
 }
 
 impl PlaceWaker {
     pub(crate) fn new(run: Arc<RunShared>, place: u32) -> Arc<Self> {
-        Arc::new(Self { run, place, woken: AtomicBool::new(false) })
-    }
-
-    /// The driver is about to poll: wakes from now on count again.
-    pub(crate) fn rearm(&self) {
-        // Looked at first: a store that others must see is dear, and most polls need none.
-        if self.woken.load(Ordering::SeqCst) {
-            self.woken.store(false, Ordering::SeqCst);
-        }
+        Arc::new(Self { run, place, flag: Flag::default() })
     }
 }
 
@@ -73,9 +110,8 @@ impl Wake for PlaceWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.woken.swap(true, Ordering::SeqCst) {
-            self.run.wake.lock().push(self.place);
-            self.run.wake.wake_driver();
+        if self.flag.raise() {
+            self.run.wake.wake(self.place);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use stageflow_context::StageName;
 
@@ -33,19 +34,23 @@ impl Draft {
             name: name.into(),
             names: Vec::new(),
             nodes: Vec::new(),
-            upstream: Rows { starts: vec![0], items: Vec::new() },
+            upstream: Rows::with_capacity(0, 0),
             problems: Vec::new(),
             scratch: Edges::default(),
         }
     }
 
+    /// Sets all stages and what they are wired to at once, with [`INPUT`] for the input.
+    pub(crate) fn fill(&mut self, nodes: Vec<Node>, upstream: Rows) {
+        self.nodes = nodes;
+        self.upstream = upstream;
+    }
+
     /// Adds a stage and gives its number. A bad name is remembered and replaced, so that everything else is checked too.
     pub(crate) fn add(&mut self, name: &str, options: StageOptions, stage: Arc<dyn ErasedStage>) -> u32 {
-        let name = self.parse_name(name);
-        if options.timeout.is_some_and(|limit| limit.is_zero()) || options.idle_timeout.is_some_and(|limit| limit.is_zero()) {
-            self.problem(ProblemKind::ZeroTimeout(name.clone()));
-        }
-        self.push(name, Node { options, stage })
+        let name = self.parse_name(name, self.next());
+        self.check_limits(&name, &options);
+        self.push(name, Node { options, stage, place: 0 })
     }
 
     /// Wires the stage added last to the handles that `collect` names.
@@ -61,18 +66,18 @@ impl Draft {
             }
         }
         self.scratch = edges;
-        self.close_row();
+        self.upstream.close();
     }
 
     /// Wires the stage added last to these stages.
     pub(crate) fn wire_to(&mut self, upstream: impl IntoIterator<Item = u32>) {
         self.upstream.items.extend(upstream);
-        self.close_row();
+        self.upstream.close();
     }
 
     /// Copies the stages of `plan` under `prefix`, with `input` in place of its input. Gives the number of its output.
     pub(crate) fn embed(&mut self, prefix: &str, plan: &Plan, input: Handle<()>) -> u32 {
-        let prefix = self.parse_name(prefix);
+        let prefix = self.parse_name(prefix, self.next());
         if !self.owns(input.draft, input.node) {
             self.problem(ProblemKind::ForeignHandle { stage: Some(prefix.clone()) });
         }
@@ -82,7 +87,7 @@ impl Draft {
                 self.problem(ProblemKind::BadName(error));
                 plan.names[index].clone()
             });
-            self.push(name, Node { options: node.options.clone(), stage: Arc::clone(&node.stage) });
+            self.push(name, node.clone());
             let inner = plan.upstream(index);
             self.wire_to(inner.iter().map(|slot| {
                 if *slot as usize == plan.input_slot() { input.node } else { base + slot }
@@ -99,28 +104,22 @@ impl Draft {
         &self.names
     }
 
-    /// Everything checked, everything compiled, or everything that is wrong. O(stages + edges), without recursion.
+    /// Everything checked, everything compiled, or everything that is wrong.
     pub(crate) fn compile(mut self, output: Option<u32>) -> Result<Plan, BuildError> {
+        self.check_names();
+        let names = std::mem::take(&mut self.names).into();
+        self.compile_named(names, output)
+    }
+
+    /// The same with names that were checked. O(stages + edges), without recursion.
+    pub(crate) fn compile_named(mut self, names: Arc<[StageName]>, output: Option<u32>) -> Result<Plan, BuildError> {
         if self.nodes.is_empty() {
             self.problem(ProblemKind::Empty);
         }
-        self.check_names();
         let count = self.nodes.len();
         let downstream = self.downstream();
-        let in_degrees: Vec<u32> = (0..count)
-            .map(|stage| self.upstream.row(stage).iter().filter(|slot| **slot != INPUT).count() as u32)
-            .collect();
-        // Handles point backwards, so only pipelines wired by name can have a circle.
-        let backwards = (0..count).all(|stage| self.upstream.row(stage).iter().all(|up| *up == INPUT || (*up as usize) < stage));
-        if !backwards {
-            for path in cycles::find(&downstream, &in_degrees) {
-                let path: Vec<_> = path.into_iter().map(|stage| self.names[stage as usize].clone()).collect();
-                self.problem(match &*path {
-                    [name, _] => ProblemKind::SelfDependency(name.clone()),
-                    _ => ProblemKind::Cycle { path },
-                });
-            }
-        }
+        let in_degrees = self.in_degrees();
+        self.check_circles(&names, &downstream, &in_degrees);
         let output = output.filter(|output| (*output as usize) < count);
         if output.is_none() && self.problems.is_empty() {
             self.problem(ProblemKind::ForeignHandle { stage: None });
@@ -134,7 +133,7 @@ impl Draft {
         Ok(Plan {
             draft: self.id,
             name: self.name,
-            names: self.names.into(),
+            names,
             nodes: self.nodes,
             upstream: self.upstream,
             downstream,
@@ -143,15 +142,43 @@ impl Draft {
         })
     }
 
+    fn in_degrees(&self) -> Vec<u32> {
+        let row = |stage| self.upstream.row(stage).iter().filter(|slot| **slot != INPUT).count() as u32;
+        (0..self.nodes.len()).map(row).collect()
+    }
+
+    fn check_circles(&mut self, names: &[StageName], downstream: &Rows, in_degrees: &[u32]) {
+        // Handles point backwards, so only pipelines wired by name can have a circle.
+        let backwards = |stage| self.upstream.row(stage).iter().all(|up| *up == INPUT || (*up as usize) < stage);
+        if (0..self.nodes.len()).all(backwards) {
+            return;
+        }
+        for path in cycles::find(downstream, in_degrees) {
+            let path: Vec<_> = path.into_iter().map(|stage| names[stage as usize].clone()).collect();
+            self.problem(match &*path {
+                [name, _] => ProblemKind::SelfDependency(name.clone()),
+                _ => ProblemKind::Cycle { path },
+            });
+        }
+    }
+
     fn owns(&self, draft: DraftId, node: u32) -> bool {
         draft == self.id && (node == INPUT || (node as usize) < self.nodes.len())
     }
 
-    fn parse_name(&mut self, name: &str) -> StageName {
+    /// The name, or a stand-in for the stage with this number after noting what is wrong.
+    pub(crate) fn parse_name(&mut self, name: &str, number: u32) -> StageName {
         name.parse().unwrap_or_else(|error| {
             self.problem(ProblemKind::BadName(error));
-            StageName::nth(self.next())
+            StageName::nth(number)
         })
+    }
+
+    pub(crate) fn check_limits(&mut self, name: &StageName, options: &StageOptions) {
+        let zero = |limit: Option<Duration>| limit.is_some_and(|limit| limit.is_zero());
+        if zero(options.timeout) || zero(options.idle_timeout) {
+            self.problem(ProblemKind::ZeroTimeout(name.clone()));
+        }
     }
 
     fn push(&mut self, name: StageName, node: Node) -> u32 {
@@ -163,10 +190,6 @@ impl Draft {
 
     fn next(&self) -> u32 {
         self.nodes.len() as u32
-    }
-
-    fn close_row(&mut self) {
-        self.upstream.starts.push(self.upstream.items.len() as u32);
     }
 
     fn check_names(&mut self) {

@@ -5,28 +5,28 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stageflow_context::StageName;
+use stageflow_context::{DynValue, StageName};
 
+use crate::named::Local;
 use crate::{Inputs, WiringError};
 
 /// The values of the stages a stage waits for, by name, and the run's input. Anything else cannot be read.
 #[derive(Clone)]
 pub struct NamedInputs {
-    stage: StageName,
-    upstream: Arc<[StageName]>,
+    local: Arc<Local>,
+    stage: usize,
     values: Vec<Option<Arc<Value>>>,
     run_input: Arc<Value>,
 }
 
 impl NamedInputs {
-    pub(crate) fn gather(stage: StageName, upstream: Arc<[StageName]>, mut inputs: Inputs<'_>) -> Result<Self, WiringError> {
+    pub(crate) fn gather(local: Arc<Local>, stage: usize, mut inputs: Inputs<'_>) -> Result<Self, WiringError> {
         let missing = WiringError::of::<Value>();
-        let run_input = inputs.next_value().and_then(|value| value.downcast()).ok_or(missing)?;
-        let values = upstream
-            .iter()
-            .map(|_| inputs.next_value().map(|value| value.downcast::<Value>()).ok_or(missing))
+        let run_input = inputs.next_value().and_then(DynValue::downcast).ok_or(missing)?;
+        let values = (local.upstream.row(stage).iter())
+            .map(|_| inputs.next_value().map(DynValue::downcast).ok_or(missing))
             .collect::<Result<_, _>>()?;
-        Ok(Self { stage, upstream, values, run_input })
+        Ok(Self { local, stage, values, run_input })
     }
 
     /// What the run was started with.
@@ -36,9 +36,8 @@ impl NamedInputs {
     }
 
     /// The names that can be read, in the order in which they were declared.
-    #[must_use]
-    pub fn names(&self) -> &[StageName] {
-        &self.upstream
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &StageName> {
+        self.local.upstream.row(self.stage).iter().map(|up| &self.local.names[*up as usize])
     }
 
     /// The value of `upstream`; `None` if it is optional and gave nothing.
@@ -47,7 +46,7 @@ impl NamedInputs {
     ///
     /// [`InputErrorKind::Undeclared`] if this stage does not wait for `upstream`.
     pub fn get(&self, upstream: &str) -> Result<Option<&Value>, InputError> {
-        match self.upstream.iter().position(|name| name.as_str() == upstream) {
+        match self.names().position(|name| name.as_str() == upstream) {
             Some(index) => Ok(self.values.get(index).and_then(Option::as_deref)),
             None => Err(self.error(upstream, InputErrorKind::Undeclared)),
         }
@@ -85,9 +84,9 @@ impl NamedInputs {
 
     fn error(&self, upstream: &str, kind: InputErrorKind) -> InputError {
         InputError {
-            stage: self.stage.clone(),
+            stage: self.local.names[self.stage].clone(),
             upstream: upstream.chars().take(StageName::MAX_LEN).collect(),
-            declared: Arc::clone(&self.upstream),
+            declared: self.names().cloned().collect(),
             kind,
         }
     }
@@ -95,7 +94,7 @@ impl NamedInputs {
 
 impl fmt::Debug for NamedInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.upstream.iter().zip(&self.values)).finish()
+        f.debug_map().entries(self.names().zip(&self.values)).finish()
     }
 }
 
@@ -104,7 +103,7 @@ impl fmt::Debug for NamedInputs {
 pub struct InputError {
     stage: StageName,
     upstream: String,
-    declared: Arc<[StageName]>,
+    declared: Vec<StageName>,
     kind: InputErrorKind,
 }
 

@@ -1,8 +1,9 @@
 //! The front door by name: stages that say in text what they wait for, and pass JSON values.
 
 use std::any::TypeId;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::erased::{At, ErasedStage, StageFuture};
 use crate::error::ProblemKind;
 use crate::nearest::nearest;
 use crate::options::{Placement, Presence};
+use crate::plan::{Node, Plan, Rows};
 use crate::{BuildError, Inputs, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions, WiringError};
 
 /// Collects the stages of a pipeline that is wired by name. Made by [`Pipeline::by_name`].
@@ -42,14 +44,33 @@ use crate::{BuildError, Inputs, NamedInputs, NamedPipeline, Pipeline, Stage, Sta
 /// # Ok::<(), stageflow_graph::BuildError>(())
 /// ```
 pub struct NamedBuilder {
-    draft: Draft,
-    upstream: Vec<Vec<String>>,
+    name: Arc<str>,
+    /// All names as they were written, one after the other: stages and what they wait for.
+    text: String,
+    stages: Vec<Declared>,
+    upstream: Vec<Range<usize>>,
     output: Option<String>,
+    problems: Vec<ProblemKind>,
+}
+
+/// A stage as it was declared. Ranges are places in `text` and in `upstream`.
+struct Declared {
+    name: Range<usize>,
+    upstream: Range<usize>,
+    options: StageOptions,
+    runner: Box<dyn NamedRunner>,
 }
 
 impl NamedBuilder {
     pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { draft: Draft::new(name), upstream: Vec::new(), output: None }
+        Self {
+            name: name.into(),
+            text: String::new(),
+            stages: Vec::new(),
+            upstream: Vec::new(),
+            output: None,
+            problems: Vec::new(),
+        }
     }
 
     /// Declares a stage. Set its options, then say what it waits for with [`NamedStage::after`].
@@ -57,7 +78,8 @@ impl NamedBuilder {
     where
         S: Stage<Input = NamedInputs, Output = Value>,
     {
-        NamedStage { name: name.as_ref().to_owned(), stage: Box::new(Runner(stage)), options: StageOptions::default(), builder: self }
+        let name = self.write(name.as_ref());
+        NamedStage { name, runner: Box::new(Runner(stage)), options: StageOptions::default(), builder: self }
     }
 
     /// Names the stage whose value the pipeline gives. Needed only if more than one stage has no dependents.
@@ -72,32 +94,78 @@ impl NamedBuilder {
     ///
     /// [`BuildError`] with everything that is wrong, not only the first thing.
     pub fn build(&mut self) -> Result<NamedPipeline, BuildError> {
-        let empty = Self::new(Arc::clone(&self.draft.name));
-        let Self { mut draft, upstream, output } = std::mem::replace(self, empty);
-        let rows = resolve(&mut draft, &upstream);
-        let output = find_output(&mut draft, &rows, output);
-        for row in rows {
-            draft.wire_to(std::iter::once(INPUT).chain(row));
-        }
-        draft.compile(output).map(Pipeline::new)
+        let empty = Self::new(Arc::clone(&self.name));
+        std::mem::replace(self, empty).compile().map(Pipeline::new)
     }
 
     pub(crate) fn problem(&mut self, kind: ProblemKind) {
-        self.draft.problem(kind);
+        self.problems.push(kind);
     }
 
-    pub(crate) fn declare(&mut self, name: &str, options: StageOptions, stage: Box<dyn NamedRunner>, upstream: Vec<String>) {
-        let (parsed, waits_for) = parse(name, &upstream);
-        let optional = options.presence == Presence::Optional;
-        let wired = Wired { stage, optional, name: parsed, upstream: waits_for };
-        self.draft.add(name, options, Arc::new(wired));
-        self.upstream.push(upstream);
+    /// Declares a stage without its type.
+    pub(crate) fn declare(
+        &mut self,
+        name: &str,
+        options: StageOptions,
+        runner: Box<dyn NamedRunner>,
+        upstream: impl IntoIterator<Item: AsRef<str>>,
+    ) {
+        let name = self.write(name);
+        self.push(name, options, runner, upstream);
+    }
+
+    fn push(
+        &mut self,
+        name: Range<usize>,
+        options: StageOptions,
+        runner: Box<dyn NamedRunner>,
+        upstream: impl IntoIterator<Item: AsRef<str>>,
+    ) {
+        let first = self.upstream.len();
+        for name in upstream {
+            let name = self.write(name.as_ref());
+            self.upstream.push(name);
+        }
+        self.stages.push(Declared { name, upstream: first..self.upstream.len(), options, runner });
+    }
+
+    fn write(&mut self, name: &str) -> Range<usize> {
+        let start = self.text.len();
+        self.text.push_str(name);
+        start..self.text.len()
+    }
+
+    fn compile(self) -> Result<Plan, BuildError> {
+        let Self { name, text, stages, upstream, output, problems } = self;
+        let mut draft = Draft::new(name);
+        problems.into_iter().for_each(|kind| draft.problem(kind));
+        let parse = |(number, stage): (u32, &Declared)| draft.parse_name(&text[stage.name.clone()], number);
+        let names: Arc<[StageName]> = (0..).zip(&stages).map(parse).collect();
+        let waits_for = Resolver::new(&text, &stages, &upstream).resolve(&mut draft, &names);
+        let output = find_output(&mut draft, &names, &waits_for, output);
+
+        let mut rows = Rows::with_capacity(stages.len(), upstream.len() + stages.len());
+        for stage in 0..stages.len() {
+            rows.items.push(INPUT);
+            rows.items.extend_from_slice(waits_for.row(stage));
+            rows.close();
+        }
+        let local = Arc::new(Local { names: Arc::clone(&names), upstream: waits_for });
+        let (runners, options): (Vec<_>, Vec<_>) = stages.into_iter().map(|stage| (stage.runner, stage.options)).unzip();
+        let optional = options.iter().map(|options| options.presence == Presence::Optional).collect();
+        let shared: Arc<dyn ErasedStage> = Arc::new(NamedStages { runners, optional, local });
+        for (name, options) in names.iter().zip(&options) {
+            draft.check_limits(name, options);
+        }
+        let node = |(place, options)| Node { options, stage: Arc::clone(&shared), place };
+        draft.fill((0..).zip(options).map(node).collect(), rows);
+        draft.compile_named(names, output)
     }
 }
 
 impl fmt::Debug for NamedBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NamedBuilder").field("name", &self.draft.name).field("stages", &self.draft.names()).finish_non_exhaustive()
+        f.debug_struct("NamedBuilder").field("name", &self.name).field("stages", &self.stages.len()).finish_non_exhaustive()
     }
 }
 
@@ -105,8 +173,8 @@ impl fmt::Debug for NamedBuilder {
 #[must_use = "a stage is part of the pipeline only once it is wired with `.after(..)` or `.root()`"]
 pub struct NamedStage<'a> {
     builder: &'a mut NamedBuilder,
-    name: String,
-    stage: Box<dyn NamedRunner>,
+    name: Range<usize>,
+    runner: Box<dyn NamedRunner>,
     options: StageOptions,
 }
 
@@ -142,20 +210,19 @@ impl NamedStage<'_> {
     }
 
     /// Waits for these stages, declared earlier or later.
-    pub fn after<N: Into<String>>(self, upstream: impl IntoIterator<Item = N>) {
-        let upstream = upstream.into_iter().map(Into::into).collect();
-        self.builder.declare(&self.name, self.options, self.stage, upstream);
+    pub fn after(self, upstream: impl IntoIterator<Item: AsRef<str>>) {
+        self.builder.push(self.name, self.options, self.runner, upstream);
     }
 
     /// Waits for nothing: the stage starts when the run starts.
     pub fn root(self) {
-        self.after([] as [String; 0]);
+        self.after([] as [&str; 0]);
     }
 }
 
 impl fmt::Debug for NamedStage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NamedStage").field("name", &self.name).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("NamedStage").field("name", &&self.builder.text[self.name.clone()]).field("options", &self.options).finish_non_exhaustive()
     }
 }
 
@@ -175,21 +242,27 @@ impl<S: Stage<Input = NamedInputs, Output = Value>> NamedRunner for Runner<S> {
 /// What dependents of an optional stage find if it gave nothing.
 pub(crate) struct Absent;
 
-struct Wired {
-    stage: Box<dyn NamedRunner>,
-    optional: bool,
-    name: StageName,
-    upstream: Arc<[StageName]>,
+/// The stages of one pipeline. One object for all of them: a pipeline read from a file is built fast.
+struct NamedStages {
+    runners: Vec<Box<dyn NamedRunner>>,
+    optional: Vec<bool>,
+    local: Arc<Local>,
 }
 
-impl ErasedStage for Wired {
-    fn start<'a>(&'a self, at: At<'_>, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
-        let inputs = NamedInputs::gather(self.name.clone(), Arc::clone(&self.upstream), inputs)?;
-        Ok(self.stage.start(at.cx(), inputs))
+/// The names of a pipeline as its own stages know them, whatever it is embedded in.
+pub(crate) struct Local {
+    pub(crate) names: Arc<[StageName]>,
+    pub(crate) upstream: Rows,
+}
+
+impl ErasedStage for NamedStages {
+    fn start<'a>(&'a self, place: u32, at: At<'_>, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
+        let inputs = NamedInputs::gather(Arc::clone(&self.local), place as usize, inputs)?;
+        Ok(self.runners[place as usize].start(at.cx(), inputs))
     }
 
-    fn absent(&self) -> Option<DynValue> {
-        self.optional.then(|| DynValue::new(Absent))
+    fn absent(&self, place: u32) -> Option<DynValue> {
+        self.optional[place as usize].then(|| DynValue::new(Absent))
     }
 
     fn value_type(&self) -> TypeId {
@@ -201,49 +274,65 @@ impl ErasedStage for Wired {
     }
 }
 
-fn parse(name: &str, upstream: &[String]) -> (StageName, Arc<[StageName]>) {
-    // Names that do not parse are reported when the pipeline is built; no stage of such a pipeline ever runs.
-    let or_nth = |text: &str| text.parse().unwrap_or_else(|_| StageName::nth(u32::MAX));
-    (or_nth(name), upstream.iter().map(|name| or_nth(name)).collect())
+/// Finds the stages that names stand for.
+struct Resolver<'a> {
+    text: &'a str,
+    stages: &'a [Declared],
+    upstream: &'a [Range<usize>],
+    numbers: HashMap<&'a str, u32>,
+    suggestions: usize,
 }
 
-/// The numbers of the stages each stage waits for. Names that are not there become problems.
-fn resolve(draft: &mut Draft, upstream: &[Vec<String>]) -> Vec<Vec<u32>> {
+impl<'a> Resolver<'a> {
     /// Looking for the nearest name takes O(stages); a hostile file must not make that quadratic.
     const MAX_SUGGESTIONS: usize = 16;
 
-    let names = draft.names().to_vec();
-    let numbers: HashMap<&str, u32> = names.iter().map(StageName::as_str).zip(0..).collect();
-    let mut suggestions = 0;
-    let mut rows = Vec::with_capacity(upstream.len());
-    for (stage, wanted) in names.iter().zip(upstream) {
-        let mut row = Vec::with_capacity(wanted.len());
-        for name in wanted {
-            if let Some(number) = numbers.get(name.as_str()) {
-                row.push(*number);
-                continue;
-            }
-            suggestions += 1;
-            let nearest = if suggestions > MAX_SUGGESTIONS { None } else { nearest(name, names.iter().map(StageName::as_str)) };
-            let kind = ProblemKind::UnknownUpstream {
-                stage: stage.clone(),
-                upstream: name.chars().take(StageName::MAX_LEN).collect(),
-                nearest: nearest.and_then(|name| name.parse().ok()),
-                known: names.iter().take(8).cloned().collect(),
-            };
-            draft.problem(kind);
-        }
-        rows.push(row);
+    fn new(text: &'a str, stages: &'a [Declared], upstream: &'a [Range<usize>]) -> Self {
+        Self { text, stages, upstream, numbers: HashMap::with_capacity(stages.len()), suggestions: 0 }
     }
-    rows
+
+    /// The numbers of the stages each stage waits for. Names that are there twice, or not at all, become problems.
+    fn resolve(mut self, draft: &mut Draft, names: &[StageName]) -> Rows {
+        let mut reported = HashSet::new();
+        for (number, stage) in (0..).zip(self.stages) {
+            let name = &self.text[stage.name.clone()];
+            if self.numbers.insert(name, number).is_some() && reported.insert(name) {
+                draft.problem(ProblemKind::DuplicateName(names[number as usize].clone()));
+            }
+        }
+        let mut rows = Rows::with_capacity(self.stages.len(), self.upstream.len());
+        for (stage, declared) in names.iter().zip(self.stages) {
+            for name in &self.upstream[declared.upstream.clone()] {
+                let name = &self.text[name.clone()];
+                match self.numbers.get(name) {
+                    Some(number) => rows.items.push(*number),
+                    None => draft.problem(self.unknown(stage, name, names)),
+                }
+            }
+            rows.close();
+        }
+        rows
+    }
+
+    #[cold]
+    fn unknown(&mut self, stage: &StageName, name: &str, names: &[StageName]) -> ProblemKind {
+        self.suggestions += 1;
+        let suggest = self.suggestions <= Self::MAX_SUGGESTIONS;
+        let found = if suggest { nearest(name, names.iter().map(StageName::as_str)) } else { None };
+        ProblemKind::UnknownUpstream {
+            stage: stage.clone(),
+            upstream: name.chars().take(StageName::MAX_LEN).collect(),
+            nearest: found.and_then(|name| name.parse().ok()),
+            known: names.iter().take(8).cloned().collect(),
+        }
+    }
 }
 
 /// The stage that was named, or the only one nothing waits for.
-fn find_output(draft: &mut Draft, rows: &[Vec<u32>], wanted: Option<String>) -> Option<u32> {
-    let names = draft.names().to_vec();
+fn find_output(draft: &mut Draft, names: &[StageName], rows: &Rows, wanted: Option<String>) -> Option<u32> {
     let Some(wanted) = wanted else {
         let mut last = vec![true; names.len()];
-        rows.iter().flatten().for_each(|up| last[*up as usize] = false);
+        rows.items.iter().for_each(|up| last[*up as usize] = false);
         let candidates: Vec<u32> = (0..).zip(last).filter(|(_, last)| *last).map(|(stage, _)| stage).collect();
         if let [only] = *candidates {
             return Some(only);
@@ -258,7 +347,7 @@ fn find_output(draft: &mut Draft, rows: &[Vec<u32>], wanted: Option<String>) -> 
     let found = names.iter().position(|name| name.as_str() == wanted).map(|stage| stage as u32);
     if found.is_none() && !names.is_empty() {
         let nearest = nearest(&wanted, names.iter().map(StageName::as_str)).and_then(|name| name.parse().ok());
-        draft.problem(ProblemKind::UnknownOutput { name: wanted, nearest });
+        draft.problem(ProblemKind::UnknownOutput { name: wanted.chars().take(StageName::MAX_LEN).collect(), nearest });
     }
     found
 }

@@ -26,9 +26,12 @@ pub struct Plan {
     pub(crate) output: u32,
 }
 
+#[derive(Clone)]
 pub(crate) struct Node {
     pub(crate) options: StageOptions,
     pub(crate) stage: Arc<dyn ErasedStage>,
+    /// Which of the stages that share the object it is.
+    pub(crate) place: u32,
 }
 
 /// Rows of numbers, one after the other in one allocation.
@@ -39,6 +42,17 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    pub(crate) fn with_capacity(rows: usize, items: usize) -> Self {
+        let mut starts = Vec::with_capacity(rows + 1);
+        starts.push(0);
+        Self { starts, items: Vec::with_capacity(items) }
+    }
+
+    /// Ends the row that was written last.
+    pub(crate) fn close(&mut self) {
+        self.starts.push(self.items.len() as u32);
+    }
+
     #[inline]
     pub(crate) fn row(&self, index: usize) -> &[u32] {
         match self.starts.get(index..index + 2) {
@@ -146,7 +160,8 @@ impl Plan {
         attempt: NonZeroU32,
         inputs: Inputs<'_>,
     ) -> Result<StageFuture<'_>, WiringError> {
-        self.nodes[stage].stage.start(At { host: run, stage: StageIndex::new(stage as u32), attempt }, inputs)
+        let node = &self.nodes[stage];
+        node.stage.start(node.place, At { host: run, stage: StageIndex::new(stage as u32), attempt }, inputs)
     }
 
     /// A stage that can move to another task.
@@ -156,7 +171,7 @@ impl Plan {
     /// If there is no such stage.
     #[must_use]
     pub fn shared(&self, stage: usize) -> SharedStage {
-        SharedStage(Arc::clone(&self.nodes[stage].stage))
+        SharedStage { stage: Arc::clone(&self.nodes[stage].stage), place: self.nodes[stage].place }
     }
 
     /// What dependents of an optional stage see if it gave nothing; `None` for a required one.
@@ -166,7 +181,7 @@ impl Plan {
     /// If there is no such stage.
     #[must_use]
     pub fn absent(&self, stage: usize) -> Option<DynValue> {
-        self.nodes[stage].stage.absent()
+        self.nodes[stage].stage.absent(self.nodes[stage].place)
     }
 
     /// The type of the value a stage puts into its slot.
@@ -205,7 +220,10 @@ impl fmt::Debug for Plan {
 
 /// A stage that shares ownership of its plan's part, so that an attempt can run in a task of its own.
 #[derive(Clone)]
-pub struct SharedStage(Arc<dyn ErasedStage>);
+pub struct SharedStage {
+    stage: Arc<dyn ErasedStage>,
+    place: u32,
+}
 
 impl SharedStage {
     /// Runs one attempt.
@@ -220,7 +238,7 @@ impl SharedStage {
         attempt: NonZeroU32,
         values: Vec<DynValue>,
     ) -> Result<DynValue, Stop> {
-        self.0.start(At { host: &run, stage, attempt }, Inputs::from_values(&values))?.await
+        self.stage.start(self.place, At { host: &run, stage, attempt }, Inputs::from_values(&values))?.await
     }
 }
 

@@ -99,7 +99,7 @@ impl PipelineSpec {
         let mut builder = Pipeline::by_name(self.name.as_str());
         for stage in &self.stages {
             let runner = registry.make(&mut builder, stage);
-            builder.declare(&stage.name, stage.options(), runner, stage.after.clone());
+            builder.declare(&stage.name, stage.options(), runner, &stage.after);
         }
         if let Some(output) = &self.output {
             builder.output(output);

@@ -227,9 +227,10 @@ impl EventGrammar {
         }
     }
 
+    /// It is the whole call that held the thread, so its attempt may be over, or the next one not yet begun.
     fn long_poll(&mut self, index: usize) {
-        if self.stages.get(&index).is_none_or(|stage| !stage.is_open) {
-            self.broken(Rule::StartBeforeEnd, "it is not between the start and the end of an attempt");
+        if self.stages.get(&index).is_none_or(|stage| stage.attempt == 0) {
+            self.broken(Rule::StartBeforeEnd, "the stage had not started");
         }
     }
 

@@ -24,7 +24,7 @@ use crate::grammar::{EventGrammar, GrammarError};
 ///
 /// let sink = RecordingSink::new();
 /// let engine = Engine::builder().events(sink.clone()).build();
-/// paused(engine.run(&pipeline, 0, RunOptions::new()));
+/// paused(async { engine.run(&pipeline, 0, RunOptions::new()).await });
 ///
 /// assert_eq!(sink.names().join(" "), "run.started stage.started stage.ended stage.started stage.ended run.ended");
 /// sink.assert_sound(pipeline.plan());

@@ -79,51 +79,68 @@ impl<'a> Writer<'a> {
                 let most = self.most_entries();
                 self.position.advance(token);
                 self.check_depth()?;
-                let start = self.out.len();
-                self.open.push(Open {
-                    container,
-                    start,
-                    count: 0,
-                    most,
-                    members: Vec::new(),
-                });
-                self.out.push(if container == Container::Object {
-                    b'{'
-                } else {
-                    b'['
-                });
+                self.open(container, most);
             }
             Token::Close => {
                 self.position.advance(token);
-                if let Some(open) = self.open.pop() {
-                    self.sort_members(&open)?;
-                    self.out.push(if open.container == Container::Object {
-                        b'}'
-                    } else {
-                        b']'
-                    });
-                }
+                self.close()?;
             }
             Token::Key(key) => {
                 self.position.advance(token);
                 self.separate()?;
-                let start = self.out.len();
-                self.write_string(key)?;
-                let key_end = self.out.len();
-                self.out.push(b':');
-                if let Some(open) = self.open.last_mut() {
-                    open.members.push(Member { start, key_end });
-                }
+                self.write_key(key)?;
             }
             Token::Scalar(text) => {
                 self.separate_items()?;
                 self.position.advance(token);
-                match text.as_bytes().first() {
-                    Some(b'"') => self.write_string(text)?,
-                    Some(b'-' | b'0'..=b'9') => write_number(text, &mut self.out),
-                    _ => self.out.extend_from_slice(text.as_bytes()),
-                }
+                self.write_scalar(text)?;
             }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, container: Container, most: usize) {
+        self.open.push(Open {
+            container,
+            start: self.out.len(),
+            count: 0,
+            most,
+            members: Vec::new(),
+        });
+        self.out.push(match container {
+            Container::Array => b'[',
+            Container::Object => b'{',
+        });
+    }
+
+    fn close(&mut self) -> Result<(), SnapshotError> {
+        let Some(open) = self.open.pop() else {
+            return Ok(());
+        };
+        self.sort_members(&open)?;
+        self.out.push(match open.container {
+            Container::Array => b']',
+            Container::Object => b'}',
+        });
+        Ok(())
+    }
+
+    fn write_key(&mut self, key: &str) -> Result<(), SnapshotError> {
+        let start = self.out.len();
+        self.write_string(key)?;
+        let key_end = self.out.len();
+        self.out.push(b':');
+        if let Some(open) = self.open.last_mut() {
+            open.members.push(Member { start, key_end });
+        }
+        Ok(())
+    }
+
+    fn write_scalar(&mut self, text: &str) -> Result<(), SnapshotError> {
+        match text.as_bytes().first() {
+            Some(b'"') => self.write_string(text)?,
+            Some(b'-' | b'0'..=b'9') => write_number(text, &mut self.out),
+            _ => self.out.extend_from_slice(text.as_bytes()),
         }
         Ok(())
     }
@@ -228,7 +245,7 @@ impl<'a> Writer<'a> {
     }
 
     fn write_string(&mut self, quoted: &str) -> Result<(), SnapshotError> {
-        if !quoted.contains('\\') {
+        if has_fewest_escapes(quoted) {
             self.out.extend_from_slice(quoted.as_bytes());
             return Ok(());
         }
@@ -254,6 +271,18 @@ impl<'a> Writer<'a> {
                 .render(&format!("extensions.{}", excerpt(name))),
         }
     }
+}
+
+/// Whether a string is in its canonical form for certain: what other escapes stand for must be looked at.
+fn has_fewest_escapes(quoted: &str) -> bool {
+    let mut rest = quoted;
+    while let Some((_, escaped)) = rest.split_once('\\') {
+        if !escaped.starts_with(['"', '\\', 'b', 'f', 'n', 'r', 't']) {
+            return false;
+        }
+        rest = escaped.get(1..).unwrap_or_default();
+    }
+    true
 }
 
 /// Exact for numbers of any size: only digits are moved, nothing is computed but the exponent.

@@ -13,30 +13,24 @@ pub(super) enum Unfit {
     Other(String),
 }
 
-/// Checks that `value` has only finite numbers and is nested at most `deepest` deep.
+/// Checks that `value` has only finite numbers and is not nested far deeper than `deepest`; how deep its JSON is exactly
+/// can be told when there is some.
 pub(super) fn probe<T: Serialize>(value: &T, deepest: usize) -> Result<(), Unfit> {
-    // Newtypes and `Some` are not seen in JSON, but they too take stack.
+    // Newtypes and `Some` are not seen in JSON, but they too take stack: four calls for each level.
     value.serialize(Probe {
-        levels: deepest,
-        calls: 4 * deepest + 4,
+        calls_left: 4 * deepest + 4,
     })
 }
 
 #[derive(Clone, Copy)]
 struct Probe {
-    levels: usize,
-    calls: usize,
+    calls_left: usize,
 }
 
 impl Probe {
-    fn through(self) -> Result<Self, Unfit> {
-        let calls = self.calls.checked_sub(1).ok_or(Unfit::TooDeep)?;
-        Ok(Self { calls, ..self })
-    }
-
     fn inside(self) -> Result<Self, Unfit> {
-        let levels = self.levels.checked_sub(1).ok_or(Unfit::TooDeep)?;
-        Self { levels, ..self }.through()
+        let calls_left = self.calls_left.checked_sub(1).ok_or(Unfit::TooDeep)?;
+        Ok(Self { calls_left })
     }
 }
 
@@ -104,7 +98,7 @@ impl Serializer for Probe {
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Unfit> {
-        value.serialize(self.through()?)
+        value.serialize(self.inside()?)
     }
 
     fn serialize_unit_variant(self, _: &'static str, _: u32, _: &'static str) -> Result<(), Unfit> {
@@ -116,7 +110,7 @@ impl Serializer for Probe {
         _: &'static str,
         value: &T,
     ) -> Result<(), Unfit> {
-        value.serialize(self.through()?)
+        value.serialize(self.inside()?)
     }
 
     fn serialize_newtype_variant<T>(
@@ -151,7 +145,7 @@ impl Serializer for Probe {
         _: &'static str,
         _: usize,
     ) -> Result<Self, Unfit> {
-        self.inside()?.inside()
+        self.inside()
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Self, Unfit> {
@@ -169,7 +163,7 @@ impl Serializer for Probe {
         _: &'static str,
         _: usize,
     ) -> Result<Self, Unfit> {
-        self.inside()?.inside()
+        self.inside()
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, _: &T) -> Result<(), Unfit> {

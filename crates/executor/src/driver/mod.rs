@@ -36,6 +36,8 @@ pub(crate) struct Driver<'p> {
     pub(super) data: Box<RunData>,
     pub(super) settings: RunSettings,
     pub(super) now: Tick,
+    /// When the last poll of a stage began, or was looked at as a long one.
+    pub(super) polled: Tick,
     woken: Vec<u32>,
     sleep: Option<(Tick, Pin<Box<Sleep>>)>,
     /// In nanoseconds.
@@ -61,8 +63,9 @@ impl<'p> Driver<'p> {
             stack,
             host: Arc::clone(&shared) as Arc<dyn RunHost>,
             machine: RunMachine::new(plan, settings.concurrency, deadline),
-            places: Places::default(),
+            places: Places::new(Arc::clone(&shared)),
             now: Tick::ZERO,
+            polled: Tick::ZERO,
             shared,
             data,
             settings,
@@ -173,6 +176,7 @@ impl<'p> Driver<'p> {
             let before = self.now;
             self.now = self.shared.now();
             self.note_long_poll(stage, before);
+            self.polled = self.now;
             if let Poll::Ready(polled) = polled
                 && let Some(mut job) = self.places.unseat(place)
             {
@@ -265,6 +269,8 @@ impl<'p> Driver<'p> {
         /// Enough to tell who holds the thread.
         const MOST: usize = 64;
 
+        // What the stage said in this poll comes first, its start among it if layers wait around it.
+        self.hear();
         let micros = u32::try_from(held.as_micros()).unwrap_or(u32::MAX);
         let index = StageIndex::new(stage);
         self.data.events.push(self.now, EventKind::LongPoll { stage: index, micros });

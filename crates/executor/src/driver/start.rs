@@ -40,6 +40,7 @@ impl<'p> Driver<'p> {
     pub(super) fn start(&mut self, stage: u32) {
         let options = self.plan.options(stage as usize);
         self.data.records[stage as usize].started = self.now;
+        self.polled = self.now;
         let placement = match options.placement {
             Placement::Inherit => self.settings.placement,
             chosen => chosen,
@@ -54,7 +55,7 @@ impl<'p> Driver<'p> {
     /// much here as the scheduling does.
     fn start_inline(&mut self, stage: u32, mut state: CallState) {
         let since = self.now;
-        let place = self.places.take(&self.shared);
+        let place = self.places.take();
         let mut first = First::default();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let index = StageIndex::new(stage);
@@ -95,7 +96,7 @@ impl<'p> Driver<'p> {
             } else {
                 self.succeed(stage);
             }
-            return self.note_long_poll(stage, since);
+            return;
         }
         match (caught, first) {
             (Ok(()), First { future: Some(future), .. }) => {
@@ -105,7 +106,6 @@ impl<'p> Driver<'p> {
                 self.places.give_back(place);
                 let ending = self.without_value(stage, &mut state, caught, first);
                 self.finish(stage, &mut state, ending);
-                self.note_long_poll(stage, since);
             }
         }
     }
@@ -164,7 +164,7 @@ impl<'p> Driver<'p> {
             Ok(work) => work,
             Err(error) => return self.finish(stage, &mut state, internal(self.name(stage), error)),
         };
-        let place = self.places.take(&self.shared);
+        let place = self.places.take();
         let Poll::Ready(polled) = work.poll(&state, self.places.waker(place)) else {
             return self.park(place, Job { stage, state, work, stopped: None }, since);
         };
@@ -172,7 +172,6 @@ impl<'p> Driver<'p> {
         drop_quietly(work);
         let ending = self.ending(stage, polled);
         self.finish(stage, &mut state, ending);
-        self.note_long_poll(stage, since);
     }
 
     /// Seats a stage that has suspended, and only now arms its limits.
@@ -262,6 +261,7 @@ impl<'p> Driver<'p> {
         // What the stage said while it ran comes before its end.
         self.hear();
         self.now = self.shared.now();
+        self.note_long_poll(stage, self.polled);
         let record = &mut self.data.records[stage as usize];
         record.ended = self.now;
         record.outcome = Some(Outcome::Succeeded);
@@ -278,6 +278,7 @@ impl<'p> Driver<'p> {
     fn end(&mut self, stage: u32, ending: Ending) {
         self.hear();
         self.now = self.shared.now();
+        self.note_long_poll(stage, self.polled);
         let outcome = ending.outcome();
         let record = &mut self.data.records[stage as usize];
         record.ended = self.now;
@@ -292,8 +293,9 @@ impl<'p> Driver<'p> {
         let (index, attempt, error) = (StageIndex::new(stage), record.attempts, ending.error().cloned());
         if !self.stack.waits() && attempt > 0 {
             self.data.events.push(self.now, EventKind::StageEnded { stage: index, attempt, outcome, error });
-        } else if record.told != Some(outcome) {
-            // A layer answered, refused, or made something else of the last attempt.
+        } else if record.told != Some(outcome) && (record.told.is_some() || attempt == 0) {
+            // A layer answered, refused, or made something else of the last attempt. (One that is still open, because its task
+            // was told to stop a moment ago, tells of its end by itself.)
             self.data.events.push(self.now, EventKind::StageAnswered { stage: index, outcome, error });
         }
     }

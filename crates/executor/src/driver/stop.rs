@@ -33,6 +33,7 @@ impl Driver<'_> {
 
     /// Stops the stage at a place; it ends like this unless it manages to end by itself.
     pub(super) fn stop(&mut self, place: u32, ending: Ending) {
+        self.polled = self.now;
         let Some(job) = self.places.job(place) else { return };
         if let Work::Task(task) = &job.work {
             task.abort();
@@ -49,6 +50,7 @@ impl Driver<'_> {
     pub(crate) fn abandon(mut self) -> (Box<RunData>, Vec<Task>) {
         self.signal(CancelReason::CallerDropped);
         self.machine.on(crate::machine::Input::Cancel, self.now);
+        self.polled = self.shared.now();
         let mut tasks = Vec::new();
         for place in self.places.taken() {
             let Some(mut job) = self.places.unseat(place) else { continue };

@@ -140,9 +140,10 @@ impl Edit {
             Self::Required(stage) => spec.stages[stage].optional = false,
             Self::Inline(stage) => spec.stages[stage].placement = Placement::Inherit,
             Self::NoLimit(stage) => spec.stages[stage].limit = None,
-            Self::Delay { stage, delay } => spec.stages[stage].delay = delay,
+            // Never longer than it has become since the edit was thought of.
+            Self::Delay { stage, delay } => spec.stages[stage].delay = spec.stages[stage].delay.min(delay),
             Self::Limit { stage, limit } => {
-                spec.stages[stage].limit = spec.stages[stage].limit.map(|_| limit);
+                spec.stages[stage].limit = spec.stages[stage].limit.map(|now| now.min(limit));
             }
         }
         spec

@@ -8,6 +8,7 @@ mod replay;
 mod simulate;
 
 use stageflow_context::Outcome;
+use stageflow_graph::Placement;
 
 pub use natural::Natural;
 pub use replay::{Clock, ReplayError};
@@ -73,14 +74,18 @@ impl DagSpec {
         Simulation::new(self).run()
     }
 
-    /// The same pipeline with some delays made longer, so that no two stages end at the same moment: then there is exactly one
-    /// way for the run to go.
+    /// The same pipeline with some delays made longer, so that no two stages end at the same moment, and with tasks in place of
+    /// blocking threads, which end when they like: then there is exactly one way for the run to go.
     #[must_use]
     pub fn untied(self) -> Self {
         /// Far more than it takes.
         const ROUNDS: usize = 500;
 
-        let mut spec = self.tidy();
+        let mut spec = self;
+        for stage in spec.stages.iter_mut().filter(|stage| stage.placement == Placement::Blocking) {
+            stage.placement = Placement::Spawn;
+        }
+        spec = spec.tidy();
         for _ in 0..ROUNDS {
             let ties = spec.predict().ties;
             if ties.is_empty() {
@@ -104,9 +109,6 @@ impl DagSpec {
             }
             Tie::Stage(stage) => {
                 let stage = &mut self.stages[stage];
-                if stage.placement == stageflow_graph::Placement::Blocking {
-                    stage.placement = stageflow_graph::Placement::Spawn;
-                }
                 let too_slow = stage.is_too_slow();
                 match &mut stage.limit {
                     Some(limit) if too_slow => *limit += 1,

@@ -58,7 +58,8 @@ struct Replay<'a> {
     ready: Vec<usize>,
     /// Stages that must be reported as skipped before anything else starts.
     to_be_skipped: Vec<usize>,
-    stopped: Option<Outcome>,
+    /// What the run may be called, once something has stopped it: more than one thing if they were at the same moment.
+    stopped: Vec<Outcome>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +82,7 @@ impl<'a> Replay<'a> {
             state: vec![State::Waiting; spec.len()],
             ready: Vec::new(),
             to_be_skipped: Vec::new(),
-            stopped: None,
+            stopped: Vec::new(),
         }
     }
 
@@ -103,13 +104,16 @@ impl<'a> Replay<'a> {
         if at == self.now {
             return Ok(());
         }
+        let interrupted = self.is_interrupted();
         let now = std::mem::replace(&mut self.now, at);
         ensure(at > now, || "the clock went back".to_owned())?;
         ensure(self.to_be_skipped.is_empty(), || format!("{:?} should have been skipped at {now}", self.to_be_skipped))?;
         let running: Vec<usize> = (0..self.spec.len()).filter(|stage| self.is_running(*stage)).collect();
-        if self.stopped.is_some() {
+        if self.is_stopped() || interrupted {
             return ensure(running.is_empty(), || format!("{running:?} should have been stopped at {now}"));
         }
+        let missed = self.interrupted_at().is_some_and(|after| now < after && after < at);
+        ensure(!missed, || "the run should have been stopped before".to_owned())?;
         let idle = !self.ready.is_empty() && running.len() < self.slots();
         ensure(!idle, || format!("{:?} should have been started at {now}", self.ready))?;
         let overdue = running.into_iter().find(|stage| self.due(*stage).is_some_and(|due| due < at));
@@ -117,7 +121,7 @@ impl<'a> Replay<'a> {
     }
 
     fn started(&mut self, stage: usize) -> Result<(), String> {
-        ensure(self.stopped.is_none(), || "the run had been stopped".to_owned())?;
+        ensure(!self.is_stopped(), || "the run had been stopped".to_owned())?;
         ensure(self.state[stage] == State::Ready, || format!("it was {:?}", self.state[stage]))?;
         ensure(self.ready.first() == Some(&stage), || format!("the stages that were ready are, in order, {:?}", self.ready))?;
         ensure(self.to_be_skipped.is_empty(), || format!("{:?} should have been skipped first", self.to_be_skipped))?;
@@ -130,17 +134,15 @@ impl<'a> Replay<'a> {
 
     fn ended(&mut self, stage: usize, outcome: Outcome) -> Result<(), String> {
         ensure(self.is_running(stage), || format!("it was {:?}", self.state[stage]))?;
-        if outcome == Outcome::Cancelled && self.spec.stages[stage].behaviour != Behaviour::CancelRun {
-            ensure(self.stopped.is_some() || self.is_interrupted(), || "nothing had stopped the run".to_owned())?;
-            self.stopped = self.stopped.or(Some(self.interruption()));
+        if outcome == Outcome::Cancelled && (self.is_stopped() || self.is_interrupted()) {
+            // It was stopped, or it cancelled the run when that was being stopped anyhow.
+            let by_itself = self.natural_outcome(stage) == Outcome::Cancelled;
+            self.stop(if by_itself { Outcome::Cancelled } else { self.interruption() });
             self.state[stage] = State::Gone;
             return Ok(());
         }
         let due = self.due(stage);
-        // What stops the run may also stop what cancels it.
-        if !(outcome == Outcome::Cancelled && self.stopped.is_some()) {
-            ensure(self.clock == Clock::Running || due == Some(self.now), || format!("it was due at {due:?}"))?;
-        }
+        ensure(self.clock == Clock::Running || due == Some(self.now), || format!("it was due at {due:?}"))?;
         let expected = self.natural_outcome(stage);
         ensure(outcome == expected, || format!("it should have been {expected}"))?;
         let optional = self.spec.stages[stage].optional;
@@ -149,8 +151,8 @@ impl<'a> Replay<'a> {
             Outcome::Succeeded => self.state[stage] = State::Gave,
             Outcome::Skipped => self.skip_cone(stage),
             Outcome::Failed | Outcome::TimedOut if optional => self.state[stage] = State::Gave,
-            Outcome::Cancelled => self.stopped = self.stopped.or(Some(Outcome::Cancelled)),
-            _ => self.stopped = self.stopped.or(Some(Outcome::Failed)),
+            Outcome::Cancelled => self.stop(Outcome::Cancelled),
+            _ => self.stop(Outcome::Failed),
         }
         self.look_for_ready();
         Ok(())
@@ -166,18 +168,33 @@ impl<'a> Replay<'a> {
     fn run_ended(&mut self, outcome: Outcome) -> Result<(), String> {
         let open: Vec<usize> = (0..self.spec.len()).filter(|stage| self.is_running(*stage)).collect();
         ensure(open.is_empty(), || format!("{open:?} had not ended"))?;
-        let interrupted = self.is_interrupted() && outcome == self.interruption();
-        let expected = match self.stopped {
-            Some(stopped) => stopped,
-            None if interrupted => return Ok(()),
-            None => {
-                let left = (0..self.spec.len()).find(|stage| matches!(self.state[*stage], State::Waiting | State::Ready));
-                ensure(left.is_none(), || format!("stage {left:?} was forgotten"))?;
-                let gave = self.state[self.spec.output] == State::Gave;
-                if gave { Outcome::Succeeded } else { Outcome::Skipped }
-            }
-        };
+        if self.is_interrupted() && outcome == self.interruption() {
+            return Ok(());
+        }
+        if self.is_stopped() {
+            let stopped = &self.stopped;
+            return ensure(stopped.contains(&outcome), || format!("it should have been one of {stopped:?}"));
+        }
+        let left = (0..self.spec.len()).find(|stage| matches!(self.state[*stage], State::Waiting | State::Ready));
+        ensure(left.is_none(), || format!("stage {left:?} was forgotten"))?;
+        let gave = self.state[self.spec.output] == State::Gave;
+        let expected = if gave { Outcome::Succeeded } else { Outcome::Skipped };
         ensure(outcome == expected, || format!("it should have been {expected}"))
+    }
+
+    /// Something stops the run, and is the first to do so unless it is stopped from outside at the same moment.
+    fn stop(&mut self, outcome: Outcome) {
+        if self.is_stopped() {
+            return;
+        }
+        self.stopped.push(outcome);
+        if self.is_interrupted() {
+            self.stopped.push(self.interruption());
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        !self.stopped.is_empty()
     }
 
     /// Marks everything that cannot do without a stage that was skipped.
@@ -221,12 +238,15 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// Whether the run may be stopped from outside just now.
     fn is_interrupted(&self) -> bool {
-        let at = match self.spec.interruption {
-            Some(Interruption::CancelAfter(after) | Interruption::Deadline(after)) => u64::from(after),
-            None => return false,
-        };
-        self.clock == Clock::Running || at == self.now
+        self.interrupted_at().is_some_and(|after| self.clock == Clock::Running || after == self.now)
+    }
+
+    fn interrupted_at(&self) -> Option<u64> {
+        self.spec.interruption.map(|interruption| match interruption {
+            Interruption::CancelAfter(after) | Interruption::Deadline(after) => after.into(),
+        })
     }
 
     fn interruption(&self) -> Outcome {

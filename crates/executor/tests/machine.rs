@@ -1,0 +1,74 @@
+//! The scheduling machine, example by example. Every interleaving of small pipelines is in `props`.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use stageflow_executor::machine::{Effect, Input, RunMachine, StageEnd, Tick, Verdict};
+use stageflow_graph::{Pipeline, Plan};
+use stageflow_testkit::dag::{DagSpec, StageSpec, Tempo, Watch};
+
+fn plan(stages: Vec<StageSpec>) -> Arc<Plan> {
+    let spec = DagSpec::new(stages);
+    let pipeline: Pipeline<u64, u64> = spec.typed(&Watch::new(&spec, Tempo::Clock)).unwrap();
+    Arc::clone(pipeline.plan())
+}
+
+fn tell(machine: &mut RunMachine<'_>, input: Input) -> Vec<Effect> {
+    machine.on(input, Tick::ZERO);
+    std::iter::from_fn(|| machine.next_effect()).collect()
+}
+
+fn ended(stage: u32, end: StageEnd) -> Input {
+    Input::Ended { stage, end }
+}
+
+#[test]
+fn stages_that_a_skip_makes_ready_together_start_in_the_order_of_declaration() {
+    let plan = plan(vec![
+        StageSpec::ok(),
+        StageSpec::ok().after([0]).optional(),
+        StageSpec::ok().after([0]).optional(),
+        StageSpec::ok().after([1]),
+        StageSpec::ok().after([2]),
+    ]);
+    let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
+    assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
+    let effects = tell(&mut machine, ended(0, StageEnd::Skipped));
+    assert_eq!(effects[4..], [Effect::Start(3), Effect::Start(4)], "{effects:?}");
+}
+
+#[test]
+fn a_slot_goes_to_the_stage_that_has_waited_for_it_longest() {
+    let plan = plan(vec![
+        StageSpec::ok(),
+        StageSpec::ok(),
+        StageSpec::ok().after([0]),
+        StageSpec::ok(),
+        StageSpec::ok().after([2, 3]),
+    ]);
+    let mut machine = RunMachine::new(&plan, const { NonZeroUsize::new(2).unwrap() }, None);
+    assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0), Effect::Start(1)]);
+    // 3 has been ready from the start, 2 becomes so only now.
+    assert_eq!(tell(&mut machine, ended(0, StageEnd::Succeeded)), [Effect::Start(3)]);
+    assert_eq!(tell(&mut machine, ended(1, StageEnd::Succeeded)), [Effect::Start(2)]);
+}
+
+#[test]
+fn a_stage_that_reads_a_value_twice_is_started_once() {
+    let plan = plan(vec![StageSpec::ok(), StageSpec::ok().after([0, 0])]);
+    let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
+    assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
+    assert_eq!(tell(&mut machine, ended(0, StageEnd::Succeeded)), [Effect::Start(1)]);
+    assert_eq!(tell(&mut machine, ended(1, StageEnd::Succeeded)), [Effect::Done(Verdict::Completed)]);
+}
+
+#[test]
+fn the_end_of_a_stage_that_does_not_run_is_no_news() {
+    let plan = plan(vec![StageSpec::ok(), StageSpec::ok().after([0])]);
+    let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
+    assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
+    assert_eq!(tell(&mut machine, ended(1, StageEnd::Failed)), []);
+    assert_eq!(tell(&mut machine, ended(0, StageEnd::Succeeded)), [Effect::Start(1)]);
+    assert_eq!(tell(&mut machine, ended(0, StageEnd::Failed)), []);
+    assert_eq!(machine.verdict(), None);
+}

@@ -1,0 +1,6 @@
+//! The scheduling machine alone: every interleaving of small pipelines, and its timers, held against naive models.
+
+mod graphs;
+mod interleavings;
+mod model;
+mod timers;

@@ -1,0 +1,187 @@
+//! The form of a question: what kind of answer it waits for.
+
+use crate::language::words::words;
+use crate::question::{Role, Term};
+
+/// What the form of a question asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    Anything,
+    Date,
+    Definition,
+    Number,
+    Person,
+    Reason,
+    Version,
+}
+
+/// What the first words of a question say about its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) expects: Expect,
+    /// The position of what `how many` counts.
+    pub(crate) counted: Option<u32>,
+    /// The position of the property that `what is the ..` asks for.
+    pub(crate) focus: Option<u32>,
+    /// Whether it leans on what was said before (`its`, `that one`).
+    pub(crate) is_follow_up: bool,
+}
+
+impl Form {
+    pub(crate) fn of(text: &str, terms: &[Term]) -> Self {
+        Self {
+            expects: expectation(text, terms),
+            counted: counted(text, terms),
+            focus: focus(text, terms),
+            is_follow_up: words(text)
+                .iter()
+                .any(|word| FOLLOW_UP.contains(&word.parts[0].as_str())),
+        }
+    }
+}
+
+fn counted(text: &str, terms: &[Term]) -> Option<u32> {
+    let many = words(text)
+        .into_iter()
+        .find(|word| matches!(word.parts[0].as_str(), "many" | "viele" | "combien"))?;
+    terms
+        .iter()
+        .map(|term| term.position)
+        .find(|position| *position > many.position)
+}
+
+fn focus(text: &str, terms: &[Term]) -> Option<u32> {
+    let words: Vec<String> = words(text)
+        .into_iter()
+        .map(|word| word.parts[0].clone())
+        .collect();
+    // `which day` is answered by `on Tuesday`, but `what is the price` by nothing that names no price.
+    let asks = words.len() > 3
+        && words[0] == "what"
+        && matches!(words[1].as_str(), "is" | "are" | "was" | "were");
+    let first = terms.iter().find(|term| term.role != Role::Frame)?;
+    (asks && words[2] == "the" && first.position == 3).then_some(first.position)
+}
+
+fn expectation(text: &str, terms: &[Term]) -> Expect {
+    let words: Vec<String> = words(text)
+        .into_iter()
+        .map(|word| word.parts[0].clone())
+        .collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let asks = |known: &[&str]| words.iter().take(2).any(|word| known.contains(word));
+    let how = words
+        .windows(2)
+        .any(|pair| pair[0] == "how" && MEASURED.contains(&pair[1]));
+    let what = words
+        .iter()
+        .take(2)
+        .any(|word| matches!(*word, "what" | "which"));
+    if asks(&[
+        "when",
+        "wann",
+        "quand",
+        "cu\u{e1}ndo",
+        "cuando",
+        "quando",
+        "wanneer",
+    ]) || (what
+        && words
+            .iter()
+            .take(4)
+            .any(|word| matches!(*word, "year" | "date" | "day" | "month")))
+    {
+        Expect::Date
+    } else if words
+        .windows(2)
+        .any(|pair| matches!(pair, ["which" | "what", "version" | "versions" | "release"]))
+    {
+        Expect::Version
+    } else if how
+        || asks(&[
+            "wieviel",
+            "wieviele",
+            "combien",
+            "cu\u{e1}nto",
+            "cu\u{e1}ntos",
+            "quanti",
+            "hoeveel",
+        ])
+        || words
+            .windows(2)
+            .any(|pair| pair[0] == "wie" && matches!(pair[1], "viel" | "viele" | "lange"))
+        || (what && words.iter().take(5).any(|word| COUNTED.contains(word)))
+    {
+        Expect::Number
+    } else if asks(&[
+        "who",
+        "whom",
+        "whose",
+        "wer",
+        "wem",
+        "qui",
+        "qui\u{e9}n",
+        "quien",
+        "chi",
+        "wie",
+    ]) && !asks(&["how"])
+    {
+        Expect::Person
+    } else if asks(&[
+        "why",
+        "warum",
+        "weshalb",
+        "pourquoi",
+        "perch\u{e9}",
+        "waarom",
+    ]) {
+        Expect::Reason
+    } else if what && defines(&words, terms) {
+        Expect::Definition
+    } else {
+        Expect::Anything
+    }
+}
+
+/// `What is a queue?`, `What does a queue do?`, `What is the purpose of a queue?`
+fn defines(words: &[&str], terms: &[Term]) -> bool {
+    let content = terms.iter().filter(|term| term.role != Role::Frame).count();
+    let asks = words
+        .get(1)
+        .is_some_and(|word| matches!(*word, "is" | "are" | "was" | "does" | "do"));
+    asks && content <= 2
+}
+
+/// What follows `how` when it asks for a quantity.
+const MEASURED: &[&str] = &[
+    "big", "deep", "far", "fast", "few", "heavy", "high", "large", "long", "many", "much", "often",
+    "old", "quickly", "small", "soon", "tall", "wide",
+];
+
+/// What follows `what` when it asks for a quantity.
+const COUNTED: &[&str] = &[
+    "age",
+    "amount",
+    "cost",
+    "count",
+    "default",
+    "fraction",
+    "length",
+    "limit",
+    "maximum",
+    "minimum",
+    "number",
+    "percent",
+    "percentage",
+    "port",
+    "price",
+    "rate",
+    "size",
+    "timeout",
+    "width",
+];
+
+const FOLLOW_UP: &[&str] = &[
+    "he", "her", "him", "his", "it", "its", "she", "that", "their", "them", "these", "they",
+    "this", "those",
+];
