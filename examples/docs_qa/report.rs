@@ -1,5 +1,6 @@
 //! What is printed: the answers with their sources, the table of stages, or JSON.
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,9 +8,13 @@ use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
+use stageflow::context::StageError;
+use stageflow::executor::{RunError, RunReport};
+use stageflow::graph::Handle;
 
 use crate::answer::citations::{CitationError, Cited};
-use crate::answer::compose::Unanswerable;
+use crate::answer::compose::{Composition, Unanswerable};
+use crate::answer::model::ModelError;
 use crate::corpus::Note;
 use crate::question::QuestionError;
 
@@ -29,21 +34,74 @@ pub(crate) enum Ending {
     /// The citation guard let no draft through.
     Unsupported(CitationError),
     ModelFailed(String),
-    Failed(String),
+    /// Something else failed; what was answered before that is kept.
+    Failed { message: String, answer: Vec<Cited> },
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct StageRow {
-    pub(crate) stage: &'static str,
+    pub(crate) stage: String,
     pub(crate) status: &'static str,
-    pub(crate) took: Duration,
+    /// None if it was never started.
+    pub(crate) took: Option<Duration>,
+}
+
+impl Report {
+    /// Reads the engine's report.
+    pub(crate) fn new(question: &str, run: &RunReport<Composition>, checked: Handle<Composition>) -> Self {
+        let stages = run.stages().map(|stage| StageRow {
+            stage: stage.name().to_string(),
+            status: stage.outcome().as_str(),
+            took: stage.started().map(|_| stage.duration()),
+        });
+        let ending = match run.output() {
+            Ok(Composition::Draft(draft)) => Ending::Answered(draft.sentences.clone()),
+            Ok(Composition::Unanswerable(reason)) => Ending::Unanswerable(reason.clone()),
+            Err(error) => ending_of(run.error(), &error, run.value(checked).as_deref()),
+        };
+        Self { question: question.to_owned(), ending, stages: stages.collect() }
+    }
+}
+
+/// Why there is no output: the cause tells, because each module has errors of its own.
+fn ending_of(stage: Option<&StageError>, run: &RunError, checked: Option<&Composition>) -> Ending {
+    let cause = stage.and_then(StageError::source);
+    if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<QuestionError>()) {
+        return Ending::Rejected(error.clone());
+    }
+    if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<CitationError>()) {
+        return Ending::Unsupported(error.clone());
+    }
+    if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<ModelError>()) {
+        return Ending::ModelFailed(chain(error));
+    }
+    let answer = match checked {
+        Some(Composition::Draft(draft)) => draft.sentences.clone(),
+        Some(Composition::Unanswerable(_)) | None => Vec::new(),
+    };
+    let message = cause.map_or_else(|| run.to_string(), chain);
+    Ending::Failed { message, answer }
+}
+
+/// An error and everything under it, on one line.
+pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 impl Ending {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Answered(_) => 0,
-            Self::Rejected(_) | Self::Failed(_) => 2,
+            Self::Rejected(_) | Self::Failed { .. } => 2,
             Self::Unanswerable(_) => 3,
             Self::Unsupported(_) => 4,
             Self::ModelFailed(_) => 5,
@@ -57,7 +115,14 @@ impl Ending {
             Self::Rejected(_) => "rejected",
             Self::Unsupported(_) => "unsupported",
             Self::ModelFailed(_) => "model_failed",
-            Self::Failed(_) => "failed",
+            Self::Failed { .. } => "failed",
+        }
+    }
+
+    fn sentences(&self) -> &[Cited] {
+        match self {
+            Self::Answered(sentences) | Self::Failed { answer: sentences, .. } => sentences,
+            _ => &[],
         }
     }
 
@@ -67,7 +132,7 @@ impl Ending {
             Self::Unanswerable(reason) => Some(reason.to_string()),
             Self::Rejected(error) => Some(error.to_string()),
             Self::Unsupported(error) => Some(error.to_string()),
-            Self::ModelFailed(message) | Self::Failed(message) => Some(message.clone()),
+            Self::ModelFailed(message) | Self::Failed { message, .. } => Some(message.clone()),
         }
     }
 }
@@ -97,10 +162,8 @@ pub(crate) fn write_text(
     if shows_question {
         writeln!(out, "{}", report.question)?;
     }
-    if let Ending::Answered(sentences) = &report.ending {
-        for cited in sentences {
-            writeln!(out, "{cited}")?;
-        }
+    for cited in report.ending.sentences() {
+        writeln!(out, "{cited}")?;
     }
     if let Some(message) = report.ending.message() {
         writeln!(out, "{message}")?;
@@ -116,7 +179,7 @@ pub(crate) fn write_table(out: &mut impl Write, stages: &[StageRow]) -> io::Resu
         .set_header(["stage", "status", "time"]);
     for row in stages {
         table.add_row([
-            row.stage.to_owned(),
+            row.stage.clone(),
             row.status.to_owned(),
             millis(row.took),
         ]);
@@ -152,16 +215,12 @@ pub(crate) fn write_summary(out: &mut impl Write, reports: &[Report]) -> io::Res
 
 /// The report as one JSON object.
 pub(crate) fn to_json(report: &Report, notes: &[Note], transcript: &Path) -> Value {
-    let answer = match &report.ending {
-        Ending::Answered(sentences) => sentences.as_slice(),
-        _ => &[],
-    };
-    let answer = answer.iter().map(|cited| {
+    let answer = report.ending.sentences().iter().map(|cited| {
         let Cited { text, quote, file, line, context, coverage } = cited;
         json!({"text": text, "file": file, "line": line, "quote": quote, "context": context, "coverage": coverage})
     });
     let stages = report.stages.iter().map(|row| {
-        json!({"stage": row.stage, "status": row.status, "millis": row.took.as_secs_f64() * 1e3})
+        json!({"stage": row.stage, "status": row.status, "millis": row.took.map(|took| took.as_secs_f64() * 1e3)})
     });
     json!({
         "question": report.question,
@@ -174,6 +233,6 @@ pub(crate) fn to_json(report: &Report, notes: &[Note], transcript: &Path) -> Val
     })
 }
 
-fn millis(took: Duration) -> String {
-    format!("{:.2} ms", took.as_secs_f64() * 1e3)
+fn millis(took: Option<Duration>) -> String {
+    took.map_or_else(String::new, |took| format!("{:.2} ms", took.as_secs_f64() * 1e3))
 }

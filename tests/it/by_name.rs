@@ -81,8 +81,8 @@ fn everything_that_is_wrong_with_a_pipeline_is_said_at_once() {
           SF0110: stage `lost` runs "something else", which the registry does not have; check the spelling, or add it
           SF0102: "re rank" cannot be the name of a stage: ' ' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
           SF0103: stage `load` is declared twice in pipeline `broken`; rename one of them
-          SF0104: stage `profile` waits for "laod", which is not in pipeline `broken`; did you mean `load`? (stages: load, load, stage-0, profile, a, b, c, own, ...)
-          SF0104: stage `lost` waits for "qqq", which is not in pipeline `broken`; check the spelling, or add it (stages: load, load, stage-0, profile, a, b, c, own, ...)
+          SF0104: stage `profile` waits for "laod", which is not in pipeline `broken`; did you mean `load`? (stages: load, load, stage-2, profile, a, b, c, own, ...)
+          SF0104: stage `lost` waits for "qqq", which is not in pipeline `broken`; check the spelling, or add it (stages: load, load, stage-2, profile, a, b, c, own, ...)
           SF0109: the output "wirte" is not a stage of pipeline `broken`; check the spelling, or add it
           SF0112: stage `never` has a time limit of zero, which nothing can meet; leave it out or raise it
           SF0105: stages wait for each other in a circle: a -> b -> c -> a; remove one of these arrows (an arrow points from a stage to one that waits for it)

@@ -202,7 +202,7 @@ async fn end_runs(waits: bool, places: impl Fn(Placement, Placement) -> bool) {
             for end in PLACEMENTS.into_iter().filter(|end| places(slow, *end)) {
                 let case = AssertUnwindSafe(end_a_run(*way, expected, (slow, end), waits));
                 if let Err(payload) = case.catch_unwind().await {
-                    wrong.push(format!("{way:?}, slow {slow:?}, end {end:?}: {}", panic_message(&*payload)));
+                    wrong.push(format!("{way:?}, slow {slow:?}, end {end:?}: {}", panic_message(payload)));
                 }
             }
         }

@@ -140,7 +140,11 @@ impl StageCx {
     /// [`EmitError`] if the name is not allowed, or the run has no room for it; a dropped event is counted in the report.
     pub fn try_emit(&self, name: impl Into<Arc<str>>, payload: impl Into<Arc<Value>>) -> Result<(), EmitError> {
         self.heartbeat();
-        self.host.try_emit(self.stage, self.attempt.get(), Note::new(name, payload)?)
+        let emitted = self.host.try_emit(self.stage, self.attempt.get(), Note::new(name, payload)?);
+        if emitted.is_err() {
+            self.host.count_refused();
+        }
+        emitted
     }
 
     /// Emits an event of the stage's own, waiting for room if there is none. Cancellation safe: dropped while waiting,

@@ -142,7 +142,7 @@ impl StageError {
         let kind = match &self.0.kind {
             StageErrorKind::Failed(_) => StageErrorKind::Failed(class),
             StageErrorKind::Panicked(_) => StageErrorKind::Panicked(class),
-            other => other.clone(),
+            _ => return self.clone(),
         };
         let source = Some(Box::new(Caused(self.clone())) as BoxError);
         Self(Arc::new(Inner { stage: self.0.stage.clone(), attempt: self.0.attempt, kind, source }))

@@ -71,6 +71,9 @@ pub trait RunHost: Any + Send + Sync {
     /// [`EmitError`] if the run has no room for it, or has ended.
     fn try_emit(&self, stage: StageIndex, attempt: u32, note: Note) -> Result<(), EmitError>;
 
+    /// Counts a note that its stage gave up on.
+    fn count_refused(&self);
+
     /// Resolves when there may be room for another note.
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 }

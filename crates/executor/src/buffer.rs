@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use stageflow_events::{Batch, Event, EventKind, EventSink, Receipt, RunHeader};
 use stageflow_graph::Plan;
+use stageflow_interceptors::drop_quietly;
 
 use crate::engine::EngineInner;
 use crate::machine::Tick;
@@ -93,7 +94,11 @@ impl EventBuffer {
         let events = std::mem::replace(&mut self.events, Vec::with_capacity(capacity));
         let offered = events.len() as u64;
         let batch = Batch::new(Arc::clone(&outlet.header), events);
-        let receipt = catch_unwind(AssertUnwindSafe(|| outlet.sink.try_emit(batch))).unwrap_or(Receipt::new(0, offered));
+        let emitted = catch_unwind(AssertUnwindSafe(|| outlet.sink.try_emit(batch)));
+        let receipt = emitted.unwrap_or_else(|payload| {
+            drop_quietly(payload);
+            Receipt::new(0, offered)
+        });
         self.counts.offered += offered;
         // A sink that miscounts must not make events vanish from the sum.
         let accepted = receipt.accepted.min(offered);

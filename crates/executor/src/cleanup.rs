@@ -3,22 +3,31 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use stageflow_context::{Cleanup, Outcome, StageIndex};
 use stageflow_events::{CleanupEnded, EventKind};
-use stageflow_interceptors::panic_message;
+use stageflow_interceptors::{drop_quietly, panic_message};
 use tokio::time::{Instant, timeout_at};
 
 use crate::data::RunData;
-use crate::places::Task;
+use crate::places::LastTask;
 
 /// Everything that happens after the last stage. It needs nothing of the caller's, so it can go on without the caller.
-pub(crate) async fn wind_down(mut data: Box<RunData>, tasks: Vec<Task>, budget: Duration) -> Box<RunData> {
-    for task in tasks {
+pub(crate) async fn wind_down(mut data: Box<RunData>, tasks: Vec<LastTask>, budget: Duration) -> Box<RunData> {
+    for LastTask { task, stage, ending } in tasks {
         task.gone().await;
+        // What the stage said while it ran comes before its end.
+        let said = data.shared.take_mail();
+        data.hear(said);
+        let now = data.shared.now();
+        if !data.engine.stack.waits() {
+            data.attempt_ended(stage, &ending, now);
+        }
+        data.conclude(stage, ending, now);
     }
     run_cleanups(&mut data, budget).await;
     let now = data.shared.now();
@@ -29,9 +38,9 @@ pub(crate) async fn wind_down(mut data: Box<RunData>, tasks: Vec<Task>, budget: 
 /// Runs the cleanups, last in, first out. One that takes longer than a twentieth of the budget is no longer waited for: the
 /// next one starts beside it, and it may go on until the budget is used up. So one that hangs costs only itself.
 async fn run_cleanups(data: &mut RunData, budget: Duration) {
-    let deadline = Instant::now() + budget;
+    let deadline = later(budget);
     let mut running = Running::default();
-    while Instant::now() <= deadline {
+    while Instant::now() < deadline {
         let Some(cleanup) = data.shared.cleanups.pop() else {
             // One that is still running may register another.
             match running.next(deadline).await {
@@ -42,7 +51,7 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
             continue;
         };
         let latest = running.start(cleanup);
-        let patience = deadline.min(Instant::now() + budget / 20);
+        let patience = deadline.min(later(budget / 20));
         while let Next::Ended(id, ended) = running.next(patience).await {
             tell(data, ended);
             if id == latest {
@@ -59,6 +68,13 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
     }
 }
 
+/// So much later, or as good as never if that is beyond what an instant can hold.
+fn later(duration: Duration) -> Instant {
+    const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(duration.min(AS_GOOD_AS_NEVER)).unwrap_or(now)
+}
+
 fn tell(data: &mut RunData, ended: CleanupEnded) {
     // What the cleanup said comes before its end.
     let said = data.shared.take_mail();
@@ -70,7 +86,7 @@ fn tell(data: &mut RunData, ended: CleanupEnded) {
 /// The cleanups that were started and have not ended.
 #[derive(Default)]
 struct Running {
-    futures: FuturesUnordered<Pin<Box<dyn Future<Output = (u64, CleanupEnded)> + Send>>>,
+    futures: FuturesUnordered<Quiet>,
     names: Vec<(u64, StageIndex, Arc<str>)>,
     started: u64,
 }
@@ -87,14 +103,16 @@ impl Running {
         self.started += 1;
         let (stage, name) = (cleanup.stage(), Arc::clone(cleanup.name()));
         self.names.push((id, stage, Arc::clone(&name)));
-        self.futures.push(Box::pin(async move {
-            let (outcome, error) = match AssertUnwindSafe(cleanup.start()).catch_unwind().await {
+        self.futures.push(Quiet(Some(Box::pin(async move {
+            // An error is a user's value, too: showing it may panic.
+            let work = async { cleanup.start().await.map_err(|error| error.to_string()) };
+            let (outcome, error) = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(Ok(())) => (Outcome::Succeeded, None),
-                Ok(Err(error)) => (Outcome::Failed, Some(error.to_string())),
-                Err(payload) => (Outcome::Failed, Some(format!("it panicked: {}", panic_message(&*payload)))),
+                Ok(Err(error)) => (Outcome::Failed, Some(error)),
+                Err(payload) => (Outcome::Failed, Some(format!("it panicked: {}", panic_message(payload)))),
             };
             (id, CleanupEnded::new(stage, name, outcome, error))
-        }));
+        }))));
         id
     }
 
@@ -111,7 +129,27 @@ impl Running {
 
     /// Drops what has not ended, and gives the names, those registered last first.
     fn give_up(self) -> impl Iterator<Item = (StageIndex, Arc<str>)> {
-        crate::places::drop_quietly(self.futures);
+        drop(self.futures);
         self.names.into_iter().map(|(_, stage, name)| (stage, name))
+    }
+}
+
+/// A cleanup on its way. A panic in its drop is one cleanup's misfortune.
+struct Quiet(Option<Pin<Box<dyn Future<Output = (u64, CleanupEnded)> + Send>>>);
+
+impl Future for Quiet {
+    type Output = (u64, CleanupEnded);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Some(future) => future.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
     }
 }

@@ -1,15 +1,19 @@
 //! What is known of a run: grows while it runs, ends up in its report.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::{DynValue, Outcome, StageError, StageIndex};
+use stageflow_context::{
+    CancelReason, DynValue, Outcome, OutputBag, OutputView, StageError, StageErrorKind, StageIndex,
+};
 use stageflow_events::{CleanupEnded, EventKind};
 use stageflow_graph::Plan;
+use stageflow_interceptors::Ending;
 
 use crate::buffer::EventBuffer;
 use crate::engine::EngineInner;
-use crate::machine::{Tick, Verdict};
+use crate::machine::{StageEnd, Tick, Verdict};
 use crate::shared::{RunShared, Said, What};
 
 /// What happened to one stage.
@@ -54,6 +58,10 @@ pub(crate) struct RunData {
     pub(crate) events: EventBuffer,
     pub(crate) verdict: Verdict,
     pub(crate) ended: Tick,
+    /// As it was at the end: what a stage's clone of its context does later does not change the report.
+    pub(crate) recorded: Option<OutputView>,
+    pub(crate) refused_notes: u64,
+    pub(crate) reason: Option<CancelReason>,
 }
 
 /// Why a stage was skipped.
@@ -84,6 +92,9 @@ impl RunData {
             events,
             verdict: Verdict::Completed,
             ended: Tick::ZERO,
+            recorded: None,
+            refused_notes: 0,
+            reason: None,
         })
     }
 
@@ -92,6 +103,10 @@ impl RunData {
         for Said { at, stage, attempt, what } in said {
             let kind = match what {
                 What::Note(note) => EventKind::Note { stage, attempt, note },
+                What::LongPoll(held) => {
+                    self.long_poll(stage, held, at);
+                    continue;
+                }
                 What::Started => {
                     let record = &mut self.records[stage.as_usize()];
                     record.attempts = attempt;
@@ -107,15 +122,106 @@ impl RunData {
         }
     }
 
+    /// A stage has held the thread for too long.
+    #[cold]
+    pub(crate) fn long_poll(&mut self, stage: StageIndex, held: Duration, now: Tick) {
+        /// Enough to tell who holds the thread.
+        const MOST: usize = 64;
+
+        let micros = u32::try_from(held.as_micros()).unwrap_or(u32::MAX);
+        self.events.push(now, EventKind::LongPoll { stage, micros });
+        if self.long_polls.len() < MOST {
+            self.long_polls.push(LongPoll { stage, held });
+            tracing::warn!(
+                target: "stageflow",
+                stage = self.plan.names()[stage.as_usize()].as_str(),
+                ?held,
+                "stage held the thread that drives the run; place it with `.spawn()` or `.blocking()`"
+            );
+        }
+    }
+
+    /// An attempt has ended: what the layers around it make of that comes later.
+    pub(crate) fn attempt_ended(&mut self, stage: u32, ending: &Ending, now: Tick) {
+        let record = &mut self.records[stage as usize];
+        if record.attempts > 0 {
+            let outcome = ending.outcome();
+            record.told = Some(outcome);
+            let (stage, attempt, error) = (StageIndex::new(stage), record.attempts, ending.error().cloned());
+            self.events.push(now, EventKind::StageEnded { stage, attempt, outcome, error });
+        }
+    }
+
+    /// A stage has ended, layers and all: keeps the value, or why there is none.
+    pub(crate) fn conclude(&mut self, stage: u32, ending: Ending, now: Tick) -> StageEnd {
+        let ending = self.checked(stage, ending);
+        let outcome = ending.outcome();
+        let record = &mut self.records[stage as usize];
+        record.ended = now;
+        record.outcome = Some(outcome);
+        if record.told != Some(outcome) {
+            // A layer answered, refused, or made something else of the last attempt.
+            let (stage, error) = (StageIndex::new(stage), ending.error().cloned());
+            self.events.push(now, EventKind::StageAnswered { stage, outcome, error });
+        }
+        self.settle(stage, ending)
+    }
+
+    /// A value that a layer put in must be of the stage's type: those that read it rely on it.
+    fn checked(&self, stage: u32, ending: Ending) -> Ending {
+        let index = stage as usize;
+        match ending {
+            Ending::Succeeded(value) if value.type_id_of_value() != self.plan.value_type(index) => {
+                let wanted = self.plan.value_type_name(index);
+                let reason = format!("a layer made it a value that is not a `{wanted}`");
+                let attempt = NonZeroU32::new(self.records[index].attempts).unwrap_or(NonZeroU32::MIN);
+                let name = self.plan.names()[index].clone();
+                Ending::Failed(StageError::new(name, attempt, StageErrorKind::WrongAnswer, reason))
+            }
+            ending => ending,
+        }
+    }
+
+    fn settle(&mut self, stage: u32, ending: Ending) -> StageEnd {
+        let name = || self.plan.names()[stage as usize].clone();
+        match ending {
+            Ending::Succeeded(value) => {
+                self.values[stage as usize] = Some(value);
+                StageEnd::Succeeded
+            }
+            Ending::Denied(error) => {
+                self.shared.cancel.cancel(CancelReason::Denied { stage: name() });
+                self.errors.push(error);
+                StageEnd::Denied
+            }
+            Ending::Failed(error) => {
+                self.errors.push(error);
+                StageEnd::Failed
+            }
+            Ending::Skipped(reason) => {
+                self.skips.push(Skip { stage, because: stage, reason });
+                StageEnd::Skipped
+            }
+            Ending::CancelRun(reason) => {
+                self.shared.cancel.cancel(CancelReason::StageAsked { stage: name(), reason });
+                StageEnd::CancelledRun
+            }
+            _ => StageEnd::Interrupted,
+        }
+    }
+
     /// The last words: nothing is said after this.
     pub(crate) fn close(&mut self, now: Tick) {
         let said = self.shared.close();
         self.hear(said);
         self.ended = now;
-        let reason = self.shared.cancel.reason().filter(|_| self.verdict != Verdict::Completed).cloned().map(Box::new);
+        let reason = self.shared.cancel.reason().filter(|_| self.verdict != Verdict::Completed).cloned();
+        self.reason.clone_from(&reason);
         let outcome = self.outcome();
-        self.events.push(self.ended, EventKind::RunEnded { outcome, reason });
+        self.events.push(self.ended, EventKind::RunEnded { outcome, reason: reason.map(Box::new) });
         self.events.flush();
+        self.recorded = self.shared.recorded().map(OutputBag::view);
+        self.refused_notes = self.shared.refused_notes();
     }
 
     /// How the run ended.

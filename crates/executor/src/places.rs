@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use stageflow_context::{DynValue, Stop};
 use stageflow_graph::StageFuture;
-use stageflow_interceptors::{CallState, Ending};
+use stageflow_interceptors::{CallState, Ending, drop_quietly};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -37,13 +37,20 @@ pub(crate) enum Work<'p> {
 
 /// A task of the run. It always ends before the run does.
 pub(crate) struct Task {
-    handle: JoinHandle<Ending>,
+    handle: JoinHandle<Option<Ending>>,
     /// Stops a task on a blocking thread, which cannot be aborted, at its next await.
     stop: Option<CancellationToken>,
 }
 
+/// A task whose run was dropped: it is waited for, and then its stage has ended.
+pub(crate) struct LastTask {
+    pub(crate) task: Task,
+    pub(crate) stage: u32,
+    pub(crate) ending: Ending,
+}
+
 impl Task {
-    pub(crate) fn new(handle: JoinHandle<Ending>, stop: Option<CancellationToken>) -> Self {
+    pub(crate) fn new(handle: JoinHandle<Option<Ending>>, stop: Option<CancellationToken>) -> Self {
         Self { handle, stop }
     }
 
@@ -56,14 +63,14 @@ impl Task {
 
     /// Waits until the task is gone, whatever it ended in.
     pub(crate) async fn gone(self) {
-        let _ = self.handle.await;
+        drop_quietly(self.handle.await.err().and_then(|error| error.try_into_panic().ok()));
     }
 }
 
 /// What a poll came to.
 pub(crate) enum Polled {
     Ending(Ending),
-    /// A task was aborted, and is gone.
+    /// A task was stopped, and is gone.
     Gone,
     Panicked(Box<dyn Any + Send>),
     Result(Result<DynValue, Stop>),
@@ -78,7 +85,8 @@ impl Work<'_> {
             Self::Inline(future) => future.as_mut().poll(cx).map(Polled::Result),
             Self::Onion(future) => future.as_mut().poll(cx).map(Polled::Ending),
             Self::Task(task) => task.handle.poll_unpin(cx).map(|joined| match joined {
-                Ok(ending) => Polled::Ending(ending),
+                Ok(Some(ending)) => Polled::Ending(ending),
+                Ok(None) => Polled::Gone,
                 Err(error) => match error.try_into_panic() {
                     Ok(payload) => Polled::Panicked(payload),
                     Err(_) => Polled::Gone,
@@ -87,11 +95,6 @@ impl Work<'_> {
         }));
         polled.unwrap_or_else(|payload| Poll::Ready(Polled::Panicked(payload)))
     }
-}
-
-/// Drops what a user wrote. A panic in its `Drop` is one stage's misfortune, not the run's.
-pub(crate) fn drop_quietly<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }
 
 /// Places with a waker each. A place is used again and again: a chain of stages that never suspend needs only the first.
@@ -169,6 +172,15 @@ impl<'p> Places<'p> {
         let job = place.job.as_mut()?;
         place.flag.as_ref().map_or(self.run.wake.first(), |waker| &waker.flag).rearm();
         Some((job.stage, job.work.poll(&job.state, &place.waker)))
+    }
+
+    /// The stage that sits at a place.
+    pub(crate) fn stage(&self, place: u32) -> Option<u32> {
+        let place = match place.checked_sub(1) {
+            None => &self.first,
+            Some(rest) => self.rest.get(rest as usize)?,
+        };
+        place.job.as_ref().map(|job| job.stage)
     }
 
     pub(crate) fn job(&mut self, place: u32) -> Option<&mut Job<'p>> {

@@ -133,10 +133,7 @@ impl<O> RunReport<O> {
     /// Why the run was told to stop, if it was.
     #[must_use]
     pub fn cancel_reason(&self) -> Option<&CancelReason> {
-        match self.data.verdict {
-            Verdict::Completed => None,
-            _ => self.data.shared.cancel.reason(),
-        }
+        self.data.reason.as_ref()
     }
 
     /// The cleanups that were registered, in the order in which they ended.
@@ -147,14 +144,14 @@ impl<O> RunReport<O> {
 
     /// The values that stages recorded beside their outputs.
     #[must_use]
-    pub fn recorded(&self) -> Option<OutputView> {
-        self.data.shared.recorded().map(stageflow_context::OutputBag::view)
+    pub fn recorded(&self) -> Option<&OutputView> {
+        self.data.recorded.as_ref()
     }
 
     /// What became of the run's events.
     #[must_use]
     pub fn events(&self) -> EventCounts {
-        EventCounts { refused_notes: self.data.shared.dropped_notes(), ..self.data.events.counts() }
+        EventCounts { refused_notes: self.data.refused_notes, ..self.data.events.counts() }
     }
 
     /// Stages that held the thread for too long, at most 64 of them.
@@ -163,8 +160,8 @@ impl<O> RunReport<O> {
         &self.data.long_polls
     }
 
-    /// The stages that decided how long the run took: from a root to the one that ended last, each the last one its successor
-    /// waited for.
+    /// The stages that decided how long the run took: from the one that ended last back to a root, each the last one its
+    /// successor waited for.
     #[must_use]
     pub fn critical_path(&self) -> Vec<&StageName> {
         self.critical_stages().into_iter().map(|stage| &self.data.plan.names()[stage]).collect()
@@ -173,16 +170,11 @@ impl<O> RunReport<O> {
     /// The run over its pipeline, for drawings.
     #[must_use]
     pub fn overlay(&self) -> Overlay {
-        let mut critical = self.critical_stages();
-        critical.sort_unstable();
         let mark = |stage: StageReport<'_>| {
-            let mut mark = StageMark::new(look(stage.outcome()));
-            if stage.attempts() > 0 {
-                mark = mark.took(stage.duration());
-            }
-            if critical.binary_search(&stage.index).is_ok() { mark.critical() } else { mark }
+            let mark = StageMark::new(look(stage.outcome()));
+            if stage.attempts() > 0 { mark.took(stage.duration()) } else { mark }
         };
-        Overlay::new(self.stages().map(mark).collect())
+        Overlay::new(self.stages().map(mark).collect()).with_critical_path(&self.critical_stages())
     }
 
     /// The run drawn over its pipeline, as a Mermaid flowchart.
@@ -197,7 +189,7 @@ impl<O> RunReport<O> {
         self.overlay().dot(&self.data.plan)
     }
 
-    /// From a root to the stage that ended last. It is found backwards.
+    /// From the one that ended last back to a root, as they are found.
     fn critical_stages(&self) -> Vec<usize> {
         let records = &self.data.records;
         let ran = |stage: &usize| records.get(*stage).is_some_and(|record: &Record| record.attempts > 0);
@@ -210,12 +202,11 @@ impl<O> RunReport<O> {
             path.push(stage);
             at = last(&mut self.data.plan.upstream(stage).iter().map(|slot| *slot as usize));
         }
-        path.reverse();
         path
     }
 
     fn run_error(&self) -> RunError {
-        let reason = || self.data.shared.cancel.reason().cloned().unwrap_or(CancelReason::Shutdown);
+        let reason = || self.data.reason.clone().unwrap_or(CancelReason::Shutdown);
         let kind = match (self.data.verdict, self.data.errors.first()) {
             (Verdict::Failed(_), Some(error)) => RunErrorKind::Failed(error.clone()),
             (Verdict::Denied(_), Some(error)) => RunErrorKind::Denied(error.clone()),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use stageflow_context::{CancelReason, RunHost as _, RunId};
@@ -64,11 +64,6 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RunReport<O>> {
         let this = &mut *self;
-        if this.runtime.is_none()
-            && let State::Ending(_) = this.state
-        {
-            this.runtime = Handle::try_current().ok();
-        }
         if let State::Stages(driver) = &mut this.state {
             let Poll::Ready(verdict) = driver.turn(cx) else {
                 this.runtime = this.runtime.take().or_else(|| Handle::try_current().ok());
@@ -85,7 +80,10 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
         }
         match &mut this.state {
             State::Ending(ending) => {
-                let data = ready!(ending.as_mut().poll(cx));
+                let Poll::Ready(data) = ending.as_mut().poll(cx) else {
+                    this.runtime = this.runtime.take().or_else(|| Handle::try_current().ok());
+                    return Poll::Pending;
+                };
                 this.state = State::Over;
                 Poll::Ready(RunReport::new(data))
             }

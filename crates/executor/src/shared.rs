@@ -9,6 +9,8 @@ use stageflow_context::{
     Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome, OutputBag, RunHost, RunIdentity,
     StageError, StageIndex, StageName,
 };
+use std::time::Duration;
+
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -38,7 +40,7 @@ pub(crate) struct RunShared {
 struct Inbox {
     said: Vec<Said>,
     notes: usize,
-    dropped: u64,
+    refused: u64,
     closed: bool,
 }
 
@@ -52,6 +54,7 @@ pub(crate) struct Said {
 
 pub(crate) enum What {
     Ended { outcome: Outcome, error: Option<StageError> },
+    LongPoll(Duration),
     Note(Box<Note>),
     Started,
 }
@@ -130,8 +133,8 @@ impl RunShared {
         self.has_mail.load(Ordering::Acquire)
     }
 
-    pub(crate) fn dropped_notes(&self) -> u64 {
-        lock(&self.inbox).dropped
+    pub(crate) fn refused_notes(&self) -> u64 {
+        lock(&self.inbox).refused
     }
 
     /// From now on heartbeats are written down.
@@ -192,7 +195,6 @@ impl RunHost for RunShared {
             return Err(note.refused(EmitErrorKind::Closed));
         }
         if inbox.notes == MAX_NOTES {
-            inbox.dropped += 1;
             return Err(note.refused(EmitErrorKind::Full));
         }
         inbox.notes += 1;
@@ -200,6 +202,14 @@ impl RunHost for RunShared {
         drop(inbox);
         self.ring();
         Ok(())
+    }
+
+    fn count_refused(&self) {
+        let mut inbox = lock(&self.inbox);
+        // After the end nobody reads the count any more.
+        if !inbox.closed {
+            inbox.refused += 1;
+        }
     }
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

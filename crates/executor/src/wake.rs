@@ -1,5 +1,6 @@
 //! Which of a run's suspended stages want to be polled.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
@@ -58,8 +59,8 @@ impl WakeList {
     }
 
     /// Moves the places that were woken to the end of `into`.
-    pub(crate) fn take(&self, into: &mut Vec<u32>) {
-        into.append(&mut self.lock());
+    pub(crate) fn take(&self, into: &mut VecDeque<u32>) {
+        into.extend(self.lock().drain(..));
     }
 
     /// The flag of the first place.

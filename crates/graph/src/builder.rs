@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::draft::{Draft, INPUT};
 use crate::erased;
+use crate::error::ProblemKind;
 use crate::handle::Handle;
 use crate::options::{Placement, Presence};
 use crate::{BuildError, Pipeline, Stage, StageKind, StageOptions, Upstream};
@@ -234,9 +235,12 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Finish<I, O> {
     /// # Errors
     ///
     /// [`BuildError`] with everything that is wrong, not only the first thing.
-    pub fn build(self) -> Result<Pipeline<I, O>, BuildError> {
-        let output = (self.output.draft == self.draft.id).then_some(self.output.node);
-        self.draft.compile(output).map(Pipeline::new)
+    pub fn build(mut self) -> Result<Pipeline<I, O>, BuildError> {
+        let ours = self.output.draft == self.draft.id;
+        if !ours {
+            self.draft.problem(ProblemKind::ForeignHandle { stage: None });
+        }
+        self.draft.compile(ours.then_some(self.output.node)).map(Pipeline::new)
     }
 }
 

@@ -9,7 +9,7 @@ use stageflow_context::StageName;
 use crate::erased::ErasedStage;
 use crate::error::{BuildError, Problem, ProblemKind};
 use crate::handle::{DraftId, Handle};
-use crate::plan::{Node, Plan, Rows};
+use crate::plan::{InputUse, Node, Plan, Rows};
 use crate::upstream::Edges;
 use crate::{StageOptions, cycles};
 
@@ -50,7 +50,7 @@ impl Draft {
     pub(crate) fn add(&mut self, name: &str, options: StageOptions, stage: Arc<dyn ErasedStage>) -> u32 {
         let name = self.parse_name(name, self.next());
         self.check_limits(&name, &options);
-        self.push(name, Node { options, stage, place: 0 })
+        self.push(name, Node { options, stage, place: 0, input: InputUse::Wired })
     }
 
     /// Wires the stage added last to the handles that `collect` names.
@@ -121,6 +121,7 @@ impl Draft {
         let in_degrees = self.in_degrees();
         self.check_circles(&names, &downstream, &in_degrees);
         let output = output.filter(|output| (*output as usize) < count);
+        // Their own input, which no pipeline gives; not worth a word if something else is wrong.
         if output.is_none() && self.problems.is_empty() {
             self.problem(ProblemKind::ForeignHandle { stage: None });
         }

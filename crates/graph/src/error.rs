@@ -120,6 +120,8 @@ pub enum ProblemKind {
         nearest: Option<StageName>,
         /// The stages that are there, at most eight of them.
         known: Vec<StageName>,
+        /// How many stages are there.
+        stages: usize,
     },
     /// A time limit of zero: no attempt could ever meet it.
     ZeroTimeout(StageName),
@@ -199,12 +201,12 @@ impl fmt::Display for Problem {
                 write!(f, "stage `{stage}` runs {runner:?}, which the registry does not have")?;
                 did_you_mean(f, nearest.as_deref())
             }
-            ProblemKind::UnknownUpstream { stage, upstream, nearest, known } => {
+            ProblemKind::UnknownUpstream { stage, upstream, nearest, known, stages } => {
                 write!(f, "stage `{stage}` waits for {upstream:?}, which is not in pipeline `{pipeline}`")?;
                 did_you_mean(f, nearest.as_deref())?;
                 f.write_str(" (stages: ")?;
                 list(f, known, ", ")?;
-                f.write_str(if known.len() == 8 { ", ...)" } else { ")" })
+                f.write_str(if *stages > known.len() { ", ...)" } else { ")" })
             }
             ProblemKind::ZeroTimeout(name) => {
                 write!(f, "stage `{name}` has a time limit of zero, which nothing can meet; leave it out or raise it")

@@ -15,7 +15,7 @@ use crate::erased::{At, ErasedStage, StageFuture};
 use crate::error::ProblemKind;
 use crate::nearest::nearest;
 use crate::options::{Placement, Presence};
-use crate::plan::{Node, Plan, Rows};
+use crate::plan::{InputUse, Node, Plan, Rows};
 use crate::{BuildError, Inputs, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions, WiringError};
 
 /// Collects the stages of a pipeline that is wired by name. Made by [`Pipeline::by_name`].
@@ -98,6 +98,11 @@ impl NamedBuilder {
         std::mem::replace(self, empty).compile().map(Pipeline::new)
     }
 
+    /// The number of the stage that is declared next.
+    pub(crate) fn next_stage(&self) -> u32 {
+        self.stages.len() as u32
+    }
+
     pub(crate) fn problem(&mut self, kind: ProblemKind) {
         self.problems.push(kind);
     }
@@ -142,7 +147,8 @@ impl NamedBuilder {
         let parse = |(number, stage): (u32, &Declared)| draft.parse_name(&text[stage.name.clone()], number);
         let names: Arc<[StageName]> = (0..).zip(&stages).map(parse).collect();
         let waits_for = Resolver::new(&text, &stages, &upstream).resolve(&mut draft, &names);
-        let output = find_output(&mut draft, &names, &waits_for, output);
+        let found = output.as_ref().and_then(|wanted| stages.iter().position(|stage| text[stage.name.clone()] == **wanted));
+        let output = find_output(&mut draft, &names, &waits_for, output, found);
 
         let mut rows = Rows::with_capacity(stages.len(), upstream.len() + stages.len());
         for stage in 0..stages.len() {
@@ -157,7 +163,7 @@ impl NamedBuilder {
         for (name, options) in names.iter().zip(&options) {
             draft.check_limits(name, options);
         }
-        let node = |(place, options)| Node { options, stage: Arc::clone(&shared), place };
+        let node = |(place, options)| Node { options, stage: Arc::clone(&shared), place, input: InputUse::Offered };
         draft.fill((0..).zip(options).map(node).collect(), rows);
         draft.compile_named(names, output)
     }
@@ -296,7 +302,9 @@ impl<'a> Resolver<'a> {
         let mut reported = HashSet::new();
         for (number, stage) in (0..).zip(self.stages) {
             let name = &self.text[stage.name.clone()];
-            if self.numbers.insert(name, number).is_some() && reported.insert(name) {
+            let twice = self.numbers.insert(name, number).is_some();
+            // A bad name is reported as such, and once.
+            if twice && name.parse::<StageName>().is_ok() && reported.insert(name) {
                 draft.problem(ProblemKind::DuplicateName(names[number as usize].clone()));
             }
         }
@@ -324,12 +332,19 @@ impl<'a> Resolver<'a> {
             upstream: name.chars().take(StageName::MAX_LEN).collect(),
             nearest: found.and_then(|name| name.parse().ok()),
             known: names.iter().take(8).cloned().collect(),
+            stages: names.len(),
         }
     }
 }
 
 /// The stage that was named, or the only one nothing waits for.
-fn find_output(draft: &mut Draft, names: &[StageName], rows: &Rows, wanted: Option<String>) -> Option<u32> {
+fn find_output(
+    draft: &mut Draft,
+    names: &[StageName],
+    rows: &Rows,
+    wanted: Option<String>,
+    found: Option<usize>,
+) -> Option<u32> {
     let Some(wanted) = wanted else {
         let mut last = vec![true; names.len()];
         rows.items.iter().for_each(|up| last[*up as usize] = false);
@@ -344,10 +359,9 @@ fn find_output(draft: &mut Draft, names: &[StageName], rows: &Rows, wanted: Opti
         }
         return None;
     };
-    let found = names.iter().position(|name| name.as_str() == wanted).map(|stage| stage as u32);
     if found.is_none() && !names.is_empty() {
         let nearest = nearest(&wanted, names.iter().map(StageName::as_str)).and_then(|name| name.parse().ok());
         draft.problem(ProblemKind::UnknownOutput { name: wanted.chars().take(StageName::MAX_LEN).collect(), nearest });
     }
-    found
+    found.map(|stage| stage as u32)
 }

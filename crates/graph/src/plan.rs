@@ -32,6 +32,16 @@ pub(crate) struct Node {
     pub(crate) stage: Arc<dyn ErasedStage>,
     /// Which of the stages that share the object it is.
     pub(crate) place: u32,
+    pub(crate) input: InputUse,
+}
+
+/// What a stage has to do with the pipeline's input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum InputUse {
+    /// It may read it, as every stage wired by name may.
+    Offered,
+    /// It reads it if it is wired to it.
+    Wired,
 }
 
 /// Rows of numbers, one after the other in one allocation.
@@ -202,6 +212,14 @@ impl Plan {
     #[must_use]
     pub fn value_type_name(&self, stage: usize) -> &'static str {
         self.nodes[stage].stage.value_type_name()
+    }
+
+    /// Whether an arrow from the input to this stage says something: where all stages may read it, only to those that wait
+    /// for nothing else.
+    pub(crate) fn shows_input(&self, stage: usize) -> bool {
+        let upstream = self.upstream(stage);
+        let reads = upstream.iter().any(|slot| *slot as usize == self.input_slot());
+        reads && (self.nodes[stage].input == InputUse::Wired || upstream.len() == 1)
     }
 
     /// The slot a handle stands for, or `None` if it belongs to another pipeline.

@@ -151,7 +151,7 @@ impl Registry {
 
     /// The runner of `stage`, or a stand-in after telling the builder what is wrong; such a pipeline is never built.
     fn make(&self, builder: &mut NamedBuilder, stage: &StageSpec) -> Box<dyn NamedRunner> {
-        let name = stage.name.parse().unwrap_or_else(|_| StageName::nth(0));
+        let name = stage.name.parse().unwrap_or_else(|_| StageName::nth(builder.next_stage()));
         let kind = match self.0.get(&stage.run).map(|factory| factory(&stage.with)) {
             Some(Ok(runner)) => return runner,
             Some(Err(error)) => ProblemKind::BadSettings { stage: name, reason: error.to_string() },

@@ -85,7 +85,7 @@ pub use call::{Call, CallState, Limits};
 pub use catch_panic::CatchPanic;
 pub use ending::Ending;
 pub use layer::{Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape};
-pub use panics::panic_message;
+pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
 pub use stack::{Next, Stack};
 pub use timeout::Timeout;

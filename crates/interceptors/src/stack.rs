@@ -86,7 +86,7 @@ impl Stack {
     /// The ending of a call in which [`Stack::enter`] panicked.
     #[cold]
     #[must_use]
-    pub fn panicked(&self, call: &mut Call<'_>, payload: &(dyn Any + Send)) -> Ending {
+    pub fn panicked(&self, call: &mut Call<'_>, payload: Box<dyn Any + Send>) -> Ending {
         let entered = call.state_mut().entered;
         panicked(call, self.layers[entered.saturating_sub(1)].name(), payload)
     }
@@ -134,7 +134,7 @@ impl<'a> Next<'a> {
             let mut answer = None;
             let entering = catch_unwind(AssertUnwindSafe(|| enter(&inside[..hooks], left.call, &mut answer)));
             if let Err(payload) = entering {
-                answer = Some(self.stack.panicked(left.call, &*payload));
+                answer = Some(self.stack.panicked(left.call, payload));
             }
             let mut ending = match answer {
                 Some(ending) => ending,
@@ -144,7 +144,7 @@ impl<'a> Next<'a> {
                         let waiting = AssertUnwindSafe(around.around(left.call, next)).catch_unwind();
                         match waiting.await {
                             Ok(ending) => ending,
-                            Err(payload) => panicked(left.call, around.name(), &*payload),
+                            Err(payload) => panicked(left.call, around.name(), payload),
                         }
                     }
                     _ => self.attempt.run(left.call).await,
@@ -219,7 +219,7 @@ fn exit(layers: &[Layer], call: &mut Call<'_>, ending: &mut Ending, to: usize) {
         }));
         if let Err(payload) = leaving {
             let name = layers[call.state_mut().entered].name();
-            *ending = panicked(call, name, &*payload);
+            *ending = panicked(call, name, payload);
         }
     }
 }
@@ -236,7 +236,7 @@ fn answered(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) ->
 }
 
 #[cold]
-fn panicked(call: &Call<'_>, layer: &str, payload: &(dyn Any + Send)) -> Ending {
+fn panicked(call: &Call<'_>, layer: &str, payload: Box<dyn Any + Send>) -> Ending {
     let reason = format!("layer `{layer}`: {}", panic_message(payload));
     Ending::Failed(call.error(StageErrorKind::Panicked(ErrorClass::Permanent), reason))
 }

@@ -1,1 +1,77 @@
-//! The error pages.
+//! Every error code, with what happened and how to fix it.
+//!
+//! A code has a module here, which is its page: [`sf0104`] is SF0104. The first digits say where an error comes from:
+//!
+//! | codes | type | met when |
+//! |---|---|---|
+//! | SF0101 to SF0112 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
+//! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
+//! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
+//! | SF0202 to SF0207 | [`SnapshotError`](crate::context::SnapshotError) | a snapshot is written, read or extended |
+//! | SF0208, SF0209 | [`OutputConflict`](crate::context::OutputConflict) | a stage records a value beside its output |
+//! | SF0210 | [`DepthError`](crate::context::DepthError) | a run starts a run |
+//! | SF0211 | [`NameError`](crate::context::NameError) | a text is parsed as a stage's name |
+//! | SF0212 to SF0215 | [`EmitError`](crate::context::EmitError) | a stage emits an event of its own |
+//! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
+//! | SF0301 to SF0308 | [`StageError`](crate::context::StageError) | a stage does not give its value |
+//! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
+//!
+//! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
+
+/// One module for each page. The digits stand alone, so that `cargo xtask errors --check` does not take this file for one
+/// that reports the codes.
+macro_rules! pages {
+    ($($page:ident = $digits:literal;)*) => {
+        $(
+            #[doc = include_str!(concat!("../docs/errors/SF", $digits, ".md"))]
+            pub mod $page {}
+        )*
+    };
+}
+
+pages! {
+    sf0101 = "0101";
+    sf0102 = "0102";
+    sf0103 = "0103";
+    sf0104 = "0104";
+    sf0105 = "0105";
+    sf0106 = "0106";
+    sf0107 = "0107";
+    sf0108 = "0108";
+    sf0109 = "0109";
+    sf0110 = "0110";
+    sf0111 = "0111";
+    sf0112 = "0112";
+    sf0113 = "0113";
+    sf0114 = "0114";
+    sf0115 = "0115";
+    sf0201 = "0201";
+    sf0202 = "0202";
+    sf0203 = "0203";
+    sf0204 = "0204";
+    sf0205 = "0205";
+    sf0206 = "0206";
+    sf0207 = "0207";
+    sf0208 = "0208";
+    sf0209 = "0209";
+    sf0210 = "0210";
+    sf0211 = "0211";
+    sf0212 = "0212";
+    sf0213 = "0213";
+    sf0214 = "0214";
+    sf0215 = "0215";
+    sf0216 = "0216";
+    sf0301 = "0301";
+    sf0302 = "0302";
+    sf0303 = "0303";
+    sf0304 = "0304";
+    sf0305 = "0305";
+    sf0306 = "0306";
+    sf0307 = "0307";
+    sf0308 = "0308";
+    sf0401 = "0401";
+    sf0402 = "0402";
+    sf0403 = "0403";
+    sf0404 = "0404";
+    sf0405 = "0405";
+}

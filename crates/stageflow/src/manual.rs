@@ -1,1 +1,101 @@
-//! The manual.
+//! The manual: eleven short pages, best read in order.
+//!
+//! | page | about | reference |
+//! |---|---|---|
+//! | [`first_pipeline`] | from two functions to a report | [`Pipeline`], [`Handle`], [`Engine`] |
+//! | [`stages_and_stops`] | how work is written, and the ways not to give a value | [`Stage`], [`stage_fn`], [`StageCx`], [`Stop`] |
+//! | [`wiring`] | tuples, lists, optional values, pipelines inside pipelines | [`Upstream`], [`StageBuilder`], [`PipelineBuilder`] |
+//! | [`running_and_reports`] | engines, options, and the one shape that every ending has | [`EngineBuilder`], [`RunOptions`], [`RunReport`] |
+//! | [`ending_early`] | cancelling, deadlines, timeouts, cleanups, dropping a run | [`Run`], [`RunHandle`], [`CancelReason`] |
+//! | [`layers`] | what goes around every stage | [`Hook`], [`Around`], [`Phase`], [`Ending`] |
+//! | [`events`] | what happened, while it happens | [`EventKind`], [`EventSink`], [`EventRecord`] |
+//! | [`by_name_and_data`] | pipelines from a file or a database | [`NamedBuilder`], [`NamedInputs`], [`PipelineSpec`] |
+//! | [`context_and_snapshots`] | who a run is for, and what was known when it started | [`RunIdentity`], [`ContextSnapshot`], [`Extension`] |
+//! | [`testing`] | fixed time, fixed ids, and stages that do as they are told | [`SeededIds`], [`FixedClock`], [`MemorySink`] |
+//! | [`performance`] | where stages run and what they cost | [`Placement`], [`LongPoll`] |
+//!
+//! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
+//!
+//! [`Around`]: crate::interceptors::Around
+//! [`CancelReason`]: crate::context::CancelReason
+//! [`ContextSnapshot`]: crate::context::ContextSnapshot
+//! [`Ending`]: crate::interceptors::Ending
+//! [`Engine`]: crate::executor::Engine
+//! [`EngineBuilder`]: crate::executor::EngineBuilder
+//! [`EventKind`]: crate::events::EventKind
+//! [`EventRecord`]: crate::events::EventRecord
+//! [`EventSink`]: crate::events::EventSink
+//! [`Extension`]: crate::context::Extension
+//! [`FixedClock`]: crate::context::FixedClock
+//! [`Handle`]: crate::graph::Handle
+//! [`Hook`]: crate::interceptors::Hook
+//! [`LongPoll`]: crate::executor::LongPoll
+//! [`MemorySink`]: crate::events::MemorySink
+//! [`NamedBuilder`]: crate::graph::NamedBuilder
+//! [`NamedInputs`]: crate::graph::NamedInputs
+//! [`Phase`]: crate::interceptors::Phase
+//! [`Pipeline`]: crate::graph::Pipeline
+//! [`PipelineBuilder`]: crate::graph::PipelineBuilder
+//! [`PipelineSpec`]: crate::graph::PipelineSpec
+//! [`Placement`]: crate::graph::Placement
+//! [`Run`]: crate::executor::Run
+//! [`RunHandle`]: crate::executor::RunHandle
+//! [`RunIdentity`]: crate::context::RunIdentity
+//! [`RunOptions`]: crate::executor::RunOptions
+//! [`RunReport`]: crate::executor::RunReport
+//! [`SeededIds`]: crate::context::SeededIds
+//! [`Stage`]: crate::graph::Stage
+//! [`StageBuilder`]: crate::graph::StageBuilder
+//! [`StageCx`]: crate::context::StageCx
+//! [`Stop`]: crate::context::Stop
+//! [`Upstream`]: crate::graph::Upstream
+//! [`stage_fn`]: crate::graph::stage_fn
+
+/// One module for each page.
+macro_rules! pages {
+    ($($page:ident = $file:literal;)*) => {
+        $(
+            #[doc = include_str!(concat!("../docs/manual/", $file, ".md"))]
+            pub mod $page {}
+        )*
+    };
+}
+
+pages! {
+    first_pipeline = "01-first-pipeline";
+    stages_and_stops = "02-stages-and-stops";
+    wiring = "03-wiring";
+    running_and_reports = "04-running-and-reports";
+    ending_early = "05-ending-early";
+    layers = "06-layers";
+    events = "07-events";
+    by_name_and_data = "08-by-name-and-data";
+    context_and_snapshots = "09-context-and-snapshots";
+    testing = "10-testing";
+    performance = "11-performance";
+}
+
+/// The README files, whose examples are compiled and run like all others.
+#[cfg(doctest)]
+mod readme {
+    #[doc = include_str!("../docs/readme/workspace.md")]
+    mod workspace {}
+
+    #[doc = include_str!("../docs/readme/context.md")]
+    mod context {}
+
+    #[doc = include_str!("../docs/readme/events.md")]
+    mod events {}
+
+    #[doc = include_str!("../docs/readme/graph.md")]
+    mod graph {}
+
+    #[doc = include_str!("../docs/readme/interceptors.md")]
+    mod interceptors {}
+
+    #[doc = include_str!("../docs/readme/executor.md")]
+    mod executor {}
+
+    #[doc = include_str!("../README.md")]
+    mod facade {}
+}

@@ -10,6 +10,7 @@ mod recording;
 pub mod script;
 mod scripted;
 mod time;
+pub mod wiring;
 
 pub use gate::Gate;
 pub use grammar::{EventGrammar, GrammarError, Rule, Violation};

@@ -3,6 +3,7 @@
 //! The source is read from the disk again, so neither a model's invention nor a file that changed since it was indexed
 //! gets through.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
@@ -80,7 +81,9 @@ struct Sources<'a> {
 
 struct Source {
     lines: Vec<String>,
-    passages: Vec<Passage>,
+    document: Document,
+    /// Taken apart only when the raw lines do not say it.
+    passages: OnceCell<Vec<Passage>>,
 }
 
 impl Sources<'_> {
@@ -131,32 +134,20 @@ impl Sources<'_> {
 
     fn source(&mut self, file: &str) -> Result<Option<&Source>, String> {
         let name = file.strip_prefix("./").unwrap_or(file);
-        let Some((index, document)) = self
-            .corpus
-            .documents
-            .iter()
-            .enumerate()
-            .find(|(_, document)| document.name == name)
-        else {
+        let Some(document) = self.corpus.documents.iter().find(|document| document.name == name) else {
             return Ok(None);
         };
         if !self.read.contains_key(name) {
             let text = read_text(&document.path, Bounds::default().file_bytes)
                 .map_err(|error| format!("`{name}` was read before and now {error}"))?;
             let lines = text.text.split('\n').map(str::to_owned).collect();
-            let fresh = Document {
+            let document = Document {
                 text: text.text,
                 path: document.path.clone(),
                 name: name.to_owned(),
                 ..*document
             };
-            self.read.insert(
-                name.to_owned(),
-                Source {
-                    lines,
-                    passages: split(&fresh, index, "en"),
-                },
-            );
+            self.read.insert(name.to_owned(), Source { lines, document, passages: OnceCell::new() });
         }
         Ok(self.read.get(name))
     }
@@ -178,14 +169,16 @@ impl Source {
             .collect::<Vec<_>>()
             .join(" ");
         let raw = words_at(&joined, quote).is_some_and(|start| start < first.max(1));
-        raw || self
-            .passages
-            .iter()
+        raw || self.passages().iter()
             .any(|passage| stands_in(passage, quote, at + 1))
     }
 
+    fn passages(&self) -> &[Passage] {
+        self.passages.get_or_init(|| split(&self.document, 0, "en"))
+    }
+
     fn is_sentence(&self, quote: &str, line: u32) -> bool {
-        let sentences = self.passages.iter().flat_map(|passage| &passage.sentences);
+        let sentences = self.passages().iter().flat_map(|passage| &passage.sentences);
         sentences
             .filter(|sentence| sentence.line == line)
             .any(|sentence| plain(&sentence.text) == quote)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::language::words::is_spaceless;
 use crate::question::{Role, Term};
 use crate::search::Index;
 
@@ -93,6 +94,9 @@ impl Index {
                 known.push((index, *strength));
             }
         }
+        // Pairs of signs are cut across words, so most that are not found mean nothing.
+        let is_cut = exact.is_empty() && term.surface.chars().all(is_spaceless);
+        let role = if is_cut { Role::Frame } else { role };
         let rarity = if exact.is_empty() {
             if role == Role::Name { 1.0 } else { UNKNOWN }
         } else {

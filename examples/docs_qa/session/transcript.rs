@@ -13,6 +13,8 @@ pub(crate) const VERSION: u32 = 1;
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(crate) struct Exchange {
     pub(crate) version: u32,
+    /// When, in milliseconds since 1970-01-01 00:00 UTC.
+    pub(crate) time_ms: u64,
     pub(crate) session: String,
     pub(crate) question: String,
     pub(crate) outcome: Outcome,
@@ -91,6 +93,7 @@ pub(crate) mod tests {
     pub(crate) fn exchange(session: &str, question: &str) -> Exchange {
         Exchange {
             version: VERSION,
+            time_ms: 7,
             session: session.into(),
             question: question.into(),
             outcome: Outcome::Answered,

@@ -1,17 +1,18 @@
 //! Attempts that run inside layers that wait, or in tasks of their own.
 
 use std::num::NonZeroU32;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Poll;
+use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Either, select};
 use stageflow_context::{
-    CancelReason, DynValue, ErrorClass, Outcome, RunHost, StageError, StageErrorKind, StageIndex,
+    CancelReason, DynValue, ErrorClass, Outcome, RunHost, StageError, StageErrorKind, StageIndex, Stop,
 };
-use stageflow_graph::{Inputs, Plan};
-use stageflow_interceptors::{Attempt, Call, CallState, Ending, Limits, Stack, panic_message};
+use stageflow_graph::{Inputs, Plan, StageFuture};
+use stageflow_interceptors::{Attempt, Call, CallState, Ending, Limits, Stack, drop_quietly, panic_message};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -27,6 +28,8 @@ pub(super) struct OwnedCall {
     values: Vec<DynValue>,
     limits: Limits,
     span: Option<tracing::Span>,
+    /// From when on a poll is long: for stages in the task that drives the run, which they hold meanwhile.
+    long_poll: Option<Duration>,
 }
 
 impl OwnedCall {
@@ -38,7 +41,14 @@ impl OwnedCall {
             values,
             limits: state.limits(),
             span: state.span().cloned(),
+            long_poll: None,
         }
+    }
+
+    /// Reports polls that take longer than this.
+    pub(super) fn watched(mut self, long_poll: Duration) -> Self {
+        self.long_poll = Some(long_poll);
+        self
     }
 
     fn interrupted(&self) -> Ending {
@@ -60,24 +70,29 @@ pub(super) async fn onion(stack: &Stack, plan: &Plan, owned: OwnedCall) -> Endin
 }
 
 /// The same in a task of its own, or one attempt alone if nothing waits around it.
-pub(super) async fn detached(engine: Arc<EngineInner>, plan: Arc<Plan>, owned: OwnedCall) -> Ending {
+pub(super) async fn detached(engine: Arc<EngineInner>, plan: Arc<Plan>, owned: OwnedCall) -> Option<Ending> {
     if engine.stack.waits() {
-        return onion(&engine.stack, &plan, owned).await;
+        return Some(onion(&engine.stack, &plan, owned).await);
     }
     let stage = plan.shared(owned.stage.as_usize());
     let span = owned.span.unwrap_or_else(tracing::Span::none);
     let result = stage.run(owned.host, owned.stage, NonZeroU32::MIN, owned.values).instrument(span).await;
-    Ending::from_result(result, &plan.names()[owned.stage.as_usize()], NonZeroU32::MIN)
+    Some(Ending::from_result(result, &plan.names()[owned.stage.as_usize()], NonZeroU32::MIN))
 }
 
-/// Ends at the next await once `stop` is pressed.
-pub(super) async fn unless_stopped(stop: CancellationToken, work: impl Future<Output = Ending>) -> Ending {
-    let work = std::pin::pin!(work);
+/// Ends at the next await once `stop` is pressed; what the stage ends as then is known to whoever pressed it.
+pub(super) async fn unless_stopped(
+    stop: CancellationToken,
+    work: impl Future<Output = Option<Ending>> + Send,
+) -> Option<Ending> {
+    let work = Box::pin(work);
     let stopped = std::pin::pin!(stop.cancelled());
     match select(work, stopped).await {
         Either::Left((ending, _)) => ending,
-        // What it ends as is known to the driver, which stopped it.
-        Either::Right(_) => Ending::Interrupted(CancelReason::requested("the stage was stopped")),
+        Either::Right((_, work)) => {
+            drop_quietly(work);
+            None
+        }
     }
 }
 
@@ -100,14 +115,14 @@ impl Attempt for Attempts<'_> {
             let work = self.plan.start(owned.stage.as_usize(), &owned.host, attempt, Inputs::from_values(&owned.values));
             let ending = match work {
                 Err(error) => Ending::Failed(call.error(StageErrorKind::Internal, error)),
-                Ok(work) => {
-                    let span = call.span().cloned().unwrap_or_else(tracing::Span::none);
-                    let work = AssertUnwindSafe(work.instrument(span)).catch_unwind();
-                    match limited(work, call.limits(), &owned.shared, owned.stage).await {
+                Ok(mut work) => {
+                    let ended = limited(caught(&mut work, call.span(), owned), call.limits(), &owned.shared, owned.stage).await;
+                    drop_quietly(work);
+                    match ended {
                         Ok(Ok(result)) => Ending::from_result(result, call.stage(), attempt),
                         Ok(Err(payload)) => {
                             let kind = StageErrorKind::Panicked(ErrorClass::Permanent);
-                            Ending::Failed(call.error(kind, panic_message(&*payload)))
+                            Ending::Failed(call.error(kind, panic_message(payload)))
                         }
                         Err(kind) => Ending::Failed(StageError::bare(call.stage().clone(), attempt, kind)),
                     }
@@ -118,6 +133,29 @@ impl Attempt for Attempts<'_> {
             ending
         })
     }
+}
+
+/// The stage's result, polled inside the call's span, or what it panicked with.
+fn caught<'a>(
+    work: &'a mut StageFuture<'_>,
+    span: Option<&'a tracing::Span>,
+    owned: &'a OwnedCall,
+) -> impl Future<Output = std::thread::Result<Result<DynValue, Stop>>> + Send + 'a {
+    std::future::poll_fn(move |cx| {
+        let _span = span.map(|span| span.enter());
+        let since = owned.long_poll.map(|limit| (owned.shared.now(), limit));
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        if let Some((since, limit)) = since {
+            let held = owned.shared.now().elapsed().saturating_sub(since.elapsed());
+            if held > limit {
+                owned.shared.say(owned.stage, 0, What::LongPoll(held));
+            }
+        }
+        match polled {
+            Ok(polled) => polled.map(Ok),
+            Err(payload) => Poll::Ready(Err(payload)),
+        }
+    })
 }
 
 /// Tells of an attempt's end, also if its future is dropped.

@@ -7,6 +7,7 @@ mod attempt;
 mod start;
 mod stop;
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -15,13 +16,13 @@ use std::time::Duration;
 use stageflow_context::{CancelReason, RunHost, StageError, StageErrorKind, StageIndex};
 use stageflow_events::EventKind;
 use stageflow_graph::Plan;
-use stageflow_interceptors::{Ending, Stack};
+use stageflow_interceptors::{Ending, Stack, drop_quietly};
 use tokio::task::coop;
 use tokio::time::Sleep;
 
 use crate::data::RunData;
 use crate::machine::{Effect, Input, Limit, RunMachine, Tick, Verdict};
-use crate::places::{Places, Polled};
+use crate::places::{Places, Polled, Work};
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
 
@@ -38,7 +39,7 @@ pub(crate) struct Driver<'p> {
     pub(super) now: Tick,
     /// When the last poll of a stage began, or was looked at as a long one.
     pub(super) polled: Tick,
-    woken: Vec<u32>,
+    woken: VecDeque<u32>,
     sleep: Option<(Tick, Pin<Box<Sleep>>)>,
     /// In nanoseconds.
     long_poll: u64,
@@ -69,7 +70,7 @@ impl<'p> Driver<'p> {
             shared,
             data,
             settings,
-            woken: Vec::new(),
+            woken: VecDeque::new(),
             sleep: None,
             long_poll: u64::try_from(settings.long_poll.as_nanos()).unwrap_or(u64::MAX),
             begun: false,
@@ -110,6 +111,10 @@ impl<'p> Driver<'p> {
         if !self.begun {
             self.begin_run();
         }
+        // Also in a turn that never gets to rest, limits are kept.
+        if self.machine.next_timer().is_some_and(|at| at <= self.now) {
+            self.machine.on(Input::Tick, self.now);
+        }
         loop {
             match self.work_off(cx) {
                 Pause::Done(verdict) => {
@@ -120,7 +125,7 @@ impl<'p> Driver<'p> {
                 Pause::Idle => {}
             }
             self.hear();
-            self.shared.wake.take(&mut self.woken);
+            self.take_woken();
             if !self.woken.is_empty() {
                 if self.poll_woken(cx) {
                     continue;
@@ -133,7 +138,7 @@ impl<'p> Driver<'p> {
             self.data.events.flush();
             self.shared.wake.end_turn();
             // What came in while the turn ended was not announced.
-            self.shared.wake.take(&mut self.woken);
+            self.take_woken();
             let cancelled = self.shared.cancel.is_cancelled() && self.machine.verdict().is_none();
             if self.woken.is_empty() && !cancelled && !self.shared.has_mail() {
                 return Poll::Pending;
@@ -169,23 +174,21 @@ impl<'p> Driver<'p> {
         }
     }
 
+    /// Adds those that were woken since the last time. Of those, the one declared first has its turn first, whatever the
+    /// order in which a runtime wakes them; those that wait already keep their turn.
+    fn take_woken(&mut self) {
+        let waiting = self.woken.len();
+        self.shared.wake.take(&mut self.woken);
+        if self.woken.len() > waiting + 1 {
+            let places = &self.places;
+            self.woken.make_contiguous()[waiting..].sort_unstable_by_key(|place| places.stage(*place));
+        }
+    }
+
     /// Polls the stages that were woken. `false` if the task has had its share.
     fn poll_woken(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Some(place) = self.woken.pop() {
-            let Some((stage, polled)) = self.places.poll(place) else { continue };
-            let before = self.now;
-            self.now = self.shared.now();
-            self.note_long_poll(stage, before);
-            self.polled = self.now;
-            if let Poll::Ready(polled) = polled
-                && let Some(mut job) = self.places.unseat(place)
-            {
-                let ending = match (polled, job.stopped) {
-                    (Polled::Gone, Some(stopped)) => stopped,
-                    (polled, _) => self.ending(stage, polled),
-                };
-                self.finish(stage, &mut job.state, ending);
-            }
+        while let Some(place) = self.woken.pop_front() {
+            self.poll_place(place);
             if !proceed(cx) {
                 if !self.woken.is_empty() {
                     cx.waker().wake_by_ref();
@@ -193,6 +196,31 @@ impl<'p> Driver<'p> {
                 return false;
             }
         }
+        true
+    }
+
+    /// Polls the stage that sits at a place. `true` if it has ended.
+    fn poll_place(&mut self, place: u32) -> bool {
+        let before = self.now;
+        let Some((stage, polled)) = self.places.poll(place) else { return false };
+        self.hear();
+        self.now = self.shared.now();
+        if self.places.job(place).is_some_and(|job| matches!(job.work, Work::Inline(_))) {
+            self.note_long_poll(stage, before);
+        }
+        let Poll::Ready(polled) = polled else { return false };
+        let Some(mut job) = self.places.unseat(place) else { return false };
+        let ending = match (polled, job.stopped) {
+            (Polled::Gone, Some(stopped)) => stopped,
+            (Polled::Panicked(payload), Some(stopped)) => {
+                // It panicked while it was being stopped.
+                drop_quietly(payload);
+                stopped
+            }
+            (polled, _) => self.ending(stage, polled),
+        };
+        drop_quietly(job.work);
+        self.finish(stage, &mut job.state, ending);
         true
     }
 
@@ -234,6 +262,10 @@ impl<'p> Driver<'p> {
             }
         };
         let record = self.data.records[stage as usize];
+        // What has ended by now has ended in time: as with `tokio::time::timeout`, the work has its turn first.
+        if self.poll_place(record.place) {
+            return;
+        }
         let error = StageError::bare(self.name(stage).clone(), at_least_one(record.attempts), kind);
         self.stop(record.place, Ending::Failed(error));
     }
@@ -260,28 +292,7 @@ impl<'p> Driver<'p> {
     pub(super) fn note_long_poll(&mut self, stage: u32, since: Tick) {
         let held = self.now.as_nanos().saturating_sub(since.as_nanos());
         if held > self.long_poll {
-            self.long_poll(stage, Duration::from_nanos(held));
-        }
-    }
-
-    #[cold]
-    fn long_poll(&mut self, stage: u32, held: Duration) {
-        /// Enough to tell who holds the thread.
-        const MOST: usize = 64;
-
-        // What the stage said in this poll comes first, its start among it if layers wait around it.
-        self.hear();
-        let micros = u32::try_from(held.as_micros()).unwrap_or(u32::MAX);
-        let index = StageIndex::new(stage);
-        self.data.events.push(self.now, EventKind::LongPoll { stage: index, micros });
-        if self.data.long_polls.len() < MOST {
-            self.data.long_polls.push(crate::data::LongPoll { stage: index, held });
-            tracing::warn!(
-                target: "stageflow",
-                stage = self.name(stage).as_str(),
-                ?held,
-                "stage held the thread that drives the run; place it with `.spawn()` or `.blocking()`"
-            );
+            self.data.long_poll(StageIndex::new(stage), Duration::from_nanos(held), self.now);
         }
     }
 

@@ -9,15 +9,14 @@ use stageflow_context::{
 };
 use stageflow_events::EventKind;
 use stageflow_graph::{Inputs, Placement, StageFuture, WiringError};
-use stageflow_interceptors::{Call, CallState, Ending, Limits, panic_message};
+use stageflow_interceptors::{Call, CallState, Ending, Limits, drop_quietly, panic_message};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::attempt::{OwnedCall, detached, onion, unless_stopped};
 use super::{Driver, at_least_one};
-use crate::data::Skip;
-use crate::machine::{Input, StageEnd, Tick};
-use crate::places::{Job, Polled, Task, Work, drop_quietly};
+use crate::machine::{Input, Tick};
+use crate::places::{Job, Polled, Task, Work};
 
 const FIRST: std::num::NonZeroU32 = std::num::NonZeroU32::MIN;
 
@@ -66,6 +65,9 @@ impl<'p> Driver<'p> {
                     return;
                 }
             }
+            if state.limits().idle.is_some() {
+                self.shared.count_beats();
+            }
             let inputs = Inputs::from_slots(self.plan.upstream(stage as usize), &self.data.values);
             let future = match self.plan.start(stage as usize, &self.host, FIRST, inputs) {
                 Ok(future) => first.future.insert(future),
@@ -91,10 +93,12 @@ impl<'p> Driver<'p> {
         if first.succeeded {
             // A panic in the drop of a future that has given its value comes too late to matter.
             self.places.give_back(place);
+            self.tell_succeeded(stage, since);
             if state.is_entered() {
                 self.leave(stage, &mut state);
             } else {
-                self.succeed(stage);
+                self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);
+                self.machine.succeeded(stage, self.now);
             }
             return;
         }
@@ -123,7 +127,7 @@ impl<'p> Driver<'p> {
             (_, First { answer: Some(ending), .. }) => ending,
             (Err(payload), First { future: None, .. }) if self.data.records[stage as usize].attempts == 0 => {
                 let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
-                self.stack.panicked(&mut call, &*payload)
+                self.stack.panicked(&mut call, payload)
             }
             (Err(payload), First { future, .. }) => {
                 drop_quietly(future);
@@ -140,11 +144,16 @@ impl<'p> Driver<'p> {
         let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
         self.stack.exit(&mut call, &mut ending);
         match ending {
-            Ending::Succeeded(value) => {
+            Ending::Succeeded(value) if value.type_id_of_value() == self.plan.value_type(stage as usize) => {
                 self.data.values[stage as usize] = Some(value);
-                self.succeed(stage);
+                self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);
+                self.machine.succeeded(stage, self.now);
             }
-            ending => self.end(stage, ending),
+            ending => {
+                self.data.records[stage as usize].told = Some(Outcome::Succeeded);
+                let end = self.data.conclude(stage, ending, self.now);
+                self.machine.on(Input::Ended { stage, end }, self.now);
+            }
         }
     }
 
@@ -155,7 +164,7 @@ impl<'p> Driver<'p> {
         let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, &mut state);
         let caught = catch_unwind(AssertUnwindSafe(|| self.stack.enter(&mut call, &mut answer)));
         if let Err(payload) = caught {
-            answer = Some(self.stack.panicked(&mut call, &*payload));
+            answer = Some(self.stack.panicked(&mut call, payload));
         }
         if let Some(ending) = answer {
             return self.finish(stage, &mut state, ending);
@@ -164,6 +173,9 @@ impl<'p> Driver<'p> {
             Ok(work) => work,
             Err(error) => return self.finish(stage, &mut state, internal(self.name(stage), error)),
         };
+        if state.limits().idle.is_some() {
+            self.shared.count_beats();
+        }
         let place = self.places.take();
         let Poll::Ready(polled) = work.poll(&state, self.places.waker(place)) else {
             return self.park(place, Job { stage, state, work, stopped: None }, since);
@@ -177,15 +189,16 @@ impl<'p> Driver<'p> {
     /// Seats a stage that has suspended, and only now arms its limits.
     fn park(&mut self, place: u32, job: Job<'p>, since: Tick) {
         let stage = job.stage;
+        self.hear();
         self.now = self.shared.now();
-        self.note_long_poll(stage, since);
+        // Inside layers that wait each attempt tells of its own long polls; a task of its own holds nobody.
+        if matches!(job.work, Work::Inline(_)) {
+            self.note_long_poll(stage, since);
+        }
         self.data.records[stage as usize].place = place;
         // Layers that wait see to the limits of each attempt themselves.
         if !self.stack.waits() {
             let limits = job.state.limits();
-            if limits.idle.is_some() {
-                self.shared.count_beats();
-            }
             if limits != Limits::none() {
                 let (attempt, idle) = (limits.attempt, limits.idle);
                 self.machine.on(Input::Suspended { stage, since, attempt, idle }, self.now);
@@ -199,6 +212,7 @@ impl<'p> Driver<'p> {
         let inputs = Inputs::from_slots(self.plan.upstream(stage as usize), &self.data.values);
         let call = OwnedCall::new(Arc::clone(&self.shared), stage, inputs.to_values()?, state);
         if matches!(placement, Placement::Inherit | Placement::Inline) {
+            let call = call.watched(self.settings.long_poll);
             return Ok(Work::Onion(Box::pin(onion(self.stack, self.plan, call))));
         }
         if !self.stack.waits() {
@@ -233,99 +247,50 @@ impl<'p> Driver<'p> {
                 self.name(stage).clone(),
                 at_least_one(self.data.records[stage as usize].attempts),
                 StageErrorKind::Panicked(ErrorClass::Permanent),
-                panic_message(&*payload),
+                panic_message(payload),
             )),
             Polled::Gone => Ending::Interrupted(self.reason()),
         }
     }
 
-    /// Leaves the layers, writes down how it ended, and tells the machine.
-    #[inline]
+    /// Tells of the attempt's end, leaves the layers, writes down what they made of it, and tells the machine.
     pub(super) fn finish(&mut self, stage: u32, state: &mut CallState, mut ending: Ending) {
-        if state.is_entered() {
-            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
-            self.stack.exit(&mut call, &mut ending);
-        }
-        match ending {
-            Ending::Succeeded(value) if !self.stack.waits() && self.data.records[stage as usize].attempts > 0 => {
-                self.data.values[stage as usize] = Some(value);
-                self.succeed(stage);
-            }
-            ending => self.end(stage, ending),
-        }
-    }
-
-    /// The attempt gave its value, which is in its slot: the way most stages end.
-    #[inline]
-    fn succeed(&mut self, stage: u32) {
         // What the stage said while it ran comes before its end.
         self.hear();
         self.now = self.shared.now();
-        self.note_long_poll(stage, self.polled);
-        let record = &mut self.data.records[stage as usize];
-        record.ended = self.now;
-        record.outcome = Some(Outcome::Succeeded);
+        self.leave_layers(stage, state, &mut ending);
+        let end = self.data.conclude(stage, ending, self.now);
+        self.machine.on(Input::Ended { stage, end }, self.now);
+    }
+
+    pub(super) fn leave_layers(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
+        // Layers that wait have told of each attempt themselves.
+        if !self.stack.waits() {
+            self.data.attempt_ended(stage, ending, self.now);
+        }
+        self.leave_hooks(stage, state, ending);
+    }
+
+    pub(super) fn leave_hooks(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
+        if state.is_entered() {
+            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+            self.stack.exit(&mut call, ending);
+        }
+    }
+
+    /// The attempt gave its value, which is in its slot: the way most attempts end.
+    #[inline]
+    fn tell_succeeded(&mut self, stage: u32, since: Tick) {
+        self.hear();
+        self.now = self.shared.now();
+        self.note_long_poll(stage, since);
+        self.data.records[stage as usize].ended = self.now;
         self.data.events.push_with(self.now, || EventKind::StageEnded {
             stage: StageIndex::new(stage),
             attempt: 1,
             outcome: Outcome::Succeeded,
             error: None,
         });
-        self.machine.succeeded(stage, self.now);
-    }
-
-    /// Any other way to end.
-    fn end(&mut self, stage: u32, ending: Ending) {
-        self.hear();
-        self.now = self.shared.now();
-        self.note_long_poll(stage, self.polled);
-        let outcome = ending.outcome();
-        let record = &mut self.data.records[stage as usize];
-        record.ended = self.now;
-        record.outcome = Some(outcome);
-        self.tell_ended(stage, &ending, outcome);
-        let end = self.settle(stage, ending);
-        self.machine.on(Input::Ended { stage, end }, self.now);
-    }
-
-    fn tell_ended(&mut self, stage: u32, ending: &Ending, outcome: Outcome) {
-        let record = &self.data.records[stage as usize];
-        let (index, attempt, error) = (StageIndex::new(stage), record.attempts, ending.error().cloned());
-        if !self.stack.waits() && attempt > 0 {
-            self.data.events.push(self.now, EventKind::StageEnded { stage: index, attempt, outcome, error });
-        } else if record.told != Some(outcome) && (record.told.is_some() || attempt == 0) {
-            // A layer answered, refused, or made something else of the last attempt. (One that is still open, because its task
-            // was told to stop a moment ago, tells of its end by itself.)
-            self.data.events.push(self.now, EventKind::StageAnswered { stage: index, outcome, error });
-        }
-    }
-
-    /// Keeps the value, or why there is none.
-    fn settle(&mut self, stage: u32, ending: Ending) -> StageEnd {
-        match ending {
-            Ending::Succeeded(value) => {
-                self.data.values[stage as usize] = Some(value);
-                return StageEnd::Succeeded;
-            }
-            Ending::Denied(error) => {
-                self.signal(CancelReason::Denied { stage: self.name(stage).clone() });
-                self.data.errors.push(error);
-                StageEnd::Denied
-            }
-            Ending::Failed(error) => {
-                self.data.errors.push(error);
-                StageEnd::Failed
-            }
-            Ending::Skipped(reason) => {
-                self.data.skips.push(Skip { stage, because: stage, reason });
-                StageEnd::Skipped
-            }
-            Ending::CancelRun(reason) => {
-                self.signal(CancelReason::StageAsked { stage: self.name(stage).clone(), reason });
-                StageEnd::CancelledRun
-            }
-            _ => StageEnd::Interrupted,
-        }
     }
 
     /// Tells the stages that still run why they should stop. The first reason stays.

@@ -1,12 +1,12 @@
 //! How what was started is stopped.
 
 use stageflow_context::CancelReason;
-use stageflow_interceptors::Ending;
+use stageflow_interceptors::{Ending, drop_quietly};
 
 use super::Driver;
 use crate::data::RunData;
 use crate::machine::Verdict;
-use crate::places::{Task, Work, drop_quietly};
+use crate::places::{LastTask, Work};
 
 impl Driver<'_> {
     /// Signals, then stops everything that was started. Tasks are waited for; everything else is gone at once.
@@ -47,21 +47,27 @@ impl Driver<'_> {
     }
 
     /// The caller is gone: stops everything at once. What is left is the data, and the tasks to wait for.
-    pub(crate) fn abandon(mut self) -> (Box<RunData>, Vec<Task>) {
+    pub(crate) fn abandon(mut self) -> (Box<RunData>, Vec<LastTask>) {
         self.signal(CancelReason::CallerDropped);
         self.machine.on(crate::machine::Input::Cancel, self.now);
         self.polled = self.shared.now();
         let mut tasks = Vec::new();
         for place in self.places.taken() {
             let Some(mut job) = self.places.unseat(place) else { continue };
+            let mut ending = Ending::Interrupted(self.reason());
             match job.work {
                 Work::Task(task) => {
                     task.abort();
-                    tasks.push(task);
+                    self.now = self.shared.now();
+                    // Its attempt ends when the task is gone; the layers around it are left while they can be.
+                    self.leave_hooks(job.stage, &mut job.state, &mut ending);
+                    tasks.push(LastTask { task, stage: job.stage, ending });
                 }
-                work => drop_quietly(work),
+                work => {
+                    drop_quietly(work);
+                    self.finish(job.stage, &mut job.state, ending);
+                }
             }
-            self.finish(job.stage, &mut job.state, Ending::Interrupted(self.reason()));
         }
         self.data.verdict = self.machine.verdict().unwrap_or(Verdict::Cancelled);
         (self.data, tasks)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Overlay, lines, shows_input};
+use super::{Overlay, lines};
 use crate::{Plan, Presence};
 
 pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
@@ -10,7 +10,7 @@ pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
         "digraph {} {{\n    rankdir=LR;\n    node [shape=box, style=\"rounded,filled\", fillcolor=white];\n",
         quote(plan.name())
     );
-    if (0..plan.len()).any(|stage| shows_input(plan, stage)) {
+    if (0..plan.len()).any(|stage| plan.shows_input(stage)) {
         out.push_str("    input [shape=oval];\n");
     }
     for stage in 0..plan.len() {
@@ -24,7 +24,7 @@ pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
     for stage in 0..plan.len() {
         let mut seen = Vec::new();
         for slot in plan.upstream(stage).iter().map(|slot| *slot as usize) {
-            if seen.contains(&slot) || (slot == plan.input_slot() && !shows_input(plan, stage)) {
+            if seen.contains(&slot) || (slot == plan.input_slot() && !plan.shows_input(stage)) {
                 continue;
             }
             seen.push(slot);

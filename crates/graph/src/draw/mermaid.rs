@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Look, Overlay, StageMark, lines, shows_input};
+use super::{Look, Overlay, StageMark, lines};
 use crate::{Plan, Presence};
 
 pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
     let mut out = Text(String::from("flowchart LR\n"));
-    let has_input = (0..plan.len()).any(|stage| shows_input(plan, stage));
+    let has_input = (0..plan.len()).any(|stage| plan.shows_input(stage));
     if has_input {
         out.line(format_args!("input([\"input\"])"));
     }
@@ -30,7 +30,7 @@ fn arrows(plan: &Plan, overlay: Option<&Overlay>, out: &mut Text) -> Vec<usize> 
     for stage in 0..plan.len() {
         let mut seen = Vec::new();
         for slot in plan.upstream(stage).iter().map(|slot| *slot as usize) {
-            if seen.contains(&slot) || (slot == plan.input_slot() && !shows_input(plan, stage)) {
+            if seen.contains(&slot) || (slot == plan.input_slot() && !plan.shows_input(stage)) {
                 continue;
             }
             seen.push(slot);

@@ -14,13 +14,21 @@ pub(crate) use mermaid::mermaid;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overlay {
     marks: Vec<StageMark>,
+    critical: Vec<(usize, usize)>,
 }
 
 impl Overlay {
     /// One mark for each stage, in the order of declaration; stages without one are drawn plain.
     #[must_use]
     pub fn new(marks: Vec<StageMark>) -> Self {
-        Self { marks }
+        Self { marks, critical: Vec::new() }
+    }
+
+    /// Draws the arrows of this path thick: the stages that decided how long the run took, from the last back to the first.
+    #[must_use]
+    pub fn with_critical_path(mut self, stages: &[usize]) -> Self {
+        self.critical = stages.windows(2).map(|pair| (pair[1], pair[0])).collect();
+        self
     }
 
     /// The pipeline with this run over it, as a Mermaid flowchart.
@@ -39,10 +47,8 @@ impl Overlay {
         self.marks.get(stage)
     }
 
-    /// An arrow is on the critical path if both its ends are.
     fn is_critical(&self, from: usize, to: usize) -> bool {
-        let critical = |stage| self.mark(stage).is_some_and(|mark| mark.critical);
-        critical(from) && critical(to)
+        self.critical.contains(&(from, to))
     }
 }
 
@@ -51,27 +57,19 @@ impl Overlay {
 pub struct StageMark {
     look: Look,
     took: Option<Duration>,
-    critical: bool,
 }
 
 impl StageMark {
     /// A stage that looks like this.
     #[must_use]
     pub const fn new(look: Look) -> Self {
-        Self { look, took: None, critical: false }
+        Self { look, took: None }
     }
 
     /// Writes how long it took into its box.
     #[must_use]
     pub const fn took(mut self, took: Duration) -> Self {
         self.took = Some(took);
-        self
-    }
-
-    /// Puts it on the critical path: the chain of stages that decided how long the run took.
-    #[must_use]
-    pub const fn critical(mut self) -> Self {
-        self.critical = true;
         self
     }
 }
@@ -161,12 +159,4 @@ fn short(took: Duration) -> String {
         1_000_000..1_000_000_000 => format!("{:.1} ms", took.as_secs_f64() * 1e3),
         _ => format!("{:.2} s", took.as_secs_f64()),
     }
-}
-
-/// Whether an arrow from the input to this stage helps: stages wired by name can all read it, so there only the roots.
-fn shows_input(plan: &Plan, stage: usize) -> bool {
-    let by_name = plan.value_type(stage) == std::any::TypeId::of::<serde_json::Value>();
-    let upstream = plan.upstream(stage);
-    let reads = upstream.iter().any(|slot| *slot as usize == plan.input_slot());
-    reads && (!by_name || upstream.len() == 1)
 }

@@ -1,0 +1,5 @@
+//! Properties of building and drawing: what is accepted, what is refused and why, how large it may be, what is drawn.
+
+mod drawings;
+mod large;
+mod wirings;

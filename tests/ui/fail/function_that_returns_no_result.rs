@@ -1,0 +1,13 @@
+use std::sync::Arc;
+
+use stageflow::prelude::*;
+
+async fn shout(_cx: StageCx, text: Arc<String>) -> String {
+    text.to_uppercase()
+}
+
+fn main() {
+    let mut p = Pipeline::builder("greet");
+    let text = p.input::<String>();
+    p.stage("shout", stage_fn(shout)).after(text);
+}
