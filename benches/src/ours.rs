@@ -56,7 +56,10 @@ impl Subject for Stageflow {
             Box::pin(async move {
                 for _ in 0..count {
                     let report = engine.run(&pipeline, (), RunOptions::new()).await;
-                    assert!(report.output().is_ok_and(|step| *step == longest), "{report:?}");
+                    assert!(
+                        report.output().is_ok_and(|step| *step == longest),
+                        "{report:?}"
+                    );
                     drop(sink.as_ref().map(|sink| sink.drain()));
                 }
             })
@@ -82,7 +85,10 @@ impl Subject for Stageflow {
             snapshot = snapshot.with_message(Message::user(format!("message {message}")));
         }
         for _ in 0..depth {
-            let child = snapshot.identity().child(RunId::generate(&ids), "stage").ok()?;
+            let child = snapshot
+                .identity()
+                .child(RunId::generate(&ids), "stage")
+                .ok()?;
             snapshot = snapshot.fork(child);
         }
         let run_id = RunId::generate(&ids);
@@ -114,8 +120,16 @@ fn pipeline(plan: &Plan) -> Pipeline<(), i64> {
         };
         handles.push(handle);
     }
-    let ends: Vec<_> = (0..plan.len()).filter(|stage| plan.dependents(*stage).is_empty()).map(|end| handles[end]).collect();
-    let longest = p.stage("longest", stage_fn(async |_cx, ends: Vec<Arc<Output>>| Ok(largest(&ends)))).after(ends);
+    let ends: Vec<_> = (0..plan.len())
+        .filter(|stage| plan.dependents(*stage).is_empty())
+        .map(|end| handles[end])
+        .collect();
+    let longest = p
+        .stage(
+            "longest",
+            stage_fn(async |_cx, ends: Vec<Arc<Output>>| Ok(largest(&ends))),
+        )
+        .after(ends);
     match p.output(longest).build() {
         Ok(pipeline) => pipeline,
         Err(error) => unreachable!("{error}"),
@@ -130,7 +144,12 @@ fn one<I: Send + Sync + 'static>(
     upstream: Handle<Output>,
 ) -> Handle<Output> {
     match body {
-        Body::Ready => p.stage(name, stage_fn(async |_cx, input: Arc<Output>| Ok(Output::after(input.step)))).after(upstream),
+        Body::Ready => p
+            .stage(
+                name,
+                stage_fn(async |_cx, input: Arc<Output>| Ok(Output::after(input.step))),
+            )
+            .after(upstream),
         other => p.stage(name, One(other.clone())).after(upstream),
     }
 }
@@ -176,7 +195,11 @@ impl Stage for Many {
 fn by_name(listing: &Listing) -> usize {
     let mut p = Pipeline::by_name("listing");
     for (name, upstream) in &listing.stages {
-        p.stage(name, stage_fn(async |_cx, _: NamedInputs| Ok(serde_json::Value::Null))).after(upstream);
+        p.stage(
+            name,
+            stage_fn(async |_cx, _: NamedInputs| Ok(serde_json::Value::Null)),
+        )
+        .after(upstream);
     }
     if let Some((last, _)) = listing.stages.last() {
         p.output(last);

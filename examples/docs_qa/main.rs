@@ -62,12 +62,18 @@ async fn main() -> ExitCode {
 type BoxError = Box<dyn std::error::Error>;
 
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 async fn run(arguments: &Arguments) -> Result<u8, BoxError> {
     let questions = questions(arguments)?;
-    let progress = if arguments.quiet { Progress::Hidden } else { Progress::new(questions.len()) };
+    let progress = if arguments.quiet {
+        Progress::Hidden
+    } else {
+        Progress::new(questions.len())
+    };
     progress.say("reading the documents");
     let corpus = Arc::new(corpus::load(&arguments.docs, Bounds::default())?);
     progress.say("indexing the documents");
@@ -90,23 +96,40 @@ async fn answer_all(
     questions: &[String],
 ) -> Result<Vec<Report>, BoxError> {
     let engine = Engine::builder().events(Arc::clone(watch)).build();
-    let mut journal = arguments.events.as_deref().map(Journal::create).transpose().map_err(|error| unwritable(&error))?;
-    let runs = questions.iter().map(|text| engine.run(&docs_qa.pipeline, text.clone(), RunOptions::new()));
+    let mut journal = arguments
+        .events
+        .as_deref()
+        .map(Journal::create)
+        .transpose()
+        .map_err(|error| unwritable(&error))?;
+    let runs = questions
+        .iter()
+        .map(|text| engine.run(&docs_qa.pipeline, text.clone(), RunOptions::new()));
     let mut runs = stream::iter(runs).buffered(arguments.width.get());
     let mut reports = Vec::with_capacity(questions.len());
     let mut drawing = docs_qa.pipeline.mermaid();
     while let Some(run) = runs.next().await {
         if let Some(journal) = &mut journal {
-            journal.append(&watch.drain()).map_err(|error| unwritable(&error))?;
+            journal
+                .append(&watch.drain())
+                .map_err(|error| unwritable(&error))?;
         }
         if questions.len() == 1 {
             drawing = run.mermaid(); // with what happened to each stage
         }
-        reports.push(Report::new(&questions[reports.len()], &run, docs_qa.checked));
+        reports.push(Report::new(
+            &questions[reports.len()],
+            &run,
+            docs_qa.checked,
+        ));
         watch.answered(reports.len());
     }
     if watch.dropped() > 0 {
-        writeln!(io::stderr().lock(), "note: {} events were not written: too many at once", watch.dropped())?;
+        writeln!(
+            io::stderr().lock(),
+            "note: {} events were not written: too many at once",
+            watch.dropped()
+        )?;
     }
     if let Some(path) = &arguments.mermaid {
         std::fs::write(path, drawing)
@@ -119,7 +142,12 @@ fn unwritable(error: &io::Error) -> String {
     format!("cannot write the events: {error}; check --events")
 }
 
-fn print(arguments: &Arguments, reports: &[Report], notes: &[Note], transcript: &Path) -> io::Result<()> {
+fn print(
+    arguments: &Arguments,
+    reports: &[Report],
+    notes: &[Note],
+    transcript: &Path,
+) -> io::Result<()> {
     if !arguments.quiet {
         let mut err = io::stderr().lock();
         for note in notes {
@@ -153,7 +181,12 @@ fn shared(arguments: &Arguments, index: Index) -> Shared {
         None => Box::new(Extractive),
         Some(url) => {
             let key = std::env::var("OPENAI_API_KEY").ok();
-            Box::new(Generative(Endpoint::new(url, &arguments.model_name, key, arguments.model_timeout)))
+            Box::new(Generative(Endpoint::new(
+                url,
+                &arguments.model_name,
+                key,
+                arguments.model_timeout,
+            )))
         }
     };
     let transcript = arguments.transcript.clone();
@@ -166,7 +199,8 @@ fn shared(arguments: &Arguments, index: Index) -> Shared {
         index: Arc::new(index),
         compose,
         session: arguments.session.clone().unwrap_or_else(fresh),
-        transcript: transcript.unwrap_or_else(|| std::env::temp_dir().join("docs_qa.transcript.jsonl")),
+        transcript: transcript
+            .unwrap_or_else(|| std::env::temp_dir().join("docs_qa.transcript.jsonl")),
         profile: arguments.profile.clone(),
         clock: Box::new(SystemClock::new()),
     }
@@ -178,12 +212,19 @@ fn questions(arguments: &Arguments) -> Result<Vec<String>, BoxError> {
     };
     let text = read_questions(path)
         .map_err(|error| format!("cannot read the questions `{}`: {error}", path.display()))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let questions: Vec<String> = lines.map(str::to_owned).collect();
     match questions.len() {
         0 => Err(format!("`{}` holds no question: write one a line", path.display()).into()),
         1..=MOST_QUESTIONS => Ok(questions),
-        many => Err(format!("`{}` holds {many} questions, more than {MOST_QUESTIONS}", path.display()).into()),
+        many => Err(format!(
+            "`{}` holds {many} questions, more than {MOST_QUESTIONS}",
+            path.display()
+        )
+        .into()),
     }
 }
 
@@ -193,7 +234,9 @@ fn read_questions(path: &Path) -> io::Result<String> {
     if path == Path::new("-") {
         io::stdin().lock().take(most).read_to_string(&mut text)?;
     } else {
-        std::fs::File::open(path)?.take(most).read_to_string(&mut text)?;
+        std::fs::File::open(path)?
+            .take(most)
+            .read_to_string(&mut text)?;
     }
     Ok(text)
 }

@@ -49,30 +49,49 @@ impl DocsQa {
         let with = || Arc::clone(shared);
         let mut p = Pipeline::builder("docs-qa");
         let text = p.input::<String>();
-        let question = p.stage("guard-question", GuardQuestion(with())).kind(StageKind::Guard).after(text);
+        let question = p
+            .stage("guard-question", GuardQuestion(with()))
+            .kind(StageKind::Guard)
+            .after(text);
         let memory = p
             .stage("load-memory", LoadMemory(with()))
             .kind(StageKind::Enrich)
             .blocking()
             .optional() // an answer without memory is better than none
             .after(question);
-        let hits = p.stage("retrieve", Retrieve(with())).kind(StageKind::Enrich).spawn().after(question);
-        let profile =
-            p.stage("load-profile", LoadProfile(with())).kind(StageKind::Enrich).blocking().after(question);
-        let ranking = p.stage("rerank", Rerank(with())).spawn().after((question, memory, hits, profile));
+        let hits = p
+            .stage("retrieve", Retrieve(with()))
+            .kind(StageKind::Enrich)
+            .spawn()
+            .after(question);
+        let profile = p
+            .stage("load-profile", LoadProfile(with()))
+            .kind(StageKind::Enrich)
+            .blocking()
+            .after(question);
+        let ranking = p
+            .stage("rerank", Rerank(with()))
+            .spawn()
+            .after((question, memory, hits, profile));
         let draft = p
             .stage("compose", Write(with()))
             .kind(StageKind::Agent)
             .blocking()
             .after((question, ranking, memory, profile));
-        let checked =
-            p.stage("guard-citations", GuardCitations(with())).kind(StageKind::Guard).blocking().after(draft);
+        let checked = p
+            .stage("guard-citations", GuardCitations(with()))
+            .kind(StageKind::Guard)
+            .blocking()
+            .after(draft);
         let answer = p
             .stage("append-transcript", AppendTranscript(with()))
             .kind(StageKind::Work)
             .blocking()
             .after((question, checked));
-        Ok(Self { pipeline: p.output(answer).build()?, checked })
+        Ok(Self {
+            pipeline: p.output(answer).build()?,
+            checked,
+        })
     }
 }
 
@@ -106,7 +125,10 @@ impl Stage for Retrieve {
 
     async fn run(&self, cx: StageCx, question: Arc<Question>) -> Result<Hits, Stop> {
         let hits = self.0.index.retrieve(&question, CANDIDATES);
-        cx.try_emit("docs.retrieved", serde_json::json!({ "passages": hits.passages.len() }))?;
+        cx.try_emit(
+            "docs.retrieved",
+            serde_json::json!({ "passages": hits.passages.len() }),
+        )?;
         Ok(hits)
     }
 }
@@ -142,7 +164,12 @@ struct Write(Arc<Shared>);
 const DRAFTS: u32 = 2;
 
 impl Stage for Write {
-    type Input = (Arc<Question>, Arc<Ranking>, Arc<Option<Memory>>, Arc<Profile>);
+    type Input = (
+        Arc<Question>,
+        Arc<Ranking>,
+        Arc<Option<Memory>>,
+        Arc<Profile>,
+    );
     type Output = Composition;
 
     async fn run(&self, cx: StageCx, input: Self::Input) -> Result<Composition, Stop> {
@@ -202,7 +229,10 @@ impl Stage for AppendTranscript {
 
     async fn run(&self, _cx: StageCx, input: Self::Input) -> Result<Composition, Stop> {
         let (question, composition) = input;
-        transcript::append(&self.0.transcript, &self.0.exchange(&question, &composition))?;
+        transcript::append(
+            &self.0.transcript,
+            &self.0.exchange(&question, &composition),
+        )?;
         Ok(Composition::clone(&composition))
     }
 }
@@ -210,7 +240,9 @@ impl Stage for AppendTranscript {
 impl Shared {
     fn exchange(&self, question: &Question, composition: &Composition) -> Exchange {
         let (outcome, sentences) = match composition {
-            Composition::Draft(draft) => (transcript::Outcome::Answered, draft.sentences.as_slice()),
+            Composition::Draft(draft) => {
+                (transcript::Outcome::Answered, draft.sentences.as_slice())
+            }
             Composition::Unanswerable(_) => (transcript::Outcome::Unanswerable, [].as_slice()),
         };
         let line = |cited: &citations::Cited| Line {
@@ -218,7 +250,11 @@ impl Shared {
             file: cited.file.clone(),
             line: cited.line,
         };
-        let since = self.clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let since = self
+            .clock
+            .now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         Exchange {
             version: VERSION,
             time_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),

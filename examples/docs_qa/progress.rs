@@ -22,7 +22,9 @@ pub(crate) enum Progress {
     /// A line that changes, on a terminal.
     Bar(ProgressBar),
     /// A line for every question that has ended, where there is no terminal.
-    Plain { of: usize },
+    Plain {
+        of: usize,
+    },
     Hidden,
 }
 
@@ -31,7 +33,11 @@ impl Progress {
     pub(crate) fn new(questions: usize) -> Self {
         let bar = ProgressBar::new(questions as u64);
         if bar.is_hidden() {
-            return if questions > 1 { Self::Plain { of: questions } } else { Self::Hidden };
+            return if questions > 1 {
+                Self::Plain { of: questions }
+            } else {
+                Self::Hidden
+            };
         }
         let style = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -49,7 +55,10 @@ impl Progress {
 
 impl Watch {
     pub(crate) fn new(progress: Progress, keeps: bool) -> Self {
-        Self { progress, kept: keeps.then(|| MemorySink::bounded(WAITING)) }
+        Self {
+            progress,
+            kept: keeps.then(|| MemorySink::bounded(WAITING)),
+        }
     }
 
     /// Says that so many questions have been answered.
@@ -73,7 +82,10 @@ impl Watch {
 
     /// The events since the last time.
     pub(crate) fn drain(&self) -> Vec<Batch> {
-        self.kept.as_ref().map(MemorySink::drain).unwrap_or_default()
+        self.kept
+            .as_ref()
+            .map(MemorySink::drain)
+            .unwrap_or_default()
     }
 
     /// How many events there was no room for.
@@ -82,7 +94,9 @@ impl Watch {
     }
 
     fn show(&self, batch: &Batch) {
-        let Progress::Bar(bar) = &self.progress else { return };
+        let Progress::Bar(bar) = &self.progress else {
+            return;
+        };
         for event in &batch.events {
             let (stage, state) = match event.kind() {
                 EventKind::StageStarted { stage, .. } => (stage, "\u{2026}"),
@@ -101,7 +115,9 @@ impl EventSink for Watch {
     fn try_emit(&self, batch: Batch) -> Receipt {
         self.show(&batch);
         let count = batch.events.len() as u64;
-        self.kept.as_ref().map_or_else(|| Receipt::new(count, 0), |kept| kept.try_emit(batch))
+        self.kept
+            .as_ref()
+            .map_or_else(|| Receipt::new(count, 0), |kept| kept.try_emit(batch))
     }
 }
 

@@ -35,7 +35,10 @@ pub(crate) enum Ending {
     Unsupported(CitationError),
     ModelFailed(String),
     /// Something else failed; what was answered before that is kept.
-    Failed { message: String, answer: Vec<Cited> },
+    Failed {
+        message: String,
+        answer: Vec<Cited>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -48,7 +51,11 @@ pub(crate) struct StageRow {
 
 impl Report {
     /// Reads the engine's report.
-    pub(crate) fn new(question: &str, run: &RunReport<Composition>, checked: Handle<Composition>) -> Self {
+    pub(crate) fn new(
+        question: &str,
+        run: &RunReport<Composition>,
+        checked: Handle<Composition>,
+    ) -> Self {
         let stages = run.stages().map(|stage| StageRow {
             stage: stage.name().to_string(),
             status: stage.outcome().as_str(),
@@ -59,7 +66,11 @@ impl Report {
             Ok(Composition::Unanswerable(reason)) => Ending::Unanswerable(reason.clone()),
             Err(error) => ending_of(run.error(), &error, run.value(checked).as_deref()),
         };
-        Self { question: question.to_owned(), ending, stages: stages.collect() }
+        Self {
+            question: question.to_owned(),
+            ending,
+            stages: stages.collect(),
+        }
     }
 }
 
@@ -121,7 +132,10 @@ impl Ending {
 
     fn sentences(&self) -> &[Cited] {
         match self {
-            Self::Answered(sentences) | Self::Failed { answer: sentences, .. } => sentences,
+            Self::Answered(sentences)
+            | Self::Failed {
+                answer: sentences, ..
+            } => sentences,
             _ => &[],
         }
     }
@@ -178,11 +192,7 @@ pub(crate) fn write_table(out: &mut impl Write, stages: &[StageRow]) -> io::Resu
         .load_style(presets::UTF8_BORDERS_ONLY)
         .set_header(["stage", "status", "time"]);
     for row in stages {
-        table.add_row([
-            row.stage.clone(),
-            row.status.to_owned(),
-            millis(row.took),
-        ]);
+        table.add_row([row.stage.clone(), row.status.to_owned(), millis(row.took)]);
     }
     if let Some(times) = table.column_mut(2) {
         times.set_cell_alignment(CellAlignment::Right);
@@ -234,5 +244,7 @@ pub(crate) fn to_json(report: &Report, notes: &[Note], transcript: &Path) -> Val
 }
 
 fn millis(took: Option<Duration>) -> String {
-    took.map_or_else(String::new, |took| format!("{:.2} ms", took.as_secs_f64() * 1e3))
+    took.map_or_else(String::new, |took| {
+        format!("{:.2} ms", took.as_secs_f64() * 1e3)
+    })
 }

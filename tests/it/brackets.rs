@@ -87,15 +87,28 @@ impl Around for WaitingWitness {
 }
 
 /// The layers in their order, and whether one that waits is among them.
-const LAYERS: [(&str, Phase); 3] = [("security", Phase::Security), ("timeout", Phase::Timeout), ("inner", Phase::Inner)];
+const LAYERS: [(&str, Phase); 3] = [
+    ("security", Phase::Security),
+    ("timeout", Phase::Timeout),
+    ("inner", Phase::Inner),
+];
 
 fn lab(log: &Log, at: &str, act: Act, waits: bool) -> Lab {
     Lab::with(|mut builder| {
         for (name, phase) in LAYERS {
             let act = if name == at { act } else { Act::Pass };
-            builder = builder.intercept(Witness { name, phase, act, log: log.clone() });
+            builder = builder.intercept(Witness {
+                name,
+                phase,
+                act,
+                log: log.clone(),
+            });
         }
-        if waits { builder.intercept(WaitingWitness { log: log.clone() }) } else { builder }
+        if waits {
+            builder.intercept(WaitingWitness { log: log.clone() })
+        } else {
+            builder
+        }
     })
 }
 
@@ -120,10 +133,15 @@ fn brackets(path: &[String]) -> Vec<String> {
     into.chain(out).collect()
 }
 
-fn alone(stage: impl Stage<Input = Arc<u64>, Output = u64>, placement: Placement) -> Pipeline<u64, u64> {
+fn alone(
+    stage: impl Stage<Input = Arc<u64>, Output = u64>,
+    placement: Placement,
+) -> Pipeline<u64, u64> {
     let mut p = Pipeline::builder("alone");
     let n = p.input::<u64>();
-    let a = placed(p.stage("a", stage), placement).timeout(1.secs()).after(n);
+    let a = placed(p.stage("a", stage), placement)
+        .timeout(1.secs())
+        .after(n);
     p.output(a).build().unwrap()
 }
 
@@ -150,13 +168,25 @@ async fn whatever_a_layer_does_those_that_were_entered_are_left_in_reverse() {
                     let innermost = if goes_in { "inner" } else { at };
                     assert_eq!(log.take(), brackets(&path(innermost, waits)), "{case}");
                     assert_eq!(lab.probe.calls(), usize::from(goes_in), "{case}");
-                    assert_eq!((report.outcome(), report.error().map(StageError::code)), (outcome, code), "{case}");
+                    assert_eq!(
+                        (report.outcome(), report.error().map(StageError::code)),
+                        (outcome, code),
+                        "{case}"
+                    );
                     if act == Act::Answer {
-                        assert_eq!((report.output().unwrap(), report.stage("a").unwrap().attempts()), (&7, 0), "{case}");
+                        assert_eq!(
+                            (
+                                report.output().unwrap(),
+                                report.stage("a").unwrap().attempts()
+                            ),
+                            (&7, 0),
+                            "{case}"
+                        );
                     }
                     let said = lab.assert_nothing_left().await;
                     if !goes_in {
-                        let answered = format!("a answered {}", report.stage("a").unwrap().outcome());
+                        let answered =
+                            format!("a answered {}", report.stage("a").unwrap().outcome());
                         assert_eq!(said[1..said.len() - 1], [answered], "{case}");
                     }
                 }
@@ -175,7 +205,11 @@ async fn however_a_stage_ends_all_layers_are_left_in_reverse() {
         ("skip", || script::skip("no"), Outcome::Skipped),
         ("cancel", || script::cancel("no"), Outcome::Cancelled),
         ("panic", || script::panic("no"), Outcome::Failed),
-        ("panic later", || script::panic("no").yielding(2), Outcome::Failed),
+        (
+            "panic later",
+            || script::panic("no").yielding(2),
+            Outcome::Failed,
+        ),
         ("timeout", script::hang, Outcome::TimedOut),
     ];
     for (name, make, outcome) in stages {
@@ -185,7 +219,11 @@ async fn however_a_stage_ends_all_layers_are_left_in_reverse() {
                 let lab = lab(&log, "", Act::Pass, waits);
                 let pipeline = alone(make().watched_by(&lab.probe), placement);
                 let run = lab.engine.run(&pipeline, 1, RunOptions::new());
-                let report = if name == "timeout" { with_time_running(run).await } else { run.await };
+                let report = if name == "timeout" {
+                    with_time_running(run).await
+                } else {
+                    run.await
+                };
                 let case = format!("{name}, waits {waits}, {placement:?}");
                 assert_eq!(report.stage("a").unwrap().outcome(), outcome, "{case}");
                 assert_eq!(log.take(), brackets(&path("inner", waits)), "{case}");
@@ -211,10 +249,16 @@ async fn a_run_that_is_stopped_leaves_all_layers_in_reverse() {
                 let gate = Gate::new();
                 let mut p = Pipeline::builder("stopped");
                 let n = p.input::<u64>();
-                let stage = script::ok::<Arc<u64>, u64>(1).behind(&gate).watched_by(&lab.probe);
+                let stage = script::ok::<Arc<u64>, u64>(1)
+                    .behind(&gate)
+                    .watched_by(&lab.probe);
                 let a = placed(p.stage("a", stage), placement).after(n);
                 let pipeline = p.output(a).build().unwrap();
-                let mut run = Box::pin(lab.engine.run(&pipeline, 1, RunOptions::new().deadline(9.secs())));
+                let mut run = Box::pin(lab.engine.run(
+                    &pipeline,
+                    1,
+                    RunOptions::new().deadline(9.secs()),
+                ));
                 let handle = run.handle();
                 let started = async {
                     gate.crowd(1).await;

@@ -17,14 +17,23 @@ async fn ok(_cx: StageCx, _: NamedInputs) -> Result<Value, Stop> {
 fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.add("upper", |_: &Value| {
-        Ok(stage_fn(async |_cx, inputs: NamedInputs| Ok(json!(inputs.decode_run_input::<String>()?.to_uppercase()))))
+        Ok(stage_fn(async |_cx, inputs: NamedInputs| {
+            Ok(json!(inputs.decode_run_input::<String>()?.to_uppercase()))
+        }))
     });
     registry.add("append", |with: &Value| {
-        let mark = with.as_str().ok_or("`with` must be the text to append")?.to_owned();
+        let mark = with
+            .as_str()
+            .ok_or("`with` must be the text to append")?
+            .to_owned();
         Ok(stage_fn(move |_cx: StageCx, inputs: NamedInputs| {
             let mark = mark.clone();
             async move {
-                let first = inputs.names().next().cloned().ok_or_else(|| Stop::fail("nothing to append to"))?;
+                let first = inputs
+                    .names()
+                    .next()
+                    .cloned()
+                    .ok_or_else(|| Stop::fail("nothing to append to"))?;
                 Ok::<_, Stop>(json!(inputs.decode::<String>(&first)? + &mark))
             }
         }))
@@ -47,11 +56,21 @@ async fn a_pipeline_made_of_data_runs() {
     }));
     let lab = Lab::new();
     let pipeline = spec.build(&registry()).unwrap();
-    let report = lab.engine.run(&pipeline, json!("hello"), RunOptions::new()).await;
+    let report = lab
+        .engine
+        .run(&pipeline, json!("hello"), RunOptions::new())
+        .await;
     assert_eq!(report.output().unwrap(), &json!("HELLO!"));
-    assert_eq!(texts(report.stages().map(|stage| stage.kind())), ["work", "transform"]);
+    assert_eq!(
+        texts(report.stages().map(|stage| stage.kind())),
+        ["work", "transform"]
+    );
     let written = serde_json::to_value(&spec).unwrap();
-    assert_eq!(serde_json::from_value::<PipelineSpec>(written).unwrap(), spec, "and can be written down again");
+    assert_eq!(
+        serde_json::from_value::<PipelineSpec>(written).unwrap(),
+        spec,
+        "and can be written down again"
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -88,12 +107,22 @@ fn everything_that_is_wrong_with_a_pipeline_is_said_at_once() {
           SF0105: stages wait for each other in a circle: a -> b -> c -> a; remove one of these arrows (an arrow points from a stage to one that waits for it)
           SF0107: stage `own` waits for itself; remove it from its own upstream
     "#]].assert_eq(&(error.to_string() + "\n"));
-    let mut codes: Vec<_> = error.problems().iter().map(|problem| problem.code()).collect();
+    let mut codes: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|problem| problem.code())
+        .collect();
     codes.sort_unstable();
     codes.dedup();
-    let all = ["SF0102", "SF0103", "SF0104", "SF0105", "SF0107", "SF0109", "SF0110", "SF0111", "SF0112"];
+    let all = [
+        "SF0102", "SF0103", "SF0104", "SF0105", "SF0107", "SF0109", "SF0110", "SF0111", "SF0112",
+    ];
     assert_eq!(codes, all);
-    assert_eq!(format!("{error:?}"), error.to_string(), "`unwrap` shows the same text");
+    assert_eq!(
+        format!("{error:?}"),
+        error.to_string(),
+        "`unwrap` shows the same text"
+    );
 }
 
 #[test]
@@ -109,7 +138,13 @@ fn problems_of_one_kind_are_each_told() {
         build(&[]),
         build(&[("a", &[]), ("b", &[])]),
         build(&[("a", &["a"])]),
-        build(&[("a", &["b"]), ("b", &["a"]), ("c", &["d"]), ("d", &["c"]), ("out", &["a", "c"])]),
+        build(&[
+            ("a", &["b"]),
+            ("b", &["a"]),
+            ("c", &["d"]),
+            ("d", &["c"]),
+            ("out", &["a", "c"]),
+        ]),
         build(&[("a", &[]), ("retrieve", &["a"]), ("b", &["retreive"])]),
     ];
     let mut p = Pipeline::by_name("p");
@@ -165,7 +200,8 @@ fn a_stage_with_a_bad_name_is_called_the_same_in_all_its_problems() {
         .problems()
         .iter()
         .filter_map(|problem| match problem.kind() {
-            ProblemKind::UnknownRunner { stage, .. } | ProblemKind::UnknownUpstream { stage, .. } => Some(stage.to_string()),
+            ProblemKind::UnknownRunner { stage, .. }
+            | ProblemKind::UnknownUpstream { stage, .. } => Some(stage.to_string()),
             _ => None,
         })
         .collect();
@@ -176,11 +212,22 @@ fn a_stage_with_a_bad_name_is_called_the_same_in_all_its_problems() {
 fn data_that_is_no_pipeline_is_refused_with_the_place() {
     for (wrong, part) in [
         (json!({ "stages": [] }), "name"),
-        (json!({ "name": "p", "stages": [{ "name": "a", "run": "upper", "timeout": 5 }] }), "timeout"),
-        (json!({ "name": "p", "stages": [{ "name": "a", "run": "upper", "kind": "wrok" }] }), "wrok"),
-        (json!({ "name": "p", "stages": [{ "name": "a", "run": "upper", "timeout_ms": -1 }] }), "-1"),
+        (
+            json!({ "name": "p", "stages": [{ "name": "a", "run": "upper", "timeout": 5 }] }),
+            "timeout",
+        ),
+        (
+            json!({ "name": "p", "stages": [{ "name": "a", "run": "upper", "kind": "wrok" }] }),
+            "wrok",
+        ),
+        (
+            json!({ "name": "p", "stages": [{ "name": "a", "run": "upper", "timeout_ms": -1 }] }),
+            "-1",
+        ),
     ] {
-        let error = serde_json::from_value::<PipelineSpec>(wrong).unwrap_err().to_string();
+        let error = serde_json::from_value::<PipelineSpec>(wrong)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(part), "{error}");
     }
 }
@@ -189,10 +236,17 @@ fn data_that_is_no_pipeline_is_refused_with_the_place() {
 async fn waiting_twice_for_the_same_stage_is_harmless() {
     let lab = Lab::new();
     let mut p = Pipeline::by_name("twice");
-    p.stage("b", stage_fn(async |_cx, inputs: NamedInputs| Ok(inputs.require("a")?.clone()))).after(["a", "a", "a"]);
+    p.stage(
+        "b",
+        stage_fn(async |_cx, inputs: NamedInputs| Ok(inputs.require("a")?.clone())),
+    )
+    .after(["a", "a", "a"]);
     p.stage("a", stage_fn(ok)).root();
     let pipeline = p.build().unwrap();
-    let report = lab.engine.run(&pipeline, json!(null), RunOptions::new()).await;
+    let report = lab
+        .engine
+        .run(&pipeline, json!(null), RunOptions::new())
+        .await;
     assert_eq!(report.output().unwrap(), &json!(1));
     lab.assert_nothing_left().await;
 }
@@ -204,16 +258,27 @@ async fn a_stage_reads_what_it_waits_for_and_nothing_else() {
     let names = ["a", "b", "c", "d"];
     for (i, name) in names.iter().enumerate() {
         let reads = stage_fn(move |_cx: StageCx, inputs: NamedInputs| async move {
-            let readable: Vec<_> = names.iter().filter(|name| inputs.get(name).is_ok()).collect();
+            let readable: Vec<_> = names
+                .iter()
+                .filter(|name| inputs.get(name).is_ok())
+                .collect();
             Ok::<_, Stop>(json!(readable))
         });
-        p.stage(name, reads).after(names[..i].iter().step_by(2).copied());
+        p.stage(name, reads)
+            .after(names[..i].iter().step_by(2).copied());
     }
     p.output("d");
     let pipeline = p.build().unwrap();
-    let report = lab.engine.run(&pipeline, json!(null), RunOptions::new()).await;
-    let read = names.map(|name| (*report.value_of(name).unwrap().downcast::<Value>().unwrap()).clone());
-    assert_eq!(read, [json!([]), json!(["a"]), json!(["a"]), json!(["a", "c"])]);
+    let report = lab
+        .engine
+        .run(&pipeline, json!(null), RunOptions::new())
+        .await;
+    let read =
+        names.map(|name| (*report.value_of(name).unwrap().downcast::<Value>().unwrap()).clone());
+    assert_eq!(
+        read,
+        [json!([]), json!(["a"]), json!(["a"]), json!(["a", "c"])]
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -221,11 +286,20 @@ async fn a_stage_reads_what_it_waits_for_and_nothing_else() {
 async fn an_optional_stage_that_gave_nothing_is_there_without_a_value() {
     let lab = Lab::new();
     let mut p = Pipeline::by_name("optional");
-    p.stage("maybe", stage_fn(async |_cx, _: NamedInputs| Err::<Value, _>(Stop::fail("no")))).optional().root();
-    let reads = stage_fn(async |_cx, inputs: NamedInputs| Ok(json!(inputs.get("maybe")?.is_none())));
+    p.stage(
+        "maybe",
+        stage_fn(async |_cx, _: NamedInputs| Err::<Value, _>(Stop::fail("no"))),
+    )
+    .optional()
+    .root();
+    let reads =
+        stage_fn(async |_cx, inputs: NamedInputs| Ok(json!(inputs.get("maybe")?.is_none())));
     p.stage("reads", reads).after(["maybe"]);
     let pipeline = p.build().unwrap();
-    let report = lab.engine.run(&pipeline, json!(null), RunOptions::new()).await;
+    let report = lab
+        .engine
+        .run(&pipeline, json!(null), RunOptions::new())
+        .await;
     assert_eq!(report.output().unwrap(), &json!(true));
     assert_eq!(outcomes(&report), ["maybe failed", "reads succeeded"]);
     lab.assert_nothing_left().await;
@@ -236,27 +310,65 @@ async fn an_undeclared_read_stops_the_stage_with_its_code() {
     let lab = Lab::new();
     let mut p = Pipeline::by_name("undeclared");
     p.stage("a", stage_fn(ok)).root();
-    p.stage("b", stage_fn(async |_cx, inputs: NamedInputs| Ok(inputs.require("a")?.clone()))).root();
+    p.stage(
+        "b",
+        stage_fn(async |_cx, inputs: NamedInputs| Ok(inputs.require("a")?.clone())),
+    )
+    .root();
     p.output("b");
     let pipeline = p.build().unwrap();
-    let report = lab.engine.run(&pipeline, json!(null), RunOptions::new()).await;
+    let report = lab
+        .engine
+        .run(&pipeline, json!(null), RunOptions::new())
+        .await;
     assert_eq!(report.outcome(), Outcome::Failed);
-    assert!(report.error().unwrap().to_string().contains("SF0113: stage `b` reads \"a\" without waiting for it"));
+    assert!(
+        report
+            .error()
+            .unwrap()
+            .to_string()
+            .contains("SF0113: stage `b` reads \"a\" without waiting for it")
+    );
     lab.assert_nothing_left().await;
 }
 
 #[tokio::test]
 async fn a_pipeline_by_name_is_a_part_of_a_typed_one() {
     let lab = Lab::new();
-    let named = spec(json!({ "name": "inner", "stages": [{ "name": "shout", "run": "upper" }] })).build(&registry()).unwrap();
+    let named = spec(json!({ "name": "inner", "stages": [{ "name": "shout", "run": "upper" }] }))
+        .build(&registry())
+        .unwrap();
     let mut p = Pipeline::builder("outer");
     let text = p.input::<String>();
-    let value = p.stage("to-json", stage_fn(async |_cx, text: Arc<String>| Ok(json!(*text)))).after(text);
+    let value = p
+        .stage(
+            "to-json",
+            stage_fn(async |_cx, text: Arc<String>| Ok(json!(*text))),
+        )
+        .after(text);
     let loud = p.embed("named", &named).after(value);
-    let back = p.stage("back", stage_fn(async |_cx, value: Arc<Value>| Ok(value.as_str().unwrap_or("").len()))).after(loud);
+    let back = p
+        .stage(
+            "back",
+            stage_fn(async |_cx, value: Arc<Value>| Ok(value.as_str().unwrap_or("").len())),
+        )
+        .after(loud);
     let pipeline = p.output(back).build().unwrap();
-    let report = lab.engine.run(&pipeline, "hello".to_owned(), RunOptions::new()).await;
-    assert_eq!((report.output().unwrap(), report.value(loud).as_deref()), (&5, Some(&json!("HELLO"))));
-    assert_eq!(outcomes(&report), ["to-json succeeded", "named/shout succeeded", "back succeeded"]);
+    let report = lab
+        .engine
+        .run(&pipeline, "hello".to_owned(), RunOptions::new())
+        .await;
+    assert_eq!(
+        (report.output().unwrap(), report.value(loud).as_deref()),
+        (&5, Some(&json!("HELLO")))
+    );
+    assert_eq!(
+        outcomes(&report),
+        [
+            "to-json succeeded",
+            "named/shout succeeded",
+            "back succeeded"
+        ]
+    );
     lab.assert_nothing_left().await;
 }

@@ -1,4 +1,4 @@
-//! Cancelling a run: by whom, when, and why.
+//! Cancelling a run from outside: when, how often, and why.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,9 +9,9 @@ use stageflow::context::CancelReason;
 use stageflow::executor::RunErrorKind;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
-use stageflow_testkit::{Flavour, Gate, Scripted, TestRuntime, script};
+use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
 
-use crate::support::{Lab, PLACEMENTS, outcomes, placed, watched};
+use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched};
 
 /// One stage that waits at a gate after it has registered a cleanup, and one after it.
 fn gated(lab: &Lab, gate: &Gate, placement: Placement) -> Pipeline<u64, u64> {
@@ -27,7 +27,9 @@ fn gated(lab: &Lab, gate: &Gate, placement: Placement) -> Pipeline<u64, u64> {
         }
     });
     let wait = placed(p.stage("wait", wait), placement).after(n);
-    let next = p.stage("next", watched(&lab.probe, async |_cx, n: Arc<u64>| Ok(*n))).after(wait);
+    let next = p
+        .stage("next", watched(&lab.probe, async |_cx, n: Arc<u64>| Ok(*n)))
+        .after(wait);
     p.output(next).build().unwrap()
 }
 
@@ -43,9 +45,16 @@ async fn a_run_cancelled_before_it_is_polled_starts_nothing() {
     let report = run.await;
     assert_eq!(report.outcome(), Outcome::Cancelled);
     assert_eq!(outcomes(&report), ["wait cancelled", "next cancelled"]);
-    assert!(report.stages().all(|stage| stage.started().is_none() && stage.attempts() == 0));
+    assert!(
+        report
+            .stages()
+            .all(|stage| stage.started().is_none() && stage.attempts() == 0)
+    );
     assert_eq!(lab.probe.calls(), 0);
-    assert_eq!(lab.assert_nothing_left().await, ["run started", "run cancelled: cancelled: changed my mind"]);
+    assert_eq!(
+        lab.assert_nothing_left().await,
+        ["run started", "run cancelled: cancelled: changed my mind"]
+    );
 }
 
 #[tokio::test]
@@ -59,13 +68,21 @@ async fn the_first_reason_is_kept() {
         let cancel = async {
             gate.crowd(1).await;
             assert!(handle.cancel("first"));
-            assert!(!handle.clone().cancel("second"), "it was told to stop already");
+            assert!(
+                !handle.clone().cancel("second"),
+                "it was told to stop already"
+            );
         };
         let (report, ()) = tokio::join!(run, cancel);
-        assert_eq!(report.cancel_reason(), Some(&CancelReason::requested("first")));
+        assert_eq!(
+            report.cancel_reason(),
+            Some(&CancelReason::requested("first"))
+        );
         assert_eq!(handle.cancel_reason().as_ref(), report.cancel_reason());
         let error = report.output().unwrap_err();
-        assert!(matches!(error.kind(), RunErrorKind::Cancelled(reason) if reason == &CancelReason::requested("first")));
+        assert!(
+            matches!(error.kind(), RunErrorKind::Cancelled(reason) if reason == &CancelReason::requested("first"))
+        );
         let said = lab.assert_nothing_left().await;
         assert_eq!(said.last().unwrap(), "run cancelled: cancelled: first");
     }
@@ -88,7 +105,11 @@ fn a_run_is_cancelled_from_another_thread_on_every_runtime() {
                     threads.spawn(|| assert!(handle.cancel("from afar")));
                 });
                 let report = run.await;
-                assert_eq!(report.outcome(), Outcome::Cancelled, "{flavour}, {placement:?}");
+                assert_eq!(
+                    report.outcome(),
+                    Outcome::Cancelled,
+                    "{flavour}, {placement:?}"
+                );
                 lab.assert_nothing_left().await;
             });
         }
@@ -121,7 +142,10 @@ fn of_a_hundred_that_cancel_at_once_one_is_first_and_everybody_agrees_who() {
         let reason = report.cancel_reason().unwrap().to_string();
         assert!(reason.starts_with("cancelled: caller "), "{reason}");
         assert_eq!(handle.cancel_reason().unwrap().to_string(), reason);
-        assert_eq!(*lab.assert_nothing_left().await.last().unwrap(), format!("run cancelled: {reason}"));
+        assert_eq!(
+            *lab.assert_nothing_left().await.last().unwrap(),
+            format!("run cancelled: {reason}")
+        );
     });
 }
 
@@ -135,9 +159,15 @@ async fn cancelling_a_run_that_has_ended_changes_nothing() {
     let handle = run.handle();
     let report = run.await;
     handle.cancel("too late");
-    assert_eq!((report.outcome(), report.cancel_reason()), (Outcome::Succeeded, None));
+    assert_eq!(
+        (report.outcome(), report.cancel_reason()),
+        (Outcome::Succeeded, None)
+    );
     assert_eq!(report.output().unwrap(), &7);
-    assert_eq!(lab.assert_nothing_left().await.last().unwrap(), "run succeeded");
+    assert_eq!(
+        lab.assert_nothing_left().await.last().unwrap(),
+        "run succeeded"
+    );
 }
 
 #[tokio::test]
@@ -162,8 +192,14 @@ async fn cancelling_during_the_cleanups_keeps_what_the_stages_gave() {
         gate.open();
     };
     let (report, ()) = tokio::join!(run, cancel);
-    assert_eq!((report.output().unwrap(), report.cancel_reason()), (&7, None));
-    assert_eq!(lab.assert_nothing_left().await.last().unwrap(), "run succeeded");
+    assert_eq!(
+        (report.output().unwrap(), report.cancel_reason()),
+        (&7, None)
+    );
+    assert_eq!(
+        lab.assert_nothing_left().await.last().unwrap(),
+        "run succeeded"
+    );
 }
 
 #[tokio::test]
@@ -173,8 +209,15 @@ async fn a_cancelled_run_starts_no_further_stage_and_keeps_what_was_finished() {
     let mut p = Pipeline::builder("half-way");
     let n = p.input::<u64>();
     let done = p.stage("done", script::ok::<Arc<u64>, u64>(1)).after(n);
-    let wait = p.stage("wait", script::ok(2).behind(&gate).watched_by(&lab.probe)).after(done);
-    let next = p.stage("next", script::ok::<Arc<i32>, u64>(3).watched_by(&lab.probe)).after(wait);
+    let wait = p
+        .stage("wait", script::ok(2).behind(&gate).watched_by(&lab.probe))
+        .after(done);
+    let next = p
+        .stage(
+            "next",
+            script::ok::<Arc<i32>, u64>(3).watched_by(&lab.probe),
+        )
+        .after(wait);
     let pipeline = p.output(next).build().unwrap();
     let run = lab.engine.run(&pipeline, 1, RunOptions::new());
     let handle = run.handle();
@@ -185,133 +228,14 @@ async fn a_cancelled_run_starts_no_further_stage_and_keeps_what_was_finished() {
         gate.open();
     };
     let (report, ()) = tokio::join!(run, cancel);
-    assert_eq!(outcomes(&report), ["done succeeded", "wait cancelled", "next cancelled"]);
-    assert_eq!((report.value(done).as_deref(), report.value(wait)), (Some(&1), None));
+    assert_eq!(
+        outcomes(&report),
+        ["done succeeded", "wait cancelled", "next cancelled"]
+    );
+    assert_eq!(
+        (report.value(done).as_deref(), report.value(wait)),
+        (Some(&1), None)
+    );
     assert_eq!(lab.probe.calls(), 1);
-    lab.assert_nothing_left().await;
-}
-
-#[tokio::test]
-async fn a_stage_cancels_its_run_gracefully() {
-    let lab = Lab::new();
-    let mut p = Pipeline::builder("asked");
-    let n = p.input::<u64>();
-    let a = p.stage("a", script::ok::<Arc<u64>, u64>(1)).after(n);
-    let hang = p.stage("hang", script::hang::<Arc<u64>, u64>().watched_by(&lab.probe)).after(n);
-    let b = p.stage("b", script::cancel::<Arc<u64>, u64>("the user left")).optional().after(a);
-    let c = p.stage("c", script::ok::<(Arc<Option<u64>>, Arc<u64>), u64>(2)).after((b, hang));
-    let pipeline = p.output(c).build().unwrap();
-    let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-    assert_eq!(report.outcome(), Outcome::Cancelled, "also if the stage is optional");
-    assert!(report.error().is_none() && report.errors().is_empty(), "neither an error");
-    assert!(!report.is_success(), "nor a success");
-    assert_eq!(report.value(a).as_deref(), Some(&1));
-    assert_eq!(outcomes(&report), ["a succeeded", "hang cancelled", "b cancelled", "c cancelled"]);
-    assert_eq!(report.cancel_reason().unwrap().to_string(), "stage `b` asked to cancel the run: the user left");
-    lab.assert_nothing_left().await;
-}
-
-#[tokio::test]
-async fn a_failure_that_comes_first_is_not_hidden_by_a_stage_that_cancels() {
-    for (first, second, expected) in [
-        (script::fail("bad luck"), script::cancel("enough"), Outcome::Failed),
-        (script::cancel("enough"), script::fail("bad luck"), Outcome::Cancelled),
-    ] {
-        let lab = Lab::new();
-        let mut p = Pipeline::builder("both");
-        let n = p.input::<u64>();
-        let a = p.stage("a", Scripted::<Arc<u64>, u64>::yielding(first, 1)).after(n);
-        let b = p.stage("b", Scripted::<Arc<u64>, u64>::yielding(second, 1)).after(n);
-        let c = p.stage("c", script::ok::<(Arc<u64>, Arc<u64>), u64>(0)).after((a, b));
-        let pipeline = p.output(c).build().unwrap();
-        let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-        assert_eq!(report.outcome(), expected, "of two that are ready at the same moment the first decides");
-        lab.assert_nothing_left().await;
-    }
-}
-
-#[tokio::test]
-async fn a_blocking_stage_notices_at_its_checkpoint() {
-    let lab = Lab::new();
-    let inside = Gate::new();
-    let mut p = Pipeline::builder("checkpoint");
-    let n = p.input::<u64>();
-    let enter = inside.clone();
-    let a = watched(&lab.probe, move |cx: StageCx, n: Arc<u64>| {
-        enter.open();
-        let result = loop {
-            if let Err(stop) = cx.check() {
-                break Err(stop);
-            }
-            std::thread::yield_now();
-        };
-        let (told, is_told) = (cx.cancel_reason().cloned(), cx.is_cancelled());
-        cx.record("told", (told, is_told)).unwrap();
-        async move { result.map(|()| *n) }
-    });
-    let a = p.stage("a", a).blocking().after(n);
-    let pipeline = p.output(a).build().unwrap();
-    let run = lab.engine.run(&pipeline, 1, RunOptions::new());
-    let handle = run.handle();
-    let cancel = async {
-        inside.passed().await;
-        handle.cancel("enough");
-    };
-    let (report, ()) = tokio::join!(run, cancel);
-    assert_eq!(outcomes(&report), ["a cancelled"]);
-    let told = report.recorded().unwrap().get::<(Option<CancelReason>, bool)>("told").unwrap().unwrap();
-    assert_eq!(*told, (Some(CancelReason::requested("enough")), true));
-    lab.assert_nothing_left().await;
-}
-
-#[tokio::test]
-async fn a_stage_that_says_it_was_interrupted_without_reason_ends_the_run_as_cancelled() {
-    let lab = Lab::new();
-    let mut p = Pipeline::builder("confused");
-    let n = p.input::<u64>();
-    let stop = |_cx: StageCx, _: Arc<u64>| async move {
-        Err::<u64, _>(Stop::from(stageflow::context::StopKind::Interrupted(CancelReason::Shutdown)))
-    };
-    let a = p.stage("a", stage_fn(stop)).after(n);
-    let pipeline = p.output(a).build().unwrap();
-    let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-    assert_eq!(report.outcome(), Outcome::Cancelled);
-    assert!(report.cancel_reason().unwrap().to_string().contains("as if the run had been cancelled"));
-    lab.assert_nothing_left().await;
-}
-
-#[tokio::test]
-async fn work_that_a_stage_handed_out_hears_of_the_cancellation() {
-    let lab = Lab::new();
-    let gate = Gate::new();
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let tell = std::sync::Mutex::new(Some(tell));
-    let mut p = Pipeline::builder("handed-out");
-    let n = p.input::<u64>();
-    let wait = gate.clone();
-    let a = watched(&lab.probe, move |cx: StageCx, _: Arc<u64>| {
-        // The context leaves the stage; what it is handed to outlives the stage.
-        tell.lock().unwrap().take().unwrap().send(cx).unwrap();
-        let wait = wait.clone();
-        async move {
-            wait.passed().await;
-            Ok(0_u64)
-        }
-    });
-    let a = p.stage("a", a).after(n);
-    let pipeline = p.output(a).build().unwrap();
-    let run = lab.engine.run(&pipeline, 1, RunOptions::new());
-    let handle = run.handle();
-    let outside = async {
-        let cx: StageCx = told.await.unwrap();
-        assert!(!cx.is_cancelled());
-        handle.cancel("enough");
-        cx.cancelled().await;
-        assert_eq!(cx.cancel_reason(), Some(&CancelReason::requested("enough")));
-        cx
-    };
-    let (report, cx) = tokio::join!(run, outside);
-    assert_eq!(report.outcome(), Outcome::Cancelled);
-    assert_eq!(cx.try_emit("too.late", json!(1)).unwrap_err().code(), "SF0215");
     lab.assert_nothing_left().await;
 }

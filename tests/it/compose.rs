@@ -18,7 +18,10 @@ fn inner(lab: &Lab) -> Pipeline<u64, u64> {
         async move { Ok(*n + 1) }
     });
     let add = p.stage("add", add).after(n);
-    let double = p.stage("double", stage_fn(async |_cx, n: Arc<u64>| Ok(*n * 2))).spawn().after(add);
+    let double = p
+        .stage("double", stage_fn(async |_cx, n: Arc<u64>| Ok(*n * 2)))
+        .spawn()
+        .after(add);
     p.output(double).build().unwrap()
 }
 
@@ -31,13 +34,33 @@ async fn a_pipeline_twice_under_different_prefixes_is_two_sets_of_stages_in_one_
     let left = p.embed("left", &inner).after(n);
     let right = p.embed("right", &inner).after(left);
     let pipeline = p.output(right).build().unwrap();
-    assert_eq!(texts(pipeline.plan().names().iter()), ["left/add", "left/double", "right/add", "right/double"]);
+    assert_eq!(
+        texts(pipeline.plan().names().iter()),
+        ["left/add", "left/double", "right/add", "right/double"]
+    );
     let report = lab.engine.run(&pipeline, 5, RunOptions::new()).await;
-    assert_eq!((report.output().unwrap(), report.value(left).as_deref()), (&26, Some(&12)));
-    assert_eq!(cleanups(&report), ["right/add succeeded", "left/add succeeded"]);
-    assert_eq!(lab.assert_nothing_left().await.iter().filter(|line| line.starts_with("run ")).count(), 2);
+    assert_eq!(
+        (report.output().unwrap(), report.value(left).as_deref()),
+        (&26, Some(&12))
+    );
+    assert_eq!(
+        cleanups(&report),
+        ["right/add succeeded", "left/add succeeded"]
+    );
+    assert_eq!(
+        lab.assert_nothing_left()
+            .await
+            .iter()
+            .filter(|line| line.starts_with("run "))
+            .count(),
+        2
+    );
     let alone = lab.engine.run(&inner, 5, RunOptions::new()).await;
-    assert_eq!(alone.output().unwrap(), &12, "the embedded pipeline is as good as before");
+    assert_eq!(
+        alone.output().unwrap(),
+        &12,
+        "the embedded pipeline is as good as before"
+    );
 }
 
 #[tokio::test]
@@ -53,7 +76,12 @@ async fn pipelines_nest() {
     let n = p.input::<u64>();
     let a = p.embed("a", &middle).after(n);
     let b = p.embed("b", &middle).after(n);
-    let sum = p.stage("sum", stage_fn(async |_cx, (a, b): (Arc<u64>, Arc<u64>)| Ok(*a + *b))).after((a, b));
+    let sum = p
+        .stage(
+            "sum",
+            stage_fn(async |_cx, (a, b): (Arc<u64>, Arc<u64>)| Ok(*a + *b)),
+        )
+        .after((a, b));
     let pipeline = p.output(sum).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!(report.output().unwrap(), &20);
@@ -68,7 +96,9 @@ async fn beside_runs_two_pipelines_on_one_input() {
     let left = inner(&lab);
     let mut p = Pipeline::builder("text");
     let n = p.input::<u64>();
-    let text = p.stage("text", stage_fn(async |_cx, n: Arc<u64>| Ok(n.to_string()))).after(n);
+    let text = p
+        .stage("text", stage_fn(async |_cx, n: Arc<u64>| Ok(n.to_string())))
+        .after(n);
     let right = p.output(text).build().unwrap();
     let both = left.beside("both", &right).unwrap();
     let report = lab.engine.run(&both, 5, RunOptions::new()).await;
@@ -92,7 +122,13 @@ async fn a_failure_deep_inside_names_its_whole_path() {
     let a = p.embed("deep", &inner).after(n);
     let pipeline = p.output(a).build().unwrap();
     let report = lab.engine.run(&pipeline, 5, RunOptions::new()).await;
-    assert!(report.output().unwrap_err().to_string().contains("pipeline `outer` failed: SF0301: stage `deep/bad` failed: no"));
+    assert!(
+        report
+            .output()
+            .unwrap_err()
+            .to_string()
+            .contains("pipeline `outer` failed: SF0301: stage `deep/bad` failed: no")
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -113,7 +149,14 @@ async fn a_run_inside_a_stage_is_stopped_with_it() {
     let engine = lab.engine.clone();
     let start = stage_fn(move |_cx: StageCx, n: Arc<u64>| {
         let (engine, child) = (engine.clone(), child.clone());
-        async move { Ok::<_, Stop>(*engine.run(&child, *n, RunOptions::new()).await.into_output()?) }
+        async move {
+            Ok::<_, Stop>(
+                *engine
+                    .run(&child, *n, RunOptions::new())
+                    .await
+                    .into_output()?,
+            )
+        }
     });
     let start = p.stage("start", start).after(n);
     let parent = p.output(start).build().unwrap();
@@ -133,13 +176,24 @@ fn everything_that_is_wrong_with_a_typed_pipeline_is_said_at_once() {
     let theirs = other.input::<u64>();
     let mut p = Pipeline::builder("typed");
     let n = p.input::<u64>();
-    let a = p.stage("a a", script::ok::<Arc<u64>, u64>(1)).timeout(0.secs()).after(n);
+    let a = p
+        .stage("a a", script::ok::<Arc<u64>, u64>(1))
+        .timeout(0.secs())
+        .after(n);
     p.stage("b", script::ok::<Arc<u64>, u64>(1)).after(a);
     p.stage("b", script::ok::<Arc<u64>, u64>(1)).after(theirs);
     let error = p.output(theirs).build().unwrap_err();
-    let mut codes: Vec<_> = error.problems().iter().map(|problem| problem.code()).collect();
+    let mut codes: Vec<_> = error
+        .problems()
+        .iter()
+        .map(|problem| problem.code())
+        .collect();
     codes.sort_unstable();
-    assert_eq!(codes, ["SF0102", "SF0103", "SF0106", "SF0106", "SF0112"], "{error}");
+    assert_eq!(
+        codes,
+        ["SF0102", "SF0103", "SF0106", "SF0106", "SF0112"],
+        "{error}"
+    );
 }
 
 #[test]
@@ -174,15 +228,42 @@ async fn a_stage_may_take_the_same_handle_twice_and_many_handles_at_once() {
     let lab = Lab::new();
     let mut p = Pipeline::builder("wide");
     let n = p.input::<u64>();
-    let all: Vec<_> = (0..50).map(|i| p.stage(format!("s{i}"), script::ok::<Arc<u64>, u64>(i)).after(n)).collect();
-    let sum = |_cx: StageCx, all: Vec<Arc<u64>>| async move { Ok::<u64, Stop>(all.iter().map(|n| **n).sum()) };
+    let all: Vec<_> = (0..50)
+        .map(|i| {
+            p.stage(format!("s{i}"), script::ok::<Arc<u64>, u64>(i))
+                .after(n)
+        })
+        .collect();
+    let sum = |_cx: StageCx, all: Vec<Arc<u64>>| async move {
+        Ok::<u64, Stop>(all.iter().map(|n| **n).sum())
+    };
     let sum = p.stage("sum", stage_fn(sum)).after(all);
-    let twice = p.stage("twice", stage_fn(async |_cx, (a, b): (Arc<u64>, Arc<u64>)| Ok(*a + *b))).after((sum, sum));
-    let none = p.stage("none", stage_fn(async |_cx, all: Vec<Arc<u64>>| Ok(all.len()))).after(Vec::new());
-    let text = p.stage("text", stage_fn(async |_cx, (a, (b,)): (Arc<u64>, (Arc<usize>,))| Ok(format!("{a} {b}"))));
+    let twice = p
+        .stage(
+            "twice",
+            stage_fn(async |_cx, (a, b): (Arc<u64>, Arc<u64>)| Ok(*a + *b)),
+        )
+        .after((sum, sum));
+    let none = p
+        .stage(
+            "none",
+            stage_fn(async |_cx, all: Vec<Arc<u64>>| Ok(all.len())),
+        )
+        .after(Vec::new());
+    let text = p.stage(
+        "text",
+        stage_fn(async |_cx, (a, (b,)): (Arc<u64>, (Arc<usize>,))| Ok(format!("{a} {b}"))),
+    );
     let text = text.after((twice, (none,)));
     let pipeline = p.output(text).build().unwrap();
-    assert_eq!(lab.engine.run(&pipeline, 1, RunOptions::new()).await.output().unwrap(), "2450 0");
+    assert_eq!(
+        lab.engine
+            .run(&pipeline, 1, RunOptions::new())
+            .await
+            .output()
+            .unwrap(),
+        "2450 0"
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -191,7 +272,10 @@ fn a_pipeline_of_values_can_be_named_by_its_types() {
     fn takes(_: &Pipeline<u64, Option<String>>) {}
     let mut p = Pipeline::builder("typed");
     let n = p.input::<u64>();
-    let a = p.stage("a", script::ok::<Arc<u64>, String>("a".to_owned())).optional().after(n);
+    let a = p
+        .stage("a", script::ok::<Arc<u64>, String>("a".to_owned()))
+        .optional()
+        .after(n);
     takes(&p.output(a).build().unwrap());
     let by_name: Result<Pipeline<Value, Value>, _> = Pipeline::by_name("none").build();
     assert!(by_name.is_err());

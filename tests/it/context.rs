@@ -34,8 +34,14 @@ async fn a_run_without_an_identity_gets_one_of_its_own() {
     let expected = SeededIds::new(7);
     for _ in 0..3 {
         let report = look(&lab, RunOptions::new(), |cx| cx.run_id()).await;
-        assert_eq!((report.output().unwrap(), report.id()), (&RunId::generate(&expected), report.id()));
-        assert_eq!(report.identity().correlation_id(), CorrelationId::from(report.id()));
+        assert_eq!(
+            (report.output().unwrap(), report.id()),
+            (&RunId::generate(&expected), report.id())
+        );
+        assert_eq!(
+            report.identity().correlation_id(),
+            CorrelationId::from(report.id())
+        );
     }
     let runs = lab.sink.runs();
     assert_eq!(runs.len(), 3, "each has an id of its own");
@@ -46,10 +52,23 @@ async fn stages_reports_and_events_agree_on_who_the_run_is_for() {
     let lab = Lab::new();
     let ids = SeededIds::new(1);
     let (org, user) = (OrgId::generate(&ids), UserId::generate(&ids));
-    let identity = RunIdentity::new(RunId::generate(&ids)).with_org_id(org).with_user_id(user);
-    let report = look(&lab, RunOptions::new().identity(identity.clone()), |cx| cx.identity().clone()).await;
-    assert_eq!((report.output().unwrap(), report.identity()), (&identity, &identity));
-    assert!(lab.sink.all().iter().all(|recorded| recorded.run.identity() == &identity));
+    let identity = RunIdentity::new(RunId::generate(&ids))
+        .with_org_id(org)
+        .with_user_id(user);
+    let report = look(&lab, RunOptions::new().identity(identity.clone()), |cx| {
+        cx.identity().clone()
+    })
+    .await;
+    assert_eq!(
+        (report.output().unwrap(), report.identity()),
+        (&identity, &identity)
+    );
+    assert!(
+        lab.sink
+            .all()
+            .iter()
+            .all(|recorded| recorded.run.identity() == &identity)
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -66,16 +85,31 @@ async fn a_snapshot_reaches_every_stage_unchanged_and_shared() {
         let n = p.input::<u64>();
         let see = |name: &str, p: &mut stageflow::graph::PipelineBuilder<u64>| {
             let stage = watched(&lab.probe, async |cx: StageCx, _: Arc<u64>| {
-                let last = cx.snapshot().conversation().last_user().map(|message| message.content().to_owned());
-                Ok((last, std::ptr::from_ref(cx.snapshot().conversation()) as usize))
+                let last = cx
+                    .snapshot()
+                    .conversation()
+                    .last_user()
+                    .map(|message| message.content().to_owned());
+                Ok((
+                    last,
+                    std::ptr::from_ref(cx.snapshot().conversation()) as usize,
+                ))
             });
             placed(p.stage(name, stage), placement).after(n)
         };
         let (a, b) = (see("a", &mut p), see("b", &mut p));
         type Seen = (Option<String>, usize);
-        let both = p.stage("both", stage_fn(async |_cx, both: (Arc<Seen>, Arc<Seen>)| Ok(both))).after((a, b));
+        let both = p
+            .stage(
+                "both",
+                stage_fn(async |_cx, both: (Arc<Seen>, Arc<Seen>)| Ok(both)),
+            )
+            .after((a, b));
         let pipeline = p.output(both).build().unwrap();
-        let report = lab.engine.run(&pipeline, 1, RunOptions::new().snapshot(known.clone())).await;
+        let report = lab
+            .engine
+            .run(&pipeline, 1, RunOptions::new().snapshot(known.clone()))
+            .await;
         let (a, b) = report.output().unwrap();
         assert_eq!(a.0.as_deref(), Some("how far is the moon?"));
         let shared = std::ptr::from_ref(known.conversation()) as usize;
@@ -89,11 +123,20 @@ async fn a_snapshot_reaches_every_stage_unchanged_and_shared() {
 async fn an_identity_over_a_snapshot_replaces_only_who() {
     let lab = Lab::new();
     let ids = SeededIds::new(1);
-    let known = ContextSnapshot::new(RunIdentity::new(RunId::generate(&ids))).with_input_text("hello");
+    let known =
+        ContextSnapshot::new(RunIdentity::new(RunId::generate(&ids))).with_input_text("hello");
     let identity = RunIdentity::new(RunId::generate(&ids));
-    let options = RunOptions::new().snapshot(known.clone()).identity(identity.clone());
-    let report = look(&lab, options, |cx| cx.snapshot().input_text().map(str::to_owned)).await;
-    assert_eq!((report.output().unwrap().as_deref(), report.identity()), (Some("hello"), &identity));
+    let options = RunOptions::new()
+        .snapshot(known.clone())
+        .identity(identity.clone());
+    let report = look(&lab, options, |cx| {
+        cx.snapshot().input_text().map(str::to_owned)
+    })
+    .await;
+    assert_eq!(
+        (report.output().unwrap().as_deref(), report.identity()),
+        (Some("hello"), &identity)
+    );
     assert_ne!(known.identity(), &identity);
 }
 
@@ -102,11 +145,19 @@ async fn a_stage_sees_how_much_time_is_left() {
     let lab = Lab::new();
     let mut p = Pipeline::builder("time");
     let n = p.input::<u64>();
-    let wait = p.stage("wait", script::ok::<Arc<u64>, u64>(1).taking(2.secs())).after(n);
-    let left = p.stage("left", stage_fn(async |cx: StageCx, _: Arc<u64>| Ok((cx.remaining(), cx.deadline().is_some()))));
+    let wait = p
+        .stage("wait", script::ok::<Arc<u64>, u64>(1).taking(2.secs()))
+        .after(n);
+    let left = p.stage(
+        "left",
+        stage_fn(async |cx: StageCx, _: Arc<u64>| Ok((cx.remaining(), cx.deadline().is_some()))),
+    );
     let left = left.after(wait);
     let pipeline = p.output(left).build().unwrap();
-    let limited = lab.engine.run(&pipeline, 1, RunOptions::new().deadline(5.secs())).await;
+    let limited = lab
+        .engine
+        .run(&pipeline, 1, RunOptions::new().deadline(5.secs()))
+        .await;
     assert_eq!(limited.output().unwrap(), &(Some(3.secs()), true));
     let free = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!(free.output().unwrap(), &(None, false));
@@ -117,11 +168,20 @@ async fn a_stage_sees_how_much_time_is_left() {
 async fn a_stage_knows_its_name_its_place_and_its_attempt() {
     let lab = Lab::new();
     let report = look(&lab, RunOptions::new(), |cx| {
-        (cx.stage().to_string(), cx.index().get(), cx.attempt().get(), cx.is_cancelled(), format!("{cx:?}"))
+        (
+            cx.stage().to_string(),
+            cx.index().get(),
+            cx.attempt().get(),
+            cx.is_cancelled(),
+            format!("{cx:?}"),
+        )
     })
     .await;
     let (name, index, attempt, cancelled, debug) = report.output().unwrap();
-    assert_eq!((name.as_str(), *index, *attempt, *cancelled), ("a", 0, 1, false));
+    assert_eq!(
+        (name.as_str(), *index, *attempt, *cancelled),
+        ("a", 0, 1, false)
+    );
     assert!(debug.contains(&report.id().to_string()), "{debug}");
 }
 
@@ -130,11 +190,21 @@ async fn values_reach_dependents_shared_and_not_copied() {
     let lab = Lab::new();
     let mut p = Pipeline::builder("big");
     let n = p.input::<u64>();
-    let big = p.stage("big", stage_fn(async |_cx, _: Arc<u64>| Ok(vec![7_u8; 64 << 20]))).after(n);
-    let at = |_cx: StageCx, big: Arc<Vec<u8>>| async move { Ok::<_, Stop>((big.as_ptr() as usize, big.len())) };
+    let big = p
+        .stage(
+            "big",
+            stage_fn(async |_cx, _: Arc<u64>| Ok(vec![7_u8; 64 << 20])),
+        )
+        .after(n);
+    let at = |_cx: StageCx, big: Arc<Vec<u8>>| async move {
+        Ok::<_, Stop>((big.as_ptr() as usize, big.len()))
+    };
     let inline = p.stage("inline", stage_fn(at)).after(big);
     let spawned = p.stage("spawned", stage_fn(at)).spawn().after(big);
-    let both = p.stage("both", stage_fn(async |_cx, (a, b): (Arc<(usize, usize)>, Arc<(usize, usize)>)| Ok((*a, *b))));
+    let both = p.stage(
+        "both",
+        stage_fn(async |_cx, (a, b): (Arc<(usize, usize)>, Arc<(usize, usize)>)| Ok((*a, *b))),
+    );
     let both = both.after((inline, spawned));
     let pipeline = p.output(both).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
@@ -143,7 +213,11 @@ async fn values_reach_dependents_shared_and_not_copied() {
     let kept = report.value(big).unwrap();
     assert_eq!(kept.as_ptr() as usize, a.0);
     drop(report);
-    assert_eq!(Arc::strong_count(&kept), 1, "a run that is over holds nothing");
+    assert_eq!(
+        Arc::strong_count(&kept),
+        1,
+        "a run that is over holds nothing"
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -153,13 +227,29 @@ async fn the_width_of_a_run_is_its_own() {
     let mut p = Pipeline::builder("width");
     let n = p.input::<u64>();
     let all: Vec<_> = (0..6)
-        .map(|i| p.stage(format!("s{i}"), script::ok::<Arc<u64>, u64>(i).yielding(2).watched_by(&lab.probe)).after(n))
+        .map(|i| {
+            p.stage(
+                format!("s{i}"),
+                script::ok::<Arc<u64>, u64>(i)
+                    .yielding(2)
+                    .watched_by(&lab.probe),
+            )
+            .after(n)
+        })
         .collect();
-    let join = p.stage("join", script::ok::<Vec<Arc<u64>>, u64>(0)).after(all);
+    let join = p
+        .stage("join", script::ok::<Vec<Arc<u64>>, u64>(0))
+        .after(all);
     let pipeline = p.output(join).build().unwrap();
     lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!(lab.probe.peak(), 2, "the engine's");
-    lab.engine.run(&pipeline, 1, RunOptions::new().concurrency(NonZeroUsize::new(5).unwrap())).await;
+    lab.engine
+        .run(
+            &pipeline,
+            1,
+            RunOptions::new().concurrency(NonZeroUsize::new(5).unwrap()),
+        )
+        .await;
     assert_eq!(lab.probe.peak(), 5, "the run's");
     lab.assert_nothing_left().await;
 }

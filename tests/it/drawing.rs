@@ -15,10 +15,24 @@ fn answer(load: Step, profile: Step) -> Pipeline<u64, u64> {
     let mut p = Pipeline::builder("answer");
     let ask = p.input::<u64>();
     let load = p.stage("load", load).kind(StageKind::Enrich).after(ask);
-    let profile = p.stage("profile", profile).kind(StageKind::Enrich).timeout(2.secs()).optional().after(ask);
-    let rerank = p.stage("rerank", script::ok::<(Arc<u64>, Arc<Option<u64>>), u64>(1)).spawn().after((load, profile));
-    let write = p.stage("write", script::ok::<Arc<u64>, u64>(1).taking(5.millis())).kind(StageKind::Agent).after(rerank);
-    p.stage("log", script::ok::<(Arc<u64>, Arc<u64>), u64>(1)).kind(StageKind::Work).blocking().after((write, ask));
+    let profile = p
+        .stage("profile", profile)
+        .kind(StageKind::Enrich)
+        .timeout(2.secs())
+        .optional()
+        .after(ask);
+    let rerank = p
+        .stage("rerank", script::ok::<(Arc<u64>, Arc<Option<u64>>), u64>(1))
+        .spawn()
+        .after((load, profile));
+    let write = p
+        .stage("write", script::ok::<Arc<u64>, u64>(1).taking(5.millis()))
+        .kind(StageKind::Agent)
+        .after(rerank);
+    p.stage("log", script::ok::<(Arc<u64>, Arc<u64>), u64>(1))
+        .kind(StageKind::Work)
+        .blocking()
+        .after((write, ask));
     p.output(write).build().unwrap()
 }
 
@@ -42,7 +56,8 @@ fn a_pipeline_is_drawn_with_every_stage_and_every_arrow() {
             s3 --> s4
             input --> s4
             s3 --> output
-    "#]].assert_eq(&pipeline.mermaid());
+    "#]]
+    .assert_eq(&pipeline.mermaid());
     expect![[r#"
         digraph "answer" {
             rankdir=LR;
@@ -63,12 +78,16 @@ fn a_pipeline_is_drawn_with_every_stage_and_every_arrow() {
             input -> s4;
             s3 -> output;
         }
-    "#]].assert_eq(&pipeline.dot());
+    "#]]
+    .assert_eq(&pipeline.dot());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_finished_run_is_drawn_over_its_pipeline() {
-    let pipeline = answer(script::ok(1).taking(10.millis()), script::fail("guest").taking(1500.millis()));
+    let pipeline = answer(
+        script::ok(1).taking(10.millis()),
+        script::fail("guest").taking(1500.millis()),
+    );
     let report = Engine::new().run(&pipeline, 1, RunOptions::new()).await;
     expect![[r#"
         flowchart LR
@@ -90,7 +109,8 @@ async fn a_finished_run_is_drawn_over_its_pipeline() {
             classDef succeeded fill:#dcfce7,stroke:#15803d,color:#111827
             classDef failed fill:#fee2e2,stroke:#b91c1c,color:#111827
             linkStyle 3,4 stroke-width:4px
-    "#]].assert_eq(&report.mermaid());
+    "#]]
+    .assert_eq(&report.mermaid());
     expect![[r##"
         digraph "answer" {
             rankdir=LR;
@@ -116,7 +136,10 @@ async fn a_finished_run_is_drawn_over_its_pipeline() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_run_is_drawn_over_its_pipeline() {
-    let pipeline = answer(script::fail("no such index").taking(10.millis()), script::hang());
+    let pipeline = answer(
+        script::fail("no such index").taking(10.millis()),
+        script::hang(),
+    );
     let report = Engine::new().run(&pipeline, 1, RunOptions::new()).await;
     expect![[r#"
         flowchart LR
@@ -137,7 +160,8 @@ async fn a_failed_run_is_drawn_over_its_pipeline() {
             s3 --> output
             classDef failed fill:#fee2e2,stroke:#b91c1c,color:#111827
             classDef cancelled fill:#e5e7eb,stroke:#6b7280,color:#111827
-    "#]].assert_eq(&report.mermaid());
+    "#]]
+    .assert_eq(&report.mermaid());
     expect![[r##"
         digraph "answer" {
             rankdir=LR;
@@ -165,11 +189,18 @@ async fn a_failed_run_is_drawn_over_its_pipeline() {
 fn an_arrow_from_the_input_is_drawn_whatever_type_a_stage_gives() {
     let mut p = Pipeline::builder("json");
     let ask = p.input::<u64>();
-    let a = p.stage("a", script::ok::<Arc<u64>, Value>(json!(1))).after(ask);
-    let b = p.stage("b", script::ok::<(Arc<u64>, Arc<Value>), Value>(json!(1))).after((ask, a));
+    let a = p
+        .stage("a", script::ok::<Arc<u64>, Value>(json!(1)))
+        .after(ask);
+    let b = p
+        .stage("b", script::ok::<(Arc<u64>, Arc<Value>), Value>(json!(1)))
+        .after((ask, a));
     let pipeline = p.output(b).build().unwrap();
     for drawing in [pipeline.mermaid(), pipeline.dot()] {
-        let arrows = drawing.lines().filter(|line| line.trim_start().starts_with("input -")).count();
+        let arrows = drawing
+            .lines()
+            .filter(|line| line.trim_start().starts_with("input -"))
+            .count();
         assert_eq!(arrows, 2, "{drawing}");
     }
 }
@@ -181,12 +212,25 @@ async fn only_the_arrows_that_decided_the_time_are_thick() {
     let step = || Step::taking(script::ok(1), 10.millis());
     let a = p.stage("a", step()).after(ask);
     let b = p.stage("b", step()).after(a);
-    let c = p.stage("c", script::ok::<(Arc<u64>, Arc<u64>), u64>(1).taking(1.millis())).after((a, b));
+    let c = p
+        .stage(
+            "c",
+            script::ok::<(Arc<u64>, Arc<u64>), u64>(1).taking(1.millis()),
+        )
+        .after((a, b));
     let pipeline = p.output(c).build().unwrap();
     let report = Engine::new().run(&pipeline, 1, RunOptions::new()).await;
     let drawing = report.dot();
-    let thick: Vec<_> = drawing.lines().filter(|line| line.contains("penwidth")).map(str::trim).collect();
-    assert_eq!(thick, ["s0 -> s1 [penwidth=3];", "s1 -> s2 [penwidth=3];"], "`c` did not wait for `a` itself");
+    let thick: Vec<_> = drawing
+        .lines()
+        .filter(|line| line.contains("penwidth"))
+        .map(str::trim)
+        .collect();
+    assert_eq!(
+        thick,
+        ["s0 -> s1 [penwidth=3];", "s1 -> s2 [penwidth=3];"],
+        "`c` did not wait for `a` itself"
+    );
 }
 
 #[test]
@@ -205,15 +249,21 @@ fn a_drawing_by_name_starts_at_the_roots() {
             s1 --> s0
             input --> s1
             s0 --> output
-    "#]].assert_eq(&pipeline.mermaid());
+    "#]]
+    .assert_eq(&pipeline.mermaid());
 }
 
 #[test]
 fn a_name_with_quotes_does_not_break_a_drawing() {
     let mut p = Pipeline::builder("say \"hi\" \\ \n now");
     let ask = p.input::<u64>();
-    let a = p.stage("a.b-c_d/e", script::ok::<Arc<u64>, u64>(1)).after(ask);
+    let a = p
+        .stage("a.b-c_d/e", script::ok::<Arc<u64>, u64>(1))
+        .after(ask);
     let pipeline = p.output(a).build().unwrap();
     let dot = pipeline.dot();
-    assert!(dot.starts_with("digraph \"say \\\"hi\\\" \\\\ \\n now\" {\n"), "{dot}");
+    assert!(
+        dot.starts_with("digraph \"say \\\"hi\\\" \\\\ \\n now\" {\n"),
+        "{dot}"
+    );
 }

@@ -10,7 +10,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::Gate;
 use tokio::task::JoinSet;
 
-use crate::support::{Lab, Log, PLACEMENTS, placed, watched};
+use crate::support::{PassOn, Lab, Log, PLACEMENTS, placed, watched};
 
 /// Three stages side by side, one in each place, that wait for ever after they have registered a cleanup; and one that has
 /// ended.
@@ -37,7 +37,9 @@ fn three_places(lab: &Lab, started: &Gate) -> Pipeline<u64, u64> {
         });
         waiting.push(placed(p.stage(&name, body), placement).after(n));
     }
-    let sum = |_cx: StageCx, (a, b): (Arc<u64>, Vec<Arc<u64>>)| async move { Ok::<_, Stop>(*a + b.len() as u64) };
+    let sum = |_cx: StageCx, (a, b): (Arc<u64>, Vec<Arc<u64>>)| async move {
+        Ok::<_, Stop>(*a + b.len() as u64)
+    };
     let never = p.stage("never", stage_fn(sum)).after((done, waiting));
     p.output(never).build().unwrap()
 }
@@ -66,8 +68,20 @@ async fn a_run_dropped_in_the_middle_stops_stages_in_every_place_and_runs_all_cl
     assert_eq!(lab.tidying.registered().len(), 4);
     lab.engine.settled().await;
     let said = lab.assert_nothing_left().await;
-    assert_eq!(said.iter().filter(|line| line.ends_with("cancelled 1")).count(), 3, "{said:?}");
-    assert_eq!(said.iter().filter(|line| line.starts_with("cleanup")).count(), 4, "{said:?}");
+    assert_eq!(
+        said.iter()
+            .filter(|line| line.ends_with("cancelled 1"))
+            .count(),
+        3,
+        "{said:?}"
+    );
+    assert_eq!(
+        said.iter()
+            .filter(|line| line.starts_with("cleanup"))
+            .count(),
+        4,
+        "{said:?}"
+    );
     assert_eq!(said.last().unwrap(), "run cancelled: the caller went away");
 }
 
@@ -76,15 +90,34 @@ async fn a_dropped_run_stops_its_inline_stages_on_the_spot() {
     let lab = Lab::new();
     let mut p = Pipeline::builder("inline");
     let n = p.input::<u64>();
-    let a = p.stage("a", watched(&lab.probe, async |_cx, _: Arc<u64>| std::future::pending::<Result<u64, Stop>>().await)).after(n);
+    let a = p
+        .stage(
+            "a",
+            watched(&lab.probe, async |_cx, _: Arc<u64>| {
+                std::future::pending::<Result<u64, Stop>>().await
+            }),
+        )
+        .after(n);
     let pipeline = p.output(a).build().unwrap();
     let mut run = Box::pin(lab.engine.run(&pipeline, 1, RunOptions::new()));
     assert!(poll!(&mut run).is_pending());
     assert_eq!(lab.probe.live(), 1);
     drop(run);
     assert_eq!(lab.probe.live(), 0, "before anything else had a turn");
-    assert_eq!(lab.engine.live_tasks(), 0, "there was nothing to be seen through");
-    assert_eq!(lab.events(), ["run started", "a started 1", "a cancelled 1", "run cancelled: the caller went away"]);
+    assert_eq!(
+        lab.engine.live_tasks(),
+        0,
+        "there was nothing to be seen through"
+    );
+    assert_eq!(
+        lab.events(),
+        [
+            "run started",
+            "a started 1",
+            "a cancelled 1",
+            "run cancelled: the caller went away"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -109,13 +142,26 @@ async fn a_run_dropped_during_its_cleanups_finishes_them() {
     assert!(poll!(&mut run).is_pending());
     in_cleanup.passed().await;
     drop(run);
-    assert_eq!(lab.engine.live_tasks(), 1, "the cleanups go on without the caller");
+    assert_eq!(
+        lab.engine.live_tasks(),
+        1,
+        "the cleanups go on without the caller"
+    );
     go_on.open();
     lab.engine.settled().await;
     let said = lab.assert_nothing_left().await;
-    let expected = ["run started", "a started 1", "a succeeded 1", "cleanup slow succeeded", "cleanup last succeeded"];
+    let expected = [
+        "run started",
+        "a started 1",
+        "a succeeded 1",
+        "cleanup slow succeeded",
+        "cleanup last succeeded",
+    ];
     assert_eq!(said[..5], expected);
-    assert_eq!(said[5], "run succeeded", "the stages had ended by themselves");
+    assert_eq!(
+        said[5], "run succeeded",
+        "the stages had ended by themselves"
+    );
 }
 
 #[tokio::test]
@@ -128,7 +174,14 @@ async fn aborting_the_task_that_awaits_a_run_is_dropping_it() {
     callers.spawn(async move { engine.run(&theirs, 1, RunOptions::new()).await.outcome() });
     started.crowd(3).await;
     callers.abort_all();
-    assert!(callers.join_next().await.unwrap().unwrap_err().is_cancelled());
+    assert!(
+        callers
+            .join_next()
+            .await
+            .unwrap()
+            .unwrap_err()
+            .is_cancelled()
+    );
     lab.engine.settled().await;
     let said = lab.assert_nothing_left().await;
     assert_eq!(said.last().unwrap(), "run cancelled: the caller went away");
@@ -164,21 +217,8 @@ impl Hook for Witness {
     }
 
     fn exit(&self, call: &mut Call<'_>, ending: &mut Ending) {
-        self.0.write(format!("{} {}", call.stage(), ending.outcome()));
-    }
-}
-
-/// Only passes on.
-struct PassOn;
-
-#[async_trait]
-impl Around for PassOn {
-    fn name(&self) -> &str {
-        "pass-on"
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        next.run(call).await
+        self.0
+            .write(format!("{} {}", call.stage(), ending.outcome()));
     }
 }
 
@@ -188,7 +228,11 @@ async fn layers_that_were_entered_are_left_once_when_a_run_is_dropped() {
         let log = Log::default();
         let lab = Lab::with(|builder| {
             let builder = builder.intercept(Witness(log.clone()));
-            if waits { builder.intercept(PassOn) } else { builder }
+            if waits {
+                builder.intercept(PassOn)
+            } else {
+                builder
+            }
         });
         let started = Gate::new();
         let pipeline = three_places(&lab, &started);
@@ -199,7 +243,12 @@ async fn layers_that_were_entered_are_left_once_when_a_run_is_dropped() {
         lab.engine.settled().await;
         let mut lines = log.take();
         lines.sort();
-        let left = ["blocking cancelled", "done succeeded", "inline cancelled", "spawn cancelled"];
+        let left = [
+            "blocking cancelled",
+            "done succeeded",
+            "inline cancelled",
+            "spawn cancelled",
+        ];
         assert_eq!(lines, left, "waits {waits}");
         lab.assert_nothing_left().await;
     }
@@ -211,10 +260,16 @@ async fn a_blocking_stage_that_is_still_at_work_holds_back_the_cleanups_of_a_dro
     let (inside, go_on) = (Gate::new(), Gate::new());
     let mut p = Pipeline::builder("held");
     let n = p.input::<u64>();
-    let (tidying, enter, leave, after) = (lab.tidying.clone(), inside.clone(), go_on.clone(), Log::default());
+    let (tidying, enter, leave, after) = (
+        lab.tidying.clone(),
+        inside.clone(),
+        go_on.clone(),
+        Log::default(),
+    );
     let told = after.clone();
     let a = watched(&lab.probe, move |cx: StageCx, n: Arc<u64>| {
-        let (tidying, enter, leave, after) = (tidying.clone(), enter.clone(), leave.clone(), after.clone());
+        let (tidying, enter, leave, after) =
+            (tidying.clone(), enter.clone(), leave.clone(), after.clone());
         async move {
             let said = after.clone();
             tidying.add_with(&cx, "a", async move || said.write("cleanup"));
@@ -234,7 +289,10 @@ async fn a_blocking_stage_that_is_still_at_work_holds_back_the_cleanups_of_a_dro
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(told.lines().is_empty(), "a cleanup must not run under a stage that is at work");
+    assert!(
+        told.lines().is_empty(),
+        "a cleanup must not run under a stage that is at work"
+    );
     go_on.open();
     lab.engine.settled().await;
     assert_eq!(told.lines(), ["work is over", "cleanup"]);
@@ -270,7 +328,10 @@ async fn a_run_dropped_outside_the_runtime_still_runs_its_cleanups() {
         go_on.open();
         lab.engine.settled().await;
         let said = lab.assert_nothing_left().await;
-        assert!(said.contains(&"cleanup a succeeded".to_owned()), "in_cleanup {in_cleanup}: {said:?}");
+        assert!(
+            said.contains(&"cleanup a succeeded".to_owned()),
+            "in_cleanup {in_cleanup}: {said:?}"
+        );
     }
 }
 
@@ -296,5 +357,9 @@ async fn notes_of_a_blocking_stage_that_outlives_its_caller_stay_before_its_end(
     go_on.open();
     lab.engine.settled().await;
     let said = lab.assert_nothing_left().await;
-    assert_eq!(said[2..4], ["a says work.over true", "a cancelled 1"], "a stage has not ended while it talks");
+    assert_eq!(
+        said[2..4],
+        ["a says work.over true", "a cancelled 1"],
+        "a stage has not ended while it talks"
+    );
 }

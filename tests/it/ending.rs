@@ -10,7 +10,9 @@ use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait, pani
 use stageflow::prelude::*;
 use stageflow_testkit::Gate;
 
-use crate::support::{Lab, PLACEMENTS, PanicsOnDrop, cleanups, outcomes, placed, watched, with_time_running};
+use crate::support::{PassOn, 
+    Lab, PLACEMENTS, PanicsOnDrop, cleanups, outcomes, placed, watched, with_time_running,
+};
 
 /// What the stage `end` does after the stages beside it have started.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,29 +34,101 @@ enum Way {
 }
 
 /// How the run ends, how the stage, with which error, and why the others were stopped.
-struct Expected(Outcome, Outcome, Option<&'static str>, Option<&'static str>, &'static str);
+struct Expected(
+    Outcome,
+    Outcome,
+    Option<&'static str>,
+    Option<&'static str>,
+    &'static str,
+);
 
 const WAYS: [(Way, Expected); 14] = {
     use Outcome::{Cancelled, Denied, Failed, Skipped, Succeeded, TimedOut};
     const FAILED: &str = "stage `end` failed";
     [
         (Way::Succeed, Expected(Succeeded, Succeeded, None, None, "")),
-        (Way::Skip, Expected(Skipped, Skipped, Some("SF0405"), None, "")),
-        (Way::ReturnFailure, Expected(Failed, Failed, Some("SF0401"), Some("SF0301"), FAILED)),
-        (Way::QuestionMark, Expected(Failed, Failed, Some("SF0401"), Some("SF0301"), FAILED)),
-        (Way::AskForRetry, Expected(Failed, Failed, Some("SF0401"), Some("SF0306"), FAILED)),
-        (Way::PanicAtFirstPoll, Expected(Failed, Failed, Some("SF0401"), Some("SF0302"), FAILED)),
-        (Way::PanicAfterSuspension, Expected(Failed, Failed, Some("SF0401"), Some("SF0302"), FAILED)),
-        (Way::PanicWhenDropped, Expected(Cancelled, Cancelled, Some("SF0402"), None, "cancelled: enough")),
-        (Way::AttemptTimeout, Expected(Failed, TimedOut, Some("SF0401"), Some("SF0303"), FAILED)),
-        (Way::IdleTimeout, Expected(Failed, TimedOut, Some("SF0401"), Some("SF0304"), FAILED)),
-        (Way::RunDeadline, Expected(TimedOut, Cancelled, Some("SF0403"), None, "the run took longer than 1s")),
-        (Way::CancelByHandle, Expected(Cancelled, Cancelled, Some("SF0402"), None, "cancelled: enough")),
+        (
+            Way::Skip,
+            Expected(Skipped, Skipped, Some("SF0405"), None, ""),
+        ),
+        (
+            Way::ReturnFailure,
+            Expected(Failed, Failed, Some("SF0401"), Some("SF0301"), FAILED),
+        ),
+        (
+            Way::QuestionMark,
+            Expected(Failed, Failed, Some("SF0401"), Some("SF0301"), FAILED),
+        ),
+        (
+            Way::AskForRetry,
+            Expected(Failed, Failed, Some("SF0401"), Some("SF0306"), FAILED),
+        ),
+        (
+            Way::PanicAtFirstPoll,
+            Expected(Failed, Failed, Some("SF0401"), Some("SF0302"), FAILED),
+        ),
+        (
+            Way::PanicAfterSuspension,
+            Expected(Failed, Failed, Some("SF0401"), Some("SF0302"), FAILED),
+        ),
+        (
+            Way::PanicWhenDropped,
+            Expected(
+                Cancelled,
+                Cancelled,
+                Some("SF0402"),
+                None,
+                "cancelled: enough",
+            ),
+        ),
+        (
+            Way::AttemptTimeout,
+            Expected(Failed, TimedOut, Some("SF0401"), Some("SF0303"), FAILED),
+        ),
+        (
+            Way::IdleTimeout,
+            Expected(Failed, TimedOut, Some("SF0401"), Some("SF0304"), FAILED),
+        ),
+        (
+            Way::RunDeadline,
+            Expected(
+                TimedOut,
+                Cancelled,
+                Some("SF0403"),
+                None,
+                "the run took longer than 1s",
+            ),
+        ),
+        (
+            Way::CancelByHandle,
+            Expected(
+                Cancelled,
+                Cancelled,
+                Some("SF0402"),
+                None,
+                "cancelled: enough",
+            ),
+        ),
         (
             Way::CancelByStage,
-            Expected(Cancelled, Cancelled, Some("SF0402"), None, "stage `end` asked to cancel the run: enough"),
+            Expected(
+                Cancelled,
+                Cancelled,
+                Some("SF0402"),
+                None,
+                "stage `end` asked to cancel the run: enough",
+            ),
         ),
-        (Way::DenialByHook, Expected(Denied, Denied, Some("SF0404"), Some("SF0305"), "stage `end` was denied")),
+        (
+            Way::DenialByHook,
+            Expected(
+                Denied,
+                Denied,
+                Some("SF0404"),
+                Some("SF0305"),
+                "stage `end` was denied",
+            ),
+        ),
     ]
 };
 
@@ -75,20 +149,6 @@ impl Hook for Doorkeeper {
             return Flow::Deny(call.denied("doorkeeper", "not today"));
         }
         Flow::Continue
-    }
-}
-
-/// Only passes on: with it, stages run inside a future of the layers.
-struct PassOn;
-
-#[async_trait]
-impl Around for PassOn {
-    fn name(&self) -> &str {
-        "pass-on"
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        next.run(call).await
     }
 }
 
@@ -115,7 +175,11 @@ async fn end(way: Way, cx: StageCx, ready: Gate, waiting: Gate) -> Result<u64, S
 async fn end_a_run(way: Way, expected: &Expected, places: (Placement, Placement), waits: bool) {
     let lab = Lab::with(|builder| {
         let builder = builder.intercept(Doorkeeper(way));
-        if waits { builder.intercept(PassOn) } else { builder }
+        if waits {
+            builder.intercept(PassOn)
+        } else {
+            builder
+        }
     });
     let goes_on = matches!(way, Way::Succeed | Way::Skip);
     let (ready, waiting) = (Gate::new(), Gate::new());
@@ -142,7 +206,9 @@ async fn end_a_run(way: Way, expected: &Expected, places: (Placement, Placement)
     });
     let slow = placed(p.stage("slow", slow), places.0).after(n);
     let waits_for_end = waiting.clone();
-    let body = watched(&lab.probe, move |cx, _: Arc<u64>| end(way, cx, ready.clone(), waits_for_end.clone()));
+    let body = watched(&lab.probe, move |cx, _: Arc<u64>| {
+        end(way, cx, ready.clone(), waits_for_end.clone())
+    });
     let mut stage = placed(p.stage("end", body), places.1);
     if way == Way::AttemptTimeout {
         stage = stage.timeout(1.secs());
@@ -151,7 +217,12 @@ async fn end_a_run(way: Way, expected: &Expected, places: (Placement, Placement)
         stage = stage.idle_timeout(1.secs());
     }
     let ended = stage.after(first);
-    let never = p.stage("never", stage_fn(async |_cx, (a, b): (Arc<u64>, Arc<u64>)| Ok(*a + *b))).after((ended, slow));
+    let never = p
+        .stage(
+            "never",
+            stage_fn(async |_cx, (a, b): (Arc<u64>, Arc<u64>)| Ok(*a + *b)),
+        )
+        .after((ended, slow));
     let pipeline = p.output(never).build().unwrap();
 
     let mut options = RunOptions::new();
@@ -174,21 +245,63 @@ async fn end_a_run(way: Way, expected: &Expected, places: (Placement, Placement)
 
     let Expected(outcome, stage, run_code, stage_code, reason) = expected;
     assert_eq!(report.outcome(), *outcome);
-    let beside = if goes_on { Outcome::Succeeded } else { Outcome::Cancelled };
-    let after = if goes_on { *outcome } else { Outcome::Cancelled };
+    let beside = if goes_on {
+        Outcome::Succeeded
+    } else {
+        Outcome::Cancelled
+    };
+    let after = if goes_on {
+        *outcome
+    } else {
+        Outcome::Cancelled
+    };
     assert_eq!(
         outcomes(&report),
-        ["first succeeded".to_owned(), format!("slow {beside}"), format!("end {stage}"), format!("never {after}")]
+        [
+            "first succeeded".to_owned(),
+            format!("slow {beside}"),
+            format!("end {stage}"),
+            format!("never {after}")
+        ]
     );
     assert_eq!(report.output().err().map(|error| error.code()), *run_code);
     assert_eq!(report.error().map(StageError::code), *stage_code);
-    assert_eq!(report.errors().len(), usize::from(stage_code.is_some()), "{:?}", report.errors());
-    assert_eq!(report.stage("end").unwrap().error().map(StageError::kind), report.error().map(StageError::kind));
-    assert_eq!(report.cancel_reason().map(ToString::to_string).unwrap_or_default(), *reason);
-    assert_eq!(report.value(first).as_deref(), Some(&6), "what was finished is kept");
-    assert_eq!(cleanups(&report), lab.tidying.ran().iter().map(|name| format!("{name} succeeded")).collect::<Vec<_>>());
+    assert_eq!(
+        report.errors().len(),
+        usize::from(stage_code.is_some()),
+        "{:?}",
+        report.errors()
+    );
+    assert_eq!(
+        report.stage("end").unwrap().error().map(StageError::kind),
+        report.error().map(StageError::kind)
+    );
+    assert_eq!(
+        report
+            .cancel_reason()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        *reason
+    );
+    assert_eq!(
+        report.value(first).as_deref(),
+        Some(&6),
+        "what was finished is kept"
+    );
+    assert_eq!(
+        cleanups(&report),
+        lab.tidying
+            .ran()
+            .iter()
+            .map(|name| format!("{name} succeeded"))
+            .collect::<Vec<_>>()
+    );
     let said = lab.assert_nothing_left().await;
-    let last = if reason.is_empty() { format!("run {outcome}") } else { format!("run {outcome}: {reason}") };
+    let last = if reason.is_empty() {
+        format!("run {outcome}")
+    } else {
+        format!("run {outcome}: {reason}")
+    };
     assert_eq!(said.last(), Some(&last));
     let counts = report.events();
     assert_eq!((counts.offered, counts.dropped), (said.len() as u64, 0));
@@ -202,12 +315,20 @@ async fn end_runs(waits: bool, places: impl Fn(Placement, Placement) -> bool) {
             for end in PLACEMENTS.into_iter().filter(|end| places(slow, *end)) {
                 let case = AssertUnwindSafe(end_a_run(*way, expected, (slow, end), waits));
                 if let Err(payload) = case.catch_unwind().await {
-                    wrong.push(format!("{way:?}, slow {slow:?}, end {end:?}: {}", panic_message(payload)));
+                    wrong.push(format!(
+                        "{way:?}, slow {slow:?}, end {end:?}: {}",
+                        panic_message(payload)
+                    ));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} cases:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -228,32 +349,4 @@ async fn every_ending_inside_layers_that_wait_does_too() {
 #[tokio::test(start_paused = true)]
 async fn every_ending_of_a_blocking_stage_inside_layers_that_wait_does_too() {
     end_runs(true, |_, end| end == Placement::Blocking).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_deadline_of_zero_starts_nothing_and_reports_it() {
-    let lab = Lab::new();
-    let mut p = Pipeline::builder("no-time");
-    let n = p.input::<u64>();
-    let a = p.stage("a", watched(&lab.probe, async |_cx, n: Arc<u64>| Ok(*n))).after(n);
-    let pipeline = p.output(a).build().unwrap();
-    let report = lab.engine.run(&pipeline, 1, RunOptions::new().deadline(0.secs())).await;
-    assert_eq!(report.outcome(), Outcome::TimedOut);
-    assert_eq!(report.output().unwrap_err().code(), "SF0403");
-    assert_eq!(outcomes(&report), ["a cancelled"]);
-    assert_eq!(report.stage("a").unwrap().started(), None);
-    assert_eq!(lab.assert_nothing_left().await, ["run started", "run timed_out: the run took longer than 0ns"]);
-}
-
-#[tokio::test]
-async fn an_error_is_told_the_same_way_whether_it_is_returned_or_thrown() {
-    for (stop, kind) in [
-        (Stop::fail("x"), StageErrorKind::Failed(ErrorClass::Permanent)),
-        (Stop::transient("x"), StageErrorKind::Failed(ErrorClass::Transient)),
-        (Stop::from(std::io::Error::other("x")), StageErrorKind::Failed(ErrorClass::Permanent)),
-    ] {
-        let error = Ending::from_result(Err(stop), &"a".parse().unwrap(), 1.try_into().unwrap());
-        assert_eq!(error.error().unwrap().kind(), &kind);
-        assert!(error.error().unwrap().to_string().contains("stage `a`"));
-    }
 }

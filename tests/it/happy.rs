@@ -21,11 +21,24 @@ async fn a_diamond_gives_its_output_and_every_value() {
     let c = p.stage("c", stage_fn(sum)).after((a, b));
     let pipeline = p.output(c).build().unwrap();
     let sink = Arc::new(MemorySink::bounded(1000.try_into().unwrap()));
-    let engine = Engine::builder().events(Arc::clone(&sink)).intercept(Timeout::attempt(1.secs())).build();
+    let engine = Engine::builder()
+        .events(Arc::clone(&sink))
+        .intercept(Timeout::attempt(1.secs()))
+        .build();
     let report = engine.run(&pipeline, 5, RunOptions::new()).await;
     assert_eq!(report.output().unwrap(), &20);
     assert_eq!(report.value(a).as_deref(), Some(&10));
-    let names: Vec<String> = sink.drain().iter().flat_map(|batch| batch.events.iter().map(|e| e.kind().name().to_owned()).collect::<Vec<_>>()).collect();
+    let names: Vec<String> = sink
+        .drain()
+        .iter()
+        .flat_map(|batch| {
+            batch
+                .events
+                .iter()
+                .map(|e| e.kind().name().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
     assert_eq!(names.len(), 8, "{names:?}");
     println!("{}", report.mermaid());
 }

@@ -12,7 +12,10 @@ use tokio::sync::oneshot;
 
 use crate::support::{Lab, PLACEMENTS, eventually, placed, watched};
 
-async fn alone<T: Send + Sync + 'static>(lab: &Lab, stage: impl Stage<Input = Arc<u64>, Output = T>) -> RunReport<T> {
+async fn alone<T: Send + Sync + 'static>(
+    lab: &Lab,
+    stage: impl Stage<Input = Arc<u64>, Output = T>,
+) -> RunReport<T> {
     let mut p = Pipeline::builder("alone");
     let n = p.input::<u64>();
     let a = p.stage("a", stage).after(n);
@@ -59,7 +62,8 @@ fn wakes_from_other_threads_during_and_after_a_run_do_no_harm() {
                     let mut at = p.input::<u64>();
                     for i in 0..10 {
                         let kept = Arc::clone(&wakers);
-                        let stage = stage_fn(move |_cx: StageCx, _: Arc<u64>| Tapped(Arc::clone(&kept), 0));
+                        let stage =
+                            stage_fn(move |_cx: StageCx, _: Arc<u64>| Tapped(Arc::clone(&kept), 0));
                         at = placed(p.stage(format!("s{i}"), stage), PLACEMENTS[i % 2]).after(at);
                     }
                     let pipeline = p.output(at).build().unwrap();
@@ -85,11 +89,19 @@ async fn outputs_may_be_huge_or_nothing_at_all() {
     assert_eq!(report.output().unwrap(), &());
     let report = alone(&lab, stage_fn(async |_cx, _: Arc<u64>| Ok(Nothing))).await;
     assert_eq!(report.output().unwrap(), &Nothing);
-    let report = alone(&lab, stage_fn(async |_cx, _: Arc<u64>| Ok(vec![1_u8; 256 << 20]))).await;
+    let report = alone(
+        &lab,
+        stage_fn(async |_cx, _: Arc<u64>| Ok(vec![1_u8; 256 << 20])),
+    )
+    .await;
     assert_eq!(report.output().unwrap().len(), 256 << 20);
     let report = alone(&lab, stage_fn(async |_cx, _: Arc<u64>| Ok([7_u64; 4096]))).await;
     assert_eq!(report.output().unwrap()[4095], 7);
-    let report = alone(&lab, stage_fn(async |_cx, _: Arc<u64>| Ok(None::<Option<()>>))).await;
+    let report = alone(
+        &lab,
+        stage_fn(async |_cx, _: Arc<u64>| Ok(None::<Option<()>>)),
+    )
+    .await;
     assert_eq!(report.output().unwrap(), &None);
     lab.assert_nothing_left().await;
 }
@@ -106,7 +118,12 @@ async fn ten_thousand_cleanups_of_one_stage_all_run() {
     });
     let report = alone(&lab, many).await;
     assert_eq!(report.cleanups().len(), 10_000);
-    assert!(report.cleanups().iter().all(|ended| ended.outcome == Outcome::Succeeded));
+    assert!(
+        report
+            .cleanups()
+            .iter()
+            .all(|ended| ended.outcome == Outcome::Succeeded)
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -123,13 +140,19 @@ async fn a_context_that_is_kept_after_the_run_reads_and_does_nothing() {
     let id = report.id();
     drop(report);
     let cx: StageCx = kept.await.unwrap();
-    assert_eq!((cx.run_id(), cx.stage().as_str(), cx.is_cancelled()), (id, "a", false));
+    assert_eq!(
+        (cx.run_id(), cx.stage().as_str(), cx.is_cancelled()),
+        (id, "a", false)
+    );
     assert!(cx.check().is_ok() && cx.cancel_reason().is_none());
     cx.heartbeat();
     let (say, said) = oneshot::channel::<()>();
     cx.on_cleanup("never", async move || drop(say));
     drop(cx);
-    assert!(said.await.is_err(), "what it held is gone with the last clone");
+    assert!(
+        said.await.is_err(),
+        "what it held is gone with the last clone"
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -139,7 +162,12 @@ async fn a_stage_that_moves_its_work_into_a_task_of_its_own_is_still_joined_by_i
     let stage = watched(&lab.probe, async |_cx, n: Arc<u64>| {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move { *n + 1 });
-        Ok(tasks.join_next().await.ok_or("no task").permanent()?.transient()?)
+        Ok(tasks
+            .join_next()
+            .await
+            .ok_or("no task")
+            .permanent()?
+            .transient()?)
     });
     let report = alone(&lab, stage).await;
     assert_eq!(report.output().unwrap(), &2);
@@ -162,7 +190,11 @@ async fn a_stage_that_runs_its_own_engine_to_the_depth_of_a_hundred_ends() {
             });
             let a = p.stage("deeper", deeper).after(n);
             let pipeline = p.output(a).build().unwrap();
-            *engine.run(&pipeline, depth, RunOptions::new()).await.output().unwrap()
+            *engine
+                .run(&pipeline, depth, RunOptions::new())
+                .await
+                .output()
+                .unwrap()
         })
     }
     let lab = Lab::new();
@@ -176,7 +208,12 @@ async fn a_chain_of_twenty_thousand_stages_neither_overflows_nor_starves_others(
     let mut p = Pipeline::builder("long");
     let mut at = p.input::<u64>();
     for i in 0..20_000 {
-        at = p.stage(format!("s{i}"), stage_fn(async |_cx, n: Arc<u64>| Ok(*n + 1))).after(at);
+        at = p
+            .stage(
+                format!("s{i}"),
+                stage_fn(async |_cx, n: Arc<u64>| Ok(*n + 1)),
+            )
+            .after(at);
     }
     let pipeline = p.output(at).build().unwrap();
     let mut beside = 0;
@@ -200,11 +237,23 @@ async fn a_run_polled_outside_its_waking_task_still_makes_progress() {
     let lab = Lab::new();
     let mut p = Pipeline::builder("moved");
     let n = p.input::<u64>();
-    let a = p.stage("a", script::ok::<Arc<u64>, u64>(1).taking(Duration::from_millis(5))).after(n);
+    let a = p
+        .stage(
+            "a",
+            script::ok::<Arc<u64>, u64>(1).taking(Duration::from_millis(5)),
+        )
+        .after(n);
     let pipeline = p.output(a).build().unwrap();
     let mut run = Box::pin(lab.engine.run(&pipeline, 1, RunOptions::new()));
-    assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-    assert!(run.await.is_success(), "the waker of the last poll is the one that counts");
+    assert!(
+        run.as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    );
+    assert!(
+        run.await.is_success(),
+        "the waker of the last poll is the one that counts"
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -224,4 +273,51 @@ fn a_run_that_is_leaked_holds_nobody_else() {
         drop(run);
         eventually("nothing is left", || lab.engine.live_tasks() == 0).await;
     });
+}
+
+#[tokio::test(start_paused = true)]
+async fn letting_go_of_several_cleanups_drops_all_of_them_even_if_one_panics() {
+    let lab = Lab::with(budget(1));
+    let probe = Probe::new();
+    let alive = probe.clone();
+    let report = run_with(&lab, move |cx, _| {
+        for i in 0..3 {
+            let alive = alive.clone();
+            cx.on_cleanup(format!("hangs {i}"), async move || {
+                let _live = alive.enter();
+                let _armed = (i == 1).then(|| PanicsOnDrop("while it is let go"));
+                std::future::pending::<()>().await;
+            });
+        }
+    })
+    .await;
+    assert_eq!(report.output().unwrap(), &1);
+    assert_eq!(report.cleanups().len(), 3);
+    assert_eq!((probe.calls(), probe.live()), (3, 0));
+}
+
+/// An error that cannot even be shown.
+#[derive(Debug)]
+struct Unspeakable;
+
+impl std::fmt::Display for Unspeakable {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("an error that panics when it is shown")
+    }
+}
+
+impl std::error::Error for Unspeakable {}
+
+#[tokio::test]
+async fn a_cleanup_whose_error_cannot_be_shown_costs_only_itself() {
+    let lab = Lab::new();
+    let report = run_with(&lab, |cx, tidying| {
+        tidying.add(cx, "a");
+        cx.on_cleanup("b", async || Err::<(), _>(Unspeakable));
+    })
+    .await;
+    assert_eq!(cleanups(&report), ["b failed", "a succeeded"]);
+    let CleanupEnded { error, .. } = &report.cleanups()[0];
+    assert!(error.is_some());
+    assert_eq!(lab.events().last().unwrap(), "run succeeded");
 }

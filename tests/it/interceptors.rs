@@ -1,4 +1,4 @@
-//! What layers do for a call: order, attempts, answers, endings that they change.
+//! What layers do for a call: order, answers, endings that they change.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,10 @@ use stageflow_testkit::{Gate, Scripted, script};
 
 use crate::support::{Lab, Log, PLACEMENTS, outcomes, placed, watched};
 
-fn alone(stage: impl Stage<Input = Arc<u64>, Output = u64>, placement: Placement) -> Pipeline<u64, u64> {
+fn alone(
+    stage: impl Stage<Input = Arc<u64>, Output = u64>,
+    placement: Placement,
+) -> Pipeline<u64, u64> {
     let mut p = Pipeline::builder("alone");
     let n = p.input::<u64>();
     let a = placed(p.stage("a", stage), placement).after(n);
@@ -45,99 +48,6 @@ impl Around for Again {
     }
 }
 
-/// Writes down each attempt it sees.
-struct Witness(&'static str, Phase, Log);
-
-impl Hook for Witness {
-    fn name(&self) -> &str {
-        self.0
-    }
-
-    fn phase(&self) -> Phase {
-        self.1
-    }
-
-    fn enter(&self, call: &mut Call<'_>) -> Flow {
-        // Counts its own calls: what a layer keeps is its own, and belongs to one call.
-        *call.scratch::<u32>() += 1;
-        Flow::Continue
-    }
-
-    fn exit(&self, call: &mut Call<'_>, ending: &mut Ending) {
-        let times = *call.scratch::<u32>();
-        self.2.write(format!("{} {} attempt {} kept {times}", self.0, ending.outcome(), call.attempt()));
-    }
-}
-
-#[tokio::test]
-async fn attempts_are_numbered_and_each_has_its_own_start_end_and_inner_layers() {
-    for placement in PLACEMENTS {
-        let log = Log::default();
-        let lab = Lab::with(|builder| {
-            builder
-                .intercept(Again(5))
-                .intercept(Witness("outer", Phase::Security, log.clone()))
-                .intercept(Witness("inner", Phase::Inner, log.clone()))
-        });
-        let numbers = Log::default();
-        let told = numbers.clone();
-        let flaky = watched(&lab.probe, move |cx: StageCx, n: Arc<u64>| {
-            told.write(cx.attempt().to_string());
-            let said = cx.try_emit("tried", serde_json::json!(cx.attempt().get()));
-            async move {
-                said?;
-                if cx.attempt().get() < 3 { Err(Stop::transient("not yet")) } else { Ok(*n) }
-            }
-        });
-        let report = lab.engine.run(&alone(flaky, placement), 9, RunOptions::new()).await;
-        assert_eq!(report.output().unwrap(), &9);
-        assert_eq!((numbers.lines(), report.stage("a").unwrap().attempts()), (vec!["1".into(), "2".into(), "3".into()], 3));
-        assert!(report.errors().is_empty(), "an attempt that was made good is not an error of the run");
-        let said = lab.assert_nothing_left().await;
-        let expected = [
-            "run started",
-            "a started 1",
-            "a says tried 1",
-            "a failed 1",
-            "a started 2",
-            "a says tried 2",
-            "a failed 2",
-            "a started 3",
-            "a says tried 3",
-            "a succeeded 3",
-            "run succeeded",
-        ];
-        assert_eq!(said, expected, "{placement:?}");
-        let seen = log.take();
-        assert_eq!(seen.len(), 4);
-        assert!(seen[0].starts_with("inner failed attempt 1"), "{seen:?}");
-        assert!(seen[2].starts_with("inner succeeded attempt 3"), "{seen:?}");
-        assert_eq!(seen[3], "outer succeeded attempt 1 kept 1", "the layer outside sees one call");
-    }
-}
-
-#[tokio::test]
-async fn a_failure_after_several_attempts_names_the_last_one() {
-    let lab = Lab::with(|builder| builder.intercept(Again(3)));
-    let report = lab.engine.run(&alone(script::fail("no"), Placement::Inline), 1, RunOptions::new()).await;
-    let error = report.error().unwrap();
-    assert_eq!((error.attempt().get(), report.errors().len()), (3, 1));
-    assert!(error.to_string().starts_with("SF0301: stage `a` failed in attempt 3: no"), "{error}");
-    lab.assert_nothing_left().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_attempt_has_the_whole_limit() {
-    for placement in [Placement::Inline, Placement::Spawn] {
-        let lab = Lab::with(|builder| builder.intercept(Again(3)).intercept(Timeout::attempt(1.secs())));
-        let stage: Scripted<Arc<u64>, u64> = script::hang().then(script::hang()).then(script::ok(4).taking(900.millis()));
-        let report = lab.engine.run(&alone(stage, placement), 1, RunOptions::new()).await;
-        assert_eq!((report.output().unwrap(), report.duration()), (&4, 2900.millis()));
-        let said = lab.assert_nothing_left().await;
-        assert_eq!(said.iter().filter(|line| line.contains("timed_out")).count(), 2);
-    }
-}
-
 /// Never calls.
 struct Instead<F>(F);
 
@@ -160,12 +70,22 @@ impl<F: Fn(&Call<'_>) -> Ending + Send + Sync + 'static> Around for Instead<F> {
 #[tokio::test]
 async fn a_layer_may_answer_without_calling() {
     for placement in PLACEMENTS {
-        let lab = Lab::with(|builder| builder.intercept(Instead(|_: &Call<'_>| Ending::Succeeded(DynValue::new(8_u64)))));
+        let lab = Lab::with(|builder| {
+            builder.intercept(Instead(|_: &Call<'_>| {
+                Ending::Succeeded(DynValue::new(8_u64))
+            }))
+        });
         let stage = script::ok::<Arc<u64>, u64>(1).watched_by(&lab.probe);
-        let report = lab.engine.run(&alone(stage, placement), 1, RunOptions::new()).await;
+        let report = lab
+            .engine
+            .run(&alone(stage, placement), 1, RunOptions::new())
+            .await;
         assert_eq!((report.output().unwrap(), lab.probe.calls()), (&8, 0));
         assert_eq!(report.stage("a").unwrap().attempts(), 0);
-        assert_eq!(lab.assert_nothing_left().await, ["run started", "a answered succeeded", "run succeeded"]);
+        assert_eq!(
+            lab.assert_nothing_left().await,
+            ["run started", "a answered succeeded", "run succeeded"]
+        );
     }
 }
 
@@ -188,20 +108,38 @@ impl<F: Fn(&Call<'_>, &Ending) -> Option<Ending> + Send + Sync + 'static> Hook f
 async fn an_answer_of_the_wrong_type_is_an_error_that_names_the_type_however_it_is_given() {
     let wrong = || Ending::Succeeded(DynValue::new("eight"));
     let engines = [
-        ("around", Lab::with(|builder| builder.intercept(Instead(move |_: &Call<'_>| wrong())))),
-        ("exit", Lab::with(|builder| builder.intercept(Remake(move |_: &Call<'_>, _: &Ending| Some(wrong()))))),
+        (
+            "around",
+            Lab::with(|builder| builder.intercept(Instead(move |_: &Call<'_>| wrong()))),
+        ),
+        (
+            "exit",
+            Lab::with(|builder| {
+                builder.intercept(Remake(move |_: &Call<'_>, _: &Ending| Some(wrong())))
+            }),
+        ),
     ];
     for (how, lab) in engines {
         let mut p = Pipeline::builder("wrong");
         let n = p.input::<u64>();
         let a = p.stage("a", script::ok::<Arc<u64>, u64>(1)).after(n);
-        let b = p.stage("b", script::ok::<Arc<u64>, u64>(1).watched_by(&lab.probe)).after(a);
+        let b = p
+            .stage("b", script::ok::<Arc<u64>, u64>(1).watched_by(&lab.probe))
+            .after(a);
         let pipeline = p.output(b).build().unwrap();
         let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
         let error = report.error().unwrap();
-        assert_eq!((error.kind(), &**error.stage()), (&StageErrorKind::WrongAnswer, "a"), "{how}: {error}");
+        assert_eq!(
+            (error.kind(), &**error.stage()),
+            (&StageErrorKind::WrongAnswer, "a"),
+            "{how}: {error}"
+        );
         assert!(error.to_string().contains("u64"), "{how}: {error}");
-        assert_eq!(lab.probe.calls(), 0, "{how}: a stage must not start without its value");
+        assert_eq!(
+            lab.probe.calls(),
+            0,
+            "{how}: a stage must not start without its value"
+        );
         lab.assert_nothing_left().await;
     }
 }
@@ -216,49 +154,35 @@ async fn what_a_layer_makes_of_an_ending_is_told_the_same_way_with_and_without_l
         };
         let lab = Lab::with(|builder| {
             let builder = builder.intercept(Remake(better));
-            if waits { builder.intercept(Again(1)) } else { builder }
+            if waits {
+                builder.intercept(Again(1))
+            } else {
+                builder
+            }
         });
-        let report = lab.engine.run(&alone(script::fail("no"), Placement::Inline), 1, RunOptions::new()).await;
+        let report = lab
+            .engine
+            .run(
+                &alone(script::fail("no"), Placement::Inline),
+                1,
+                RunOptions::new(),
+            )
+            .await;
         assert_eq!((report.output().unwrap(), report.errors().len()), (&0, 0));
         told.push(lab.assert_nothing_left().await);
     }
-    let expected = ["run started", "a started 1", "a failed 1", "a answered succeeded", "run succeeded"];
+    let expected = [
+        "run started",
+        "a started 1",
+        "a failed 1",
+        "a answered succeeded",
+        "run succeeded",
+    ];
     assert_eq!(told[1], expected);
-    assert_eq!(told[0], told[1], "the attempt failed, and a layer made it good");
-}
-
-/// Gives an attempt one turn, drops it, and calls again.
-struct Impatient;
-
-#[async_trait]
-impl Around for Impatient {
-    fn name(&self) -> &str {
-        "impatient"
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        {
-            let mut first = std::pin::pin!(next.run(call));
-            assert!(poll!(&mut first).is_pending());
-        }
-        next.run(call).await
-    }
-}
-
-#[tokio::test]
-async fn an_attempt_that_a_layer_drops_is_told_as_stopped_and_leaves_nothing() {
-    for placement in PLACEMENTS {
-        let log = Log::default();
-        let lab = Lab::with(|builder| {
-            builder.intercept(Impatient).intercept(Witness("inner", Phase::Inner, log.clone()))
-        });
-        let stage = script::hang::<Arc<u64>, u64>().then(script::ok(3)).watched_by(&lab.probe);
-        let report = lab.engine.run(&alone(stage, placement), 1, RunOptions::new()).await;
-        assert_eq!(report.output().unwrap(), &3);
-        let said = lab.assert_nothing_left().await;
-        assert_eq!(said[1..5], ["a started 1", "a cancelled 1", "a started 2", "a succeeded 2"], "{placement:?}");
-        assert_eq!(log.take().len(), 2, "entered twice, left twice");
-    }
+    assert_eq!(
+        told[0], told[1],
+        "the attempt failed, and a layer made it good"
+    );
 }
 
 /// Refuses everything that changes the world.
@@ -288,18 +212,40 @@ async fn a_denial_ends_the_run_as_denied_also_for_an_optional_stage() {
     let mut p = Pipeline::builder("denied");
     let n = p.input::<u64>();
     let before = p.stage("before", script::ok::<Arc<u64>, u64>(1)).after(n);
-    let beside = p.stage("beside", script::ok::<Arc<u64>, u64>(1).behind(&gate)).after(n);
+    let beside = p
+        .stage("beside", script::ok::<Arc<u64>, u64>(1).behind(&gate))
+        .after(n);
     let pay = script::ok::<Arc<u64>, u64>(1).watched_by(&lab.probe);
-    let pay = p.stage("pay", pay).kind(StageKind::Work).optional().after(before);
-    let last = p.stage("last", script::ok::<(Arc<Option<u64>>, Arc<u64>), u64>(1)).after((pay, beside));
+    let pay = p
+        .stage("pay", pay)
+        .kind(StageKind::Work)
+        .optional()
+        .after(before);
+    let last = p
+        .stage("last", script::ok::<(Arc<Option<u64>>, Arc<u64>), u64>(1))
+        .after((pay, beside));
     let pipeline = p.output(last).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!((report.outcome(), lab.probe.calls()), (Outcome::Denied, 0));
-    assert_eq!(outcomes(&report), ["before succeeded", "beside cancelled", "pay denied", "last cancelled"]);
+    assert_eq!(
+        outcomes(&report),
+        [
+            "before succeeded",
+            "beside cancelled",
+            "pay denied",
+            "last cancelled"
+        ]
+    );
     assert_eq!(report.value(pay), None, "a denial is never an absent value");
     let text = report.output().unwrap_err().to_string();
-    assert!(text.contains("stage `pay` was denied: layer `read-only`: this engine changes nothing"), "{text}");
-    assert_eq!(report.cancel_reason().unwrap().to_string(), "stage `pay` was denied");
+    assert!(
+        text.contains("stage `pay` was denied: layer `read-only`: this engine changes nothing"),
+        "{text}"
+    );
+    assert_eq!(
+        report.cancel_reason().unwrap().to_string(),
+        "stage `pay` was denied"
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -327,8 +273,15 @@ async fn what_layers_take_they_give_back_over_many_stages_at_once() {
     let lab = Lab::with(|builder| builder.intercept(Balance(Arc::clone(&open))));
     let mut p = Pipeline::builder("many");
     let n = p.input::<u64>();
-    let all: Vec<_> = (0..64).map(|i| p.stage(format!("s{i}"), script::ok::<Arc<u64>, u64>(i).yielding(2)).after(n)).collect();
-    let bad = p.stage("bad", script::fail::<Vec<Arc<u64>>, u64>("no")).after(all);
+    let all: Vec<_> = (0..64)
+        .map(|i| {
+            p.stage(format!("s{i}"), script::ok::<Arc<u64>, u64>(i).yielding(2))
+                .after(n)
+        })
+        .collect();
+    let bad = p
+        .stage("bad", script::fail::<Vec<Arc<u64>>, u64>("no"))
+        .after(all);
     let pipeline = p.output(bad).build().unwrap();
     lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!(open.load(Ordering::SeqCst), 0);
@@ -342,7 +295,11 @@ async fn an_engine_without_layers_has_none() {
         └ stage
     "#]]
     .assert_eq(&Engine::new().describe());
-    let layered = Engine::builder().intercept(Timeout::attempt(1.secs())).intercept(ReadOnly).intercept(Again(2)).build();
+    let layered = Engine::builder()
+        .intercept(Timeout::attempt(1.secs()))
+        .intercept(ReadOnly)
+        .intercept(Again(2))
+        .build();
     expect![[r#"
         call
         └ read-only [security, hook]

@@ -9,7 +9,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, TestRuntime, script};
 use tokio::task::JoinSet;
 
-use crate::support::{Lab, hold_the_thread, wake_myself, watched};
+use crate::support::{PassOn, Lab, hold_the_thread, wake_myself, watched};
 
 const HELD: Duration = Duration::from_millis(80);
 
@@ -39,28 +39,27 @@ async fn a_stage_that_holds_the_thread_is_reported_before_its_end() {
         let pipeline = p.output(a).build().unwrap();
         let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
         assert!(!report.long_polls().is_empty(), "suspends {suspends}");
-        assert!(report.long_polls().iter().all(|poll| poll.stage.get() == 1 && poll.held >= HELD));
+        assert!(
+            report
+                .long_polls()
+                .iter()
+                .all(|poll| poll.stage.get() == 1 && poll.held >= HELD)
+        );
         let said = lab.assert_nothing_left().await;
         let place = |line: &str| said.iter().position(|said| said == line).unwrap();
-        assert!(place("heavy held the thread") < place("heavy succeeded 1"), "suspends {suspends}: {said:?}");
-        assert!(place("heavy held the thread") > place("heavy started 1"), "suspends {suspends}: {said:?}");
+        assert!(
+            place("heavy held the thread") < place("heavy succeeded 1"),
+            "suspends {suspends}: {said:?}"
+        );
+        assert!(
+            place("heavy held the thread") > place("heavy started 1"),
+            "suspends {suspends}: {said:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn inside_layers_that_wait_a_long_poll_is_reported_between_start_and_end_too() {
-    use stageflow::interceptors::{Call, Ending, Next, async_trait};
-    struct PassOn;
-    #[async_trait]
-    impl Around for PassOn {
-        fn name(&self) -> &str {
-            "pass-on"
-        }
-
-        async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-            next.run(call).await
-        }
-    }
     for suspends in [false, true] {
         let lab = Lab::with(|builder| watchful(builder).intercept(PassOn));
         let mut p = Pipeline::builder("held");
@@ -90,7 +89,10 @@ fn a_stage_that_always_wakes_itself_does_not_starve_the_runtime() {
     for flavour in Flavour::ALL {
         TestRuntime::running(flavour).block_on(async {
             let lab = Lab::new();
-            let (stop, turns) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+            let (stop, turns) = (
+                Arc::new(AtomicBool::new(false)),
+                Arc::new(AtomicU64::new(0)),
+            );
             let mut beside = JoinSet::new();
             let (end, count) = (Arc::clone(&stop), Arc::clone(&turns));
             beside.spawn(async move {
@@ -114,7 +116,10 @@ fn a_stage_that_always_wakes_itself_does_not_starve_the_runtime() {
             let a = p.stage("a", restless).after(n);
             let pipeline = p.output(a).build().unwrap();
             let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-            assert!(report.is_success(), "{flavour}: the task beside it had its turns");
+            assert!(
+                report.is_success(),
+                "{flavour}: the task beside it had its turns"
+            );
             beside.join_all().await;
             lab.assert_nothing_left().await;
         });
@@ -156,7 +161,12 @@ fn many_stages_that_always_wake_themselves_do_not_starve_one_that_is_quiet() {
                 });
                 all.push(p.stage(format!("restless-{i}"), restless).after(n));
             }
-            let join = p.stage("join", stage_fn(async |_cx, all: Vec<Arc<u64>>| Ok(all.len()))).after(all);
+            let join = p
+                .stage(
+                    "join",
+                    stage_fn(async |_cx, all: Vec<Arc<u64>>| Ok(all.len())),
+                )
+                .after(all);
             let pipeline = p.output(join).build().unwrap();
             let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
             assert!(report.is_success(), "{flavour}: {:?}", report.error());

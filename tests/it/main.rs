@@ -3,25 +3,29 @@
 #[cfg(test)]
 mod support;
 
+mod attempts;
 mod brackets;
 mod by_name;
 mod cancel;
+mod cancel_inside;
 mod cleanup;
 mod compose;
 mod context;
+mod deadline;
 mod drawing;
 mod dropped;
 mod ending;
 mod errors;
 mod events;
 mod happy;
-mod props;
 mod hostile;
 mod interceptors;
 mod long_poll;
 mod many;
+mod notes;
 mod panic;
 mod placement;
+mod props;
 mod report;
 mod skip_optional;
 mod timeout;

@@ -10,7 +10,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime};
 use tokio::task::JoinSet;
 
-use crate::support::{Lab, cleanups, outcomes, placed, texts, watched};
+use crate::support::{PassOn, Lab, cleanups, outcomes, placed, texts, watched};
 
 /// How a run ends, chosen by its number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +23,14 @@ enum Fate {
     BeCancelled,
 }
 
-const FATES: [Fate; 6] = [Fate::Succeed, Fate::Fail, Fate::Cancel, Fate::Panic, Fate::Skip, Fate::BeCancelled];
+const FATES: [Fate; 6] = [
+    Fate::Succeed,
+    Fate::Fail,
+    Fate::Cancel,
+    Fate::Panic,
+    Fate::Skip,
+    Fate::BeCancelled,
+];
 
 fn fate(number: u64) -> Fate {
     FATES[(number % 6) as usize]
@@ -59,20 +66,6 @@ async fn join(cx: StageCx, (parts, decided): (Arc<Vec<u64>>, Arc<u64>)) -> Resul
     Ok(format!("{decided}: {parts:?}"))
 }
 
-/// Only passes on.
-struct PassOn;
-
-#[async_trait]
-impl Around for PassOn {
-    fn name(&self) -> &str {
-        "pass-on"
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        next.run(call).await
-    }
-}
-
 fn pipeline(lab: &Lab, placement: Placement, waiting: &Arc<[Gate]>) -> Pipeline<u64, String> {
     let mut p = Pipeline::builder("shared");
     let n = p.input::<u64>();
@@ -83,7 +76,9 @@ fn pipeline(lab: &Lab, placement: Placement, waiting: &Arc<[Gate]>) -> Pipeline<
         decide(cx, n, gate)
     });
     let decide = placed(p.stage("decide", decide), placement).after((n, split));
-    let join = p.stage("join", watched(&lab.probe, join)).after((split, decide));
+    let join = p
+        .stage("join", watched(&lab.probe, join))
+        .after((split, decide));
     p.output(join).build().unwrap()
 }
 
@@ -91,8 +86,17 @@ fn identity(number: u64) -> RunIdentity {
     RunIdentity::new(RunId::generate(&SeededIds::new(number)))
 }
 
-async fn run(engine: &Engine, pipeline: &Pipeline<u64, String>, waiting: &[Gate], number: u64) -> String {
-    let run = engine.run(pipeline, number, RunOptions::new().identity(identity(number)));
+async fn run(
+    engine: &Engine,
+    pipeline: &Pipeline<u64, String>,
+    waiting: &[Gate],
+    number: u64,
+) -> String {
+    let run = engine.run(
+        pipeline,
+        number,
+        RunOptions::new().identity(identity(number)),
+    );
     let handle = run.handle();
     // Cancels when the stage is seen to wait, so that alone and together the same has happened before.
     let cancel = async {
@@ -123,7 +127,13 @@ fn all_about(report: &RunReport<String>) -> String {
 fn compare(placement: Placement, waits: bool) {
     const RUNS: u64 = 200;
     TestRuntime::running(Flavour::MultiThread).block_on(async {
-        let lab = Lab::with(|builder| if waits { builder.intercept(PassOn) } else { builder });
+        let lab = Lab::with(|builder| {
+            if waits {
+                builder.intercept(PassOn)
+            } else {
+                builder
+            }
+        });
         let waiting: Arc<[Gate]> = (0..RUNS).map(|_| Gate::new()).collect();
         let pipeline = pipeline(&lab, placement, &waiting);
         let mut alone = Vec::new();
@@ -133,8 +143,10 @@ fn compare(placement: Placement, waits: bool) {
         lab.sink.clear();
         let mut together = JoinSet::new();
         for number in 0..RUNS {
-            let (engine, pipeline, waiting) = (lab.engine.clone(), pipeline.clone(), Arc::clone(&waiting));
-            together.spawn(async move { (number, run(&engine, &pipeline, &waiting, number).await) });
+            let (engine, pipeline, waiting) =
+                (lab.engine.clone(), pipeline.clone(), Arc::clone(&waiting));
+            together
+                .spawn(async move { (number, run(&engine, &pipeline, &waiting, number).await) });
         }
         let mut seen = vec![String::new(); RUNS as usize];
         while let Some(done) = together.join_next().await {
@@ -142,15 +154,24 @@ fn compare(placement: Placement, waits: bool) {
             seen[number as usize] = said;
         }
         for (number, (together, alone)) in seen.iter().zip(&alone).enumerate() {
-            assert_eq!(together, alone, "run {number} at the same time as others, and alone");
+            assert_eq!(
+                together, alone,
+                "run {number} at the same time as others, and alone"
+            );
         }
         lab.engine.settled().await;
         let runs = lab.sink.runs();
         assert_eq!(runs.len() as u64, RUNS);
         for number in 0..RUNS {
             let events = lab.sink.events(identity(number).run_id());
-            let decided = events.iter().find(|recorded| recorded.name() == "decided").unwrap();
-            assert!(format!("{decided:?}").contains("decide attempt 1"), "{decided:?}");
+            let decided = events
+                .iter()
+                .find(|recorded| recorded.name() == "decided")
+                .unwrap();
+            assert!(
+                format!("{decided:?}").contains("decide attempt 1"),
+                "{decided:?}"
+            );
         }
         lab.assert_nothing_left().await;
     });

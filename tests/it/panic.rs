@@ -10,14 +10,21 @@ use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
 
-use crate::support::{Lab, PLACEMENTS, PanicsOnDrop, cleanups, outcomes, placed, watched, with_time_running};
+use crate::support::{PassOn, 
+    Lab, PLACEMENTS, PanicsOnDrop, cleanups, outcomes, placed, watched, with_time_running,
+};
 
 /// `beside` ends, `bad` does what it is told, `after` needs both.
-fn around_a(bad: impl Stage<Input = Arc<u64>, Output = u64>, placement: Placement) -> Pipeline<u64, u64> {
+fn around_a(
+    bad: impl Stage<Input = Arc<u64>, Output = u64>,
+    placement: Placement,
+) -> Pipeline<u64, u64> {
     let mut p = Pipeline::builder("panics");
     let n = p.input::<u64>();
     let beside = p.stage("beside", script::ok::<Arc<u64>, u64>(1)).after(n);
-    let bad = placed(p.stage("bad", bad), placement).timeout(1.secs()).after(n);
+    let bad = placed(p.stage("bad", bad), placement)
+        .timeout(1.secs())
+        .after(n);
     let sum = |_cx: StageCx, (a, b): (Arc<u64>, Arc<u64>)| async move { Ok::<_, Stop>(*a + *b) };
     let after = p.stage("after", stage_fn(sum)).after((beside, bad));
     p.output(after).build().unwrap()
@@ -42,9 +49,20 @@ async fn a_panic_is_a_failure_with_its_message_in_every_place() {
             let pipeline = around_a(bad, placement);
             let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
             let error = report.error().unwrap();
-            assert_eq!((error.kind(), error.code()), (&StageErrorKind::Panicked(ErrorClass::Permanent), "SF0302"));
-            assert!(error.to_string().contains("stage `bad` panicked: 1 is too small"), "{error}");
-            assert_eq!((report.outcome(), cleanups(&report)), (Outcome::Failed, vec!["bad succeeded".to_owned()]));
+            assert_eq!(
+                (error.kind(), error.code()),
+                (&StageErrorKind::Panicked(ErrorClass::Permanent), "SF0302")
+            );
+            assert!(
+                error
+                    .to_string()
+                    .contains("stage `bad` panicked: 1 is too small"),
+                "{error}"
+            );
+            assert_eq!(
+                (report.outcome(), cleanups(&report)),
+                (Outcome::Failed, vec!["bad succeeded".to_owned()])
+            );
             let fine = lab.engine.run(&pipeline, 6, RunOptions::new()).await;
             assert_eq!(fine.output().unwrap(), &7, "the same pipeline runs on");
             lab.assert_nothing_left().await;
@@ -55,11 +73,25 @@ async fn a_panic_is_a_failure_with_its_message_in_every_place() {
 #[tokio::test]
 async fn a_panic_without_a_text_is_told_as_such_and_a_long_one_is_cut() {
     let lab = Lab::new();
-    let odd = around_a(watched(&lab.probe, async |_cx, _: Arc<u64>| panic_any(42_u8)), Placement::Inline);
+    let odd = around_a(
+        watched(&lab.probe, async |_cx, _: Arc<u64>| panic_any(42_u8)),
+        Placement::Inline,
+    );
     let report = lab.engine.run(&odd, 1, RunOptions::new()).await;
-    assert!(report.error().unwrap().to_string().contains("a panic without a text"));
-    let long = watched(&lab.probe, async |_cx, _: Arc<u64>| panic_any("x".repeat(1_000_000)));
-    let report = lab.engine.run(&around_a(long, Placement::Inline), 1, RunOptions::new()).await;
+    assert!(
+        report
+            .error()
+            .unwrap()
+            .to_string()
+            .contains("a panic without a text")
+    );
+    let long = watched(&lab.probe, async |_cx, _: Arc<u64>| {
+        panic_any("x".repeat(1_000_000))
+    });
+    let report = lab
+        .engine
+        .run(&around_a(long, Placement::Inline), 1, RunOptions::new())
+        .await;
     assert!(report.error().unwrap().to_string().len() < 2_000);
 }
 
@@ -67,8 +99,13 @@ async fn a_panic_without_a_text_is_told_as_such_and_a_long_one_is_cut() {
 async fn a_panic_whose_payload_panics_when_it_is_dropped_is_a_failure_too() {
     for placement in [Placement::Inline, Placement::Spawn] {
         let lab = Lab::new();
-        let bad = watched(&lab.probe, async |_cx, _: Arc<u64>| panic_any(PanicsOnDrop("the payload")));
-        let report = lab.engine.run(&around_a(bad, placement), 1, RunOptions::new()).await;
+        let bad = watched(&lab.probe, async |_cx, _: Arc<u64>| {
+            panic_any(PanicsOnDrop("the payload"))
+        });
+        let report = lab
+            .engine
+            .run(&around_a(bad, placement), 1, RunOptions::new())
+            .await;
         assert_eq!(report.error().unwrap().code(), "SF0302", "{placement:?}");
         lab.assert_nothing_left().await;
     }
@@ -78,7 +115,13 @@ async fn a_panic_whose_payload_panics_when_it_is_dropped_is_a_failure_too() {
 async fn a_future_that_panics_when_it_is_dropped_ends_as_what_stopped_it() {
     for placement in PLACEMENTS {
         for waits in [false, true] {
-            let lab = Lab::with(|builder| if waits { builder.intercept(PassOn) } else { builder });
+            let lab = Lab::with(|builder| {
+                if waits {
+                    builder.intercept(PassOn)
+                } else {
+                    builder
+                }
+            });
             let bad = watched(&lab.probe, async |_cx, _: Arc<u64>| {
                 let _armed = PanicsOnDrop("while it is stopped");
                 std::future::pending::<Result<u64, Stop>>().await
@@ -86,10 +129,17 @@ async fn a_future_that_panics_when_it_is_dropped_ends_as_what_stopped_it() {
             let pipeline = around_a(bad, placement);
             let report = with_time_running(lab.engine.run(&pipeline, 1, RunOptions::new())).await;
             let case = format!("{placement:?}, waits {waits}");
-            assert_eq!(outcomes(&report), ["beside succeeded", "bad timed_out", "after cancelled"], "{case}");
+            assert_eq!(
+                outcomes(&report),
+                ["beside succeeded", "bad timed_out", "after cancelled"],
+                "{case}"
+            );
             assert_eq!(report.errors().len(), 1, "{case}");
             let said = lab.assert_nothing_left().await;
-            assert!(said.contains(&"bad timed_out 1".to_owned()), "{case}: {said:?}");
+            assert!(
+                said.contains(&"bad timed_out 1".to_owned()),
+                "{case}: {said:?}"
+            );
         }
     }
 }
@@ -99,27 +149,20 @@ async fn a_value_that_panics_when_it_is_dropped_does_so_with_its_report() {
     let lab = Lab::new();
     let mut p = Pipeline::builder("armed");
     let n = p.input::<u64>();
-    let a = p.stage("a", stage_fn(async |_cx, _: Arc<u64>| Ok(PanicsOnDrop("a value")))).after(n);
-    let b = p.stage("b", script::ok::<Arc<PanicsOnDrop>, u64>(2)).after(a);
+    let a = p
+        .stage(
+            "a",
+            stage_fn(async |_cx, _: Arc<u64>| Ok(PanicsOnDrop("a value"))),
+        )
+        .after(n);
+    let b = p
+        .stage("b", script::ok::<Arc<PanicsOnDrop>, u64>(2))
+        .after(a);
     let pipeline = p.output(b).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!(report.output().unwrap(), &2);
     lab.assert_nothing_left().await;
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(report))).is_err());
-}
-
-/// Only passes on.
-struct PassOn;
-
-#[async_trait]
-impl Around for PassOn {
-    fn name(&self) -> &str {
-        "pass-on"
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        next.run(call).await
-    }
 }
 
 /// Panics at the stage `bad`, where it is told to.
@@ -135,12 +178,18 @@ impl Hook for Clumsy {
     }
 
     fn enter(&self, call: &mut Call<'_>) -> Flow {
-        assert!(self.0 != "enter" || call.stage().as_str() != "bad", "in enter");
+        assert!(
+            self.0 != "enter" || call.stage().as_str() != "bad",
+            "in enter"
+        );
         Flow::Continue
     }
 
     fn exit(&self, call: &mut Call<'_>, _: &mut Ending) {
-        assert!(self.0 != "exit" || call.stage().as_str() != "bad", "in exit");
+        assert!(
+            self.0 != "exit" || call.stage().as_str() != "bad",
+            "in exit"
+        );
     }
 }
 
@@ -164,16 +213,39 @@ impl Around for ClumsyAround {
 #[tokio::test]
 async fn a_layer_that_panics_fails_the_call_and_never_opens_the_way() {
     for placement in PLACEMENTS {
-        for (place, layer) in [("enter", "clumsy"), ("exit", "clumsy"), ("before", "clumsy-around"), ("after", "clumsy-around")] {
-            let lab = Lab::with(|builder| builder.intercept(Clumsy(place)).intercept(ClumsyAround(place)));
+        for (place, layer) in [
+            ("enter", "clumsy"),
+            ("exit", "clumsy"),
+            ("before", "clumsy-around"),
+            ("after", "clumsy-around"),
+        ] {
+            let lab = Lab::with(|builder| {
+                builder
+                    .intercept(Clumsy(place))
+                    .intercept(ClumsyAround(place))
+            });
             let bad = script::ok::<Arc<u64>, u64>(2).watched_by(&lab.probe);
-            let report = lab.engine.run(&around_a(bad, placement), 1, RunOptions::new()).await;
+            let report = lab
+                .engine
+                .run(&around_a(bad, placement), 1, RunOptions::new())
+                .await;
             let error = report.error().unwrap();
             let text = error.to_string();
-            assert_eq!(error.kind(), &StageErrorKind::Panicked(ErrorClass::Permanent), "{text}");
-            assert!(text.contains(&format!("layer `{layer}`")) && text.contains(place), "{text}");
+            assert_eq!(
+                error.kind(),
+                &StageErrorKind::Panicked(ErrorClass::Permanent),
+                "{text}"
+            );
+            assert!(
+                text.contains(&format!("layer `{layer}`")) && text.contains(place),
+                "{text}"
+            );
             let ran = usize::from(matches!(place, "exit" | "after"));
-            assert_eq!(lab.probe.calls(), ran, "{place}: a security layer that panics must keep the stage from running");
+            assert_eq!(
+                lab.probe.calls(),
+                ran,
+                "{place}: a security layer that panics must keep the stage from running"
+            );
             lab.assert_nothing_left().await;
         }
     }
@@ -205,7 +277,14 @@ async fn catch_panic_says_whether_a_panic_is_worth_another_attempt() {
         (CatchPanic::transient(), ErrorClass::Transient),
     ] {
         let lab = Lab::with(|builder| builder.intercept(layer));
-        let report = lab.engine.run(&around_a(script::panic("oh"), Placement::Inline), 1, RunOptions::new()).await;
+        let report = lab
+            .engine
+            .run(
+                &around_a(script::panic("oh"), Placement::Inline),
+                1,
+                RunOptions::new(),
+            )
+            .await;
         let error = report.error().unwrap();
         assert_eq!((error.class(), error.code()), (class, "SF0302"));
         assert!(error.to_string().contains("panicked: oh"), "{error}");
@@ -240,7 +319,13 @@ fn of_a_thousand_runs_the_healthy_half_does_not_notice_that_the_others_panic() {
         for (n, report) in (0..).zip(&reports) {
             match n % 2 {
                 0 => assert_eq!(report.output().unwrap(), &(n + 1)),
-                _ => assert!(report.error().unwrap().to_string().contains(&format!("run {n};"))),
+                _ => assert!(
+                    report
+                        .error()
+                        .unwrap()
+                        .to_string()
+                        .contains(&format!("run {n};"))
+                ),
             }
         }
         lab.assert_nothing_left().await;

@@ -1,5 +1,9 @@
 //! Properties that hold for any pipeline: many random ones, each held against an oracle that shares no code with the engine.
 
+mod dropped;
+mod inputs;
+mod onion;
 mod paused;
 mod support;
 mod threads;
+mod together;

@@ -15,12 +15,37 @@ type Stage = Scripted<Arc<u64>, u64>;
 async fn whatever_ends_a_run_what_was_finished_is_kept_and_what_was_not_is_named() {
     type Make = fn() -> Stage;
     let endings: [(&str, Make, Outcome, Outcome); 6] = [
-        ("failure", || script::fail("no"), Outcome::Failed, Outcome::Failed),
-        ("panic", || script::panic("no"), Outcome::Failed, Outcome::Failed),
+        (
+            "failure",
+            || script::fail("no"),
+            Outcome::Failed,
+            Outcome::Failed,
+        ),
+        (
+            "panic",
+            || script::panic("no"),
+            Outcome::Failed,
+            Outcome::Failed,
+        ),
         ("timeout", script::hang, Outcome::Failed, Outcome::TimedOut),
-        ("cancel", || script::cancel("no"), Outcome::Cancelled, Outcome::Cancelled),
-        ("retry", || script::retry("no"), Outcome::Failed, Outcome::Failed),
-        ("deadline", script::hang, Outcome::TimedOut, Outcome::Cancelled),
+        (
+            "cancel",
+            || script::cancel("no"),
+            Outcome::Cancelled,
+            Outcome::Cancelled,
+        ),
+        (
+            "retry",
+            || script::retry("no"),
+            Outcome::Failed,
+            Outcome::Failed,
+        ),
+        (
+            "deadline",
+            script::hang,
+            Outcome::TimedOut,
+            Outcome::Cancelled,
+        ),
     ];
     for (ending, make, run, stage) in endings {
         let lab = Lab::new();
@@ -28,22 +53,65 @@ async fn whatever_ends_a_run_what_was_finished_is_kept_and_what_was_not_is_named
         let mut p = Pipeline::builder("a21");
         let n = p.input::<u64>();
         let a = p.stage("a", script::ok::<_, u64>(1)).after(n);
-        let b = p.stage("b", Stage::taking(script::ok(2), 10.millis())).after(a);
-        let c = p.stage("c", Stage::taking(script::ok(3), 20.millis())).after(a);
+        let b = p
+            .stage("b", Stage::taking(script::ok(2), 10.millis()))
+            .after(a);
+        let c = p
+            .stage("c", Stage::taking(script::ok(3), 20.millis()))
+            .after(a);
         let d = make().taking(50.millis());
-        let d = p.stage("d", d).timeout(if ending == "timeout" { 60.millis() } else { (60).mins() }).after(a);
+        let d = p
+            .stage("d", d)
+            .timeout(if ending == "timeout" {
+                60.millis()
+            } else {
+                (60).mins()
+            })
+            .after(a);
         let e = p.stage("e", Stage::behind(script::ok(5), &gate)).after(a);
-        let f = p.stage("f", script::ok::<Vec<Arc<u64>>, u64>(6)).after(vec![b, c, d, e]);
+        let f = p
+            .stage("f", script::ok::<Vec<Arc<u64>>, u64>(6))
+            .after(vec![b, c, d, e]);
         let pipeline = p.output(f).build().unwrap();
-        let report = lab.engine.run(&pipeline, 0, RunOptions::new().deadline(100.millis())).await;
+        let report = lab
+            .engine
+            .run(&pipeline, 0, RunOptions::new().deadline(100.millis()))
+            .await;
         let values = [a, b, c, d, e, f].map(|handle| report.value(handle).map(|value| *value));
-        assert_eq!(values, [Some(1), Some(2), Some(3), None, None, None], "{ending}");
-        let expected = ["a succeeded", "b succeeded", "c succeeded", &format!("d {stage}"), "e cancelled", "f cancelled"];
-        assert_eq!((report.outcome(), outcomes(&report)), (run, expected.map(str::to_owned).to_vec()), "{ending}");
+        assert_eq!(
+            values,
+            [Some(1), Some(2), Some(3), None, None, None],
+            "{ending}"
+        );
+        let expected = [
+            "a succeeded",
+            "b succeeded",
+            "c succeeded",
+            &format!("d {stage}"),
+            "e cancelled",
+            "f cancelled",
+        ];
+        assert_eq!(
+            (report.outcome(), outcomes(&report)),
+            (run, expected.map(str::to_owned).to_vec()),
+            "{ending}"
+        );
         let never = report.stage("f").unwrap();
-        assert_eq!((never.attempts(), never.started(), never.ended(), never.duration()), (0, None, None, 0.secs()));
+        assert_eq!(
+            (
+                never.attempts(),
+                never.started(),
+                never.ended(),
+                never.duration()
+            ),
+            (0, None, None, 0.secs())
+        );
         assert!(report.output().is_err() && !report.is_success());
-        assert_eq!(report.value(n).as_deref(), Some(&0), "the input is a value, too");
+        assert_eq!(
+            report.value(n).as_deref(),
+            Some(&0),
+            "the input is a value, too"
+        );
         let id = report.id();
         assert!(report.into_output().is_err());
         assert!(id.to_string().starts_with("run_"));
@@ -56,20 +124,48 @@ async fn of_several_errors_the_one_that_decided_comes_first_and_the_others_in_th
     let lab = Lab::new();
     let mut p = Pipeline::builder("several");
     let n = p.input::<u64>();
-    let first = p.stage("first", script::fail::<Arc<u64>, u64>("1")).optional().after(n);
-    let second = p.stage("second", script::panic::<Arc<u64>, u64>("2").yielding(1)).optional().after(n);
-    let decides = p.stage("decides", script::fail::<Arc<u64>, u64>("3").yielding(2)).after(n);
-    let all = p.stage("all", script::ok::<(Arc<Option<u64>>, Arc<Option<u64>>, Arc<u64>), u64>(0)).after((first, second, decides));
+    let first = p
+        .stage("first", script::fail::<Arc<u64>, u64>("1"))
+        .optional()
+        .after(n);
+    let second = p
+        .stage("second", script::panic::<Arc<u64>, u64>("2").yielding(1))
+        .optional()
+        .after(n);
+    let decides = p
+        .stage("decides", script::fail::<Arc<u64>, u64>("3").yielding(2))
+        .after(n);
+    let all = p
+        .stage(
+            "all",
+            script::ok::<(Arc<Option<u64>>, Arc<Option<u64>>, Arc<u64>), u64>(0),
+        )
+        .after((first, second, decides));
     let pipeline = p.output(all).build().unwrap();
     let report = lab.engine.run(&pipeline, 0, RunOptions::new()).await;
-    let stages: Vec<_> = report.errors().iter().map(|error| error.stage().to_string()).collect();
+    let stages: Vec<_> = report
+        .errors()
+        .iter()
+        .map(|error| error.stage().to_string())
+        .collect();
     assert_eq!(stages, ["decides", "first", "second"]);
     assert_eq!(report.error().unwrap().stage().as_str(), "decides");
     for name in ["first", "second", "decides"] {
-        assert_eq!(report.stage(name).unwrap().error().unwrap().stage().as_str(), name);
+        assert_eq!(
+            report
+                .stage(name)
+                .unwrap()
+                .error()
+                .unwrap()
+                .stage()
+                .as_str(),
+            name
+        );
     }
     let error = report.output().unwrap_err();
-    assert!(matches!(error.kind(), RunErrorKind::Failed(error) if error.stage().as_str() == "decides"));
+    assert!(
+        matches!(error.kind(), RunErrorKind::Failed(error) if error.stage().as_str() == "decides")
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -88,16 +184,32 @@ async fn a_spawned_stage_that_fails_while_it_is_stopped_is_reported_after_the_fi
     let late = p.stage("late", late).blocking().after(n);
     let first = script::fail::<Arc<u64>, u64>("first").behind(&inside);
     let first = p.stage("first", first).after(n);
-    let all = p.stage("all", script::ok::<(Arc<u64>, Arc<u64>), u64>(0)).after((late, first));
+    let all = p
+        .stage("all", script::ok::<(Arc<u64>, Arc<u64>), u64>(0))
+        .after((late, first));
     let pipeline = p.output(all).build().unwrap();
     let mut run = Box::pin(lab.engine.run(&pipeline, 0, RunOptions::new()));
-    while futures_util::poll!(&mut run).is_pending() && lab.sink.names().iter().filter(|name| *name == "stage.ended").count() < 1 {
+    while futures_util::poll!(&mut run).is_pending()
+        && lab
+            .sink
+            .names()
+            .iter()
+            .filter(|name| *name == "stage.ended")
+            .count()
+            < 1
+    {
         tokio::task::yield_now().await;
     }
     go_on.open();
     let report = run.await;
-    assert_eq!(texts(report.errors().iter().map(StageError::stage)), ["first", "late"]);
-    assert_eq!((report.outcome(), report.error().unwrap().stage().as_str()), (Outcome::Failed, "first"));
+    assert_eq!(
+        texts(report.errors().iter().map(StageError::stage)),
+        ["first", "late"]
+    );
+    assert_eq!(
+        (report.outcome(), report.error().unwrap().stage().as_str()),
+        (Outcome::Failed, "first")
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -111,7 +223,12 @@ async fn the_critical_path_is_the_chain_of_stages_that_decided_how_long_the_run_
     let slow = p.stage("slow", taking(30)).after(n);
     let short = p.stage("short", taking(5)).after(slow);
     let long = p.stage("long", taking(50)).after(quick);
-    let last = p.stage("last", script::ok::<Vec<Arc<u64>>, u64>(1).taking(1.millis())).after(vec![short, long, slow]);
+    let last = p
+        .stage(
+            "last",
+            script::ok::<Vec<Arc<u64>>, u64>(1).taking(1.millis()),
+        )
+        .after(vec![short, long, slow]);
     let pipeline = p.output(last).build().unwrap();
     let report = lab.engine.run(&pipeline, 0, RunOptions::new()).await;
     let mut path = texts(report.critical_path());
@@ -119,8 +236,15 @@ async fn the_critical_path_is_the_chain_of_stages_that_decided_how_long_the_run_
         path.reverse();
     }
     assert_eq!(path, ["quick", "long", "last"]);
-    let sum: std::time::Duration = path.iter().map(|name| report.stage(name).unwrap().duration()).sum();
-    assert_eq!((sum, report.duration()), (61.millis(), 61.millis()), "nothing else decided it");
+    let sum: std::time::Duration = path
+        .iter()
+        .map(|name| report.stage(name).unwrap().duration())
+        .sum();
+    assert_eq!(
+        (sum, report.duration()),
+        (61.millis(), 61.millis()),
+        "nothing else decided it"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,9 +261,15 @@ async fn the_critical_path_is_in_order_whatever_the_order_of_declaration() {
     p.stage("a", step()).root();
     p.stage("b", step()).after(["a"]);
     let pipeline = p.build().unwrap();
-    let report = Engine::new().run(&pipeline, json!(null), RunOptions::new()).await;
+    let report = Engine::new()
+        .run(&pipeline, json!(null), RunOptions::new())
+        .await;
     let path = texts(report.critical_path());
-    assert_eq!(path, ["c", "b", "a"], "from the one that ended last back to a root");
+    assert_eq!(
+        path,
+        ["c", "b", "a"],
+        "from the one that ended last back to a root"
+    );
 }
 
 #[tokio::test]
@@ -147,26 +277,43 @@ async fn what_stages_record_is_kept_with_who_wrote_it_and_conflicts_name_both() 
     let lab = Lab::new();
     let mut p = Pipeline::builder("records");
     let n = p.input::<u64>();
-    let a = p.stage("a", stage_fn(async |cx: StageCx, n: Arc<u64>| {
-        cx.record("score", 0.5_f64)?;
-        Ok(*n)
-    }));
+    let a = p.stage(
+        "a",
+        stage_fn(async |cx: StageCx, n: Arc<u64>| {
+            cx.record("score", 0.5_f64)?;
+            Ok(*n)
+        }),
+    );
     let a = a.after(n);
-    let b = p.stage("b", stage_fn(async |cx: StageCx, n: Arc<u64>| {
-        let conflict = cx.record("score", 0.9_f64).unwrap_err();
-        cx.record("conflict", conflict.to_string())?;
-        Ok(*n)
-    }));
+    let b = p.stage(
+        "b",
+        stage_fn(async |cx: StageCx, n: Arc<u64>| {
+            let conflict = cx.record("score", 0.9_f64).unwrap_err();
+            cx.record("conflict", conflict.to_string())?;
+            Ok(*n)
+        }),
+    );
     let b = b.after(a);
     let pipeline = p.output(b).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     let recorded = report.recorded().unwrap();
-    assert_eq!(recorded.get::<f64>("score").unwrap().as_deref(), Some(&0.5), "the first value stays");
+    assert_eq!(
+        recorded.get::<f64>("score").unwrap().as_deref(),
+        Some(&0.5),
+        "the first value stays"
+    );
     assert_eq!(recorded.entry("score").unwrap().writer(), "a");
     let conflict = recorded.get::<String>("conflict").unwrap().unwrap();
-    assert!(conflict.contains("`b`") && conflict.contains("`a`"), "{conflict}");
+    assert!(
+        conflict.contains("`b`") && conflict.contains("`a`"),
+        "{conflict}"
+    );
     let other = lab.engine.run(&pipeline, 2, RunOptions::new()).await;
-    assert_eq!(other.recorded().unwrap().len(), 2, "a run of its own has records of its own");
+    assert_eq!(
+        other.recorded().unwrap().len(),
+        2,
+        "a run of its own has records of its own"
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -188,15 +335,29 @@ async fn a_report_does_not_change_after_the_end_of_its_run() {
     let handle = run.handle();
     let report = run.await;
     let cx: StageCx = kept.await.unwrap();
-    let before = format!("{report:?} {:?} {:?} {:?}", report.recorded(), report.events(), report.cancel_reason());
+    let before = format!(
+        "{report:?} {:?} {:?} {:?}",
+        report.recorded(),
+        report.events(),
+        report.cancel_reason()
+    );
     let _ = cx.record("too-late", 2_u8);
     let _ = cx.try_emit("too.late", json!(1));
     cx.on_cleanup("too late", async || ());
     cx.heartbeat();
     handle.cancel("too late");
-    let after = format!("{report:?} {:?} {:?} {:?}", report.recorded(), report.events(), report.cancel_reason());
+    let after = format!(
+        "{report:?} {:?} {:?} {:?}",
+        report.recorded(),
+        report.events(),
+        report.cancel_reason()
+    );
     assert_eq!(after, before);
-    assert_eq!((cx.stage().as_str(), cx.attempt().get(), cx.run_id()), ("a", 1, report.id()), "a kept context still reads");
+    assert_eq!(
+        (cx.stage().as_str(), cx.attempt().get(), cx.run_id()),
+        ("a", 1, report.id()),
+        "a kept context still reads"
+    );
 }
 
 #[tokio::test]
@@ -209,9 +370,14 @@ async fn a_handle_of_another_pipeline_finds_nothing_in_a_report() {
     };
     let ((ours, n, a), (_, other_n, other_a)) = (build(), build());
     let report = Engine::new().run(&ours, 5, RunOptions::new()).await;
-    assert_eq!((report.value(n).as_deref(), report.value(a).as_deref()), (Some(&5), Some(&1)));
+    assert_eq!(
+        (report.value(n).as_deref(), report.value(a).as_deref()),
+        (Some(&5), Some(&1))
+    );
     assert_eq!((report.value(other_n), report.value(other_a)), (None, None));
-    assert!(report.value_of("a").unwrap().downcast::<u64>().is_some() && report.value_of("b").is_none());
+    assert!(
+        report.value_of("a").unwrap().downcast::<u64>().is_some() && report.value_of("b").is_none()
+    );
     assert!(report.stage("b").is_none());
     assert_eq!(report.into_output().unwrap().as_ref(), &1);
 }

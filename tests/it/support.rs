@@ -8,13 +8,17 @@ use stageflow::context::CleanupResult;
 use stageflow::events::EventKind;
 use stageflow::executor::EngineBuilder;
 use stageflow::graph::{Placement, StageBuilder};
+use stageflow::interceptors::{Call, Ending, Next, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Probe, Recorded, RecordingSink};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 /// A stage whose futures the probe counts, whether they are polled or not.
-pub(crate) fn watched<I, O, F, Fut>(probe: &Probe, body: F) -> impl Stage<Input = I, Output = O> + use<I, O, F, Fut>
+pub(crate) fn watched<I, O, F, Fut>(
+    probe: &Probe,
+    body: F,
+) -> impl Stage<Input = I, Output = O> + use<I, O, F, Fut>
 where
     I: Send + 'static,
     O: Send + Sync + 'static,
@@ -96,7 +100,11 @@ impl Tidying {
     pub(crate) fn assert_done(&self) {
         let mut backwards = self.registered();
         backwards.reverse();
-        assert_eq!(self.ran(), backwards, "cleanups run once each, last in, first out");
+        assert_eq!(
+            self.ran(),
+            backwards,
+            "cleanups run once each, last in, first out"
+        );
     }
 }
 
@@ -118,7 +126,13 @@ impl Lab {
         let sink = RecordingSink::new();
         let engine = set_up(Engine::builder().events(sink.clone())).build();
         let tasks_before = Handle::current().metrics().num_alive_tasks();
-        Self { engine, sink, probe: Probe::new(), tidying: Tidying::default(), tasks_before }
+        Self {
+            engine,
+            sink,
+            probe: Probe::new(),
+            tidying: Tidying::default(),
+            tasks_before,
+        }
     }
 
     /// Nothing of any run is left: no task, no stage, no cleanup; and the events are in order. Gives them.
@@ -150,13 +164,27 @@ pub(crate) fn line(recorded: &Recorded) -> String {
         EventKind::CleanupEnded(ended) => format!("cleanup {} {}", ended.name, ended.outcome),
         EventKind::LongPoll { .. } => format!("{name} held the thread"),
         EventKind::Note { note, .. } => format!("{name} says {} {}", note.name(), note.payload()),
-        EventKind::RunEnded { outcome, reason: None } => format!("run {outcome}"),
-        EventKind::RunEnded { outcome, reason: Some(reason) } => format!("run {outcome}: {reason}"),
+        EventKind::RunEnded {
+            outcome,
+            reason: None,
+        } => format!("run {outcome}"),
+        EventKind::RunEnded {
+            outcome,
+            reason: Some(reason),
+        } => format!("run {outcome}: {reason}"),
         EventKind::RunStarted => "run started".to_owned(),
         EventKind::StageAnswered { outcome, .. } => format!("{name} answered {outcome}"),
-        EventKind::StageEnded { attempt, outcome, .. } => format!("{name} {outcome} {attempt}"),
+        EventKind::StageEnded {
+            attempt, outcome, ..
+        } => format!("{name} {outcome} {attempt}"),
         EventKind::StageSkipped { because, .. } => {
-            format!("{name} skipped because of {}", recorded.run.stage(*because).map_or("?", |name| name.as_str()))
+            format!(
+                "{name} skipped because of {}",
+                recorded
+                    .run
+                    .stage(*because)
+                    .map_or("?", |name| name.as_str())
+            )
         }
         EventKind::StageStarted { attempt, .. } => format!("{name} started {attempt}"),
         other => other.name().to_owned(),
@@ -189,7 +217,10 @@ pub(crate) async fn with_time_running<T>(work: impl Future<Output = T>) -> T {
 }
 
 /// Puts a stage somewhere.
-pub(crate) fn placed<S: Stage, P>(stage: StageBuilder<'_, S, P>, placement: Placement) -> StageBuilder<'_, S, P> {
+pub(crate) fn placed<S: Stage, P>(
+    stage: StageBuilder<'_, S, P>,
+    placement: Placement,
+) -> StageBuilder<'_, S, P> {
     match placement {
         Placement::Spawn => stage.spawn(),
         Placement::Blocking => stage.blocking(),
@@ -198,7 +229,22 @@ pub(crate) fn placed<S: Stage, P>(stage: StageBuilder<'_, S, P>, placement: Plac
     }
 }
 
-pub(crate) const PLACEMENTS: [Placement; 3] = [Placement::Inline, Placement::Spawn, Placement::Blocking];
+pub(crate) const PLACEMENTS: [Placement; 3] =
+    [Placement::Inline, Placement::Spawn, Placement::Blocking];
+
+/// A layer that waits, but only passes on: with it, stages run inside a future of the layers.
+pub(crate) struct PassOn;
+
+#[async_trait]
+impl Around for PassOn {
+    fn name(&self) -> &str {
+        "pass-on"
+    }
+
+    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
+        next.run(call).await
+    }
+}
 
 /// A value whose `Drop` panics.
 pub(crate) struct PanicsOnDrop(pub(crate) &'static str);
@@ -240,10 +286,17 @@ pub(crate) fn texts<T: fmt::Display>(items: impl IntoIterator<Item = T>) -> Vec<
 
 /// Names and outcomes of a run's stages.
 pub(crate) fn outcomes<O>(report: &RunReport<O>) -> Vec<String> {
-    report.stages().map(|stage| format!("{} {}", stage.name(), stage.outcome())).collect()
+    report
+        .stages()
+        .map(|stage| format!("{} {}", stage.name(), stage.outcome()))
+        .collect()
 }
 
 /// Names and outcomes of a run's cleanups.
 pub(crate) fn cleanups<O>(report: &RunReport<O>) -> Vec<String> {
-    report.cleanups().iter().map(|ended| format!("{} {}", ended.name, ended.outcome)).collect()
+    report
+        .cleanups()
+        .iter()
+        .map(|ended| format!("{} {}", ended.name, ended.outcome))
+        .collect()
 }

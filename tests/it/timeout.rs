@@ -1,4 +1,4 @@
-//! Time limits: of an attempt, between signs of life, of a run.
+//! Time limits of an attempt: in all, and between signs of life.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,18 +36,50 @@ async fn limits_of_stages_side_by_side_are_their_own() {
         let lab = Lab::new();
         let mut p = Pipeline::builder("limits");
         let n = p.input::<u64>();
-        let a = placed(p.stage("a", slow(&lab, 60)), placement).timeout(10.millis()).optional().after(n);
-        let b = placed(p.stage("b", slow(&lab, 60)), placement).timeout(50.millis()).optional().after(n);
-        let c = placed(p.stage("c", slow(&lab, 1)), placement).timeout(2.secs()).optional().after(n);
-        let all = p.stage("all", script::ok::<Vec<Arc<Option<u64>>>, u64>(5)).after(vec![a, b, c]);
+        let a = placed(p.stage("a", slow(&lab, 60)), placement)
+            .timeout(10.millis())
+            .optional()
+            .after(n);
+        let b = placed(p.stage("b", slow(&lab, 60)), placement)
+            .timeout(50.millis())
+            .optional()
+            .after(n);
+        let c = placed(p.stage("c", slow(&lab, 1)), placement)
+            .timeout(2.secs())
+            .optional()
+            .after(n);
+        let all = p
+            .stage("all", script::ok::<Vec<Arc<Option<u64>>>, u64>(5))
+            .after(vec![a, b, c]);
         let pipeline = p.output(all).build().unwrap();
         let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-        assert_eq!(outcomes(&report), ["a timed_out", "b timed_out", "c succeeded", "all succeeded"]);
+        assert_eq!(
+            outcomes(&report),
+            ["a timed_out", "b timed_out", "c succeeded", "all succeeded"]
+        );
         let ended = |name| report.stage(name).unwrap().ended().unwrap();
-        assert_eq!((ended("a"), ended("b"), ended("c")), (10.millis(), 50.millis(), 1.secs()));
-        let kinds: Vec<_> = report.errors().iter().map(|error| error.kind().clone()).collect();
-        assert_eq!(kinds, [StageErrorKind::TimedOut(10.millis()), StageErrorKind::TimedOut(50.millis())]);
-        assert!(report.errors().iter().all(|error| error.class() == ErrorClass::Transient));
+        assert_eq!(
+            (ended("a"), ended("b"), ended("c")),
+            (10.millis(), 50.millis(), 1.secs())
+        );
+        let kinds: Vec<_> = report
+            .errors()
+            .iter()
+            .map(|error| error.kind().clone())
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                StageErrorKind::TimedOut(10.millis()),
+                StageErrorKind::TimedOut(50.millis())
+            ]
+        );
+        assert!(
+            report
+                .errors()
+                .iter()
+                .all(|error| error.class() == ErrorClass::Transient)
+        );
         lab.assert_nothing_left().await;
     }
 }
@@ -65,7 +97,10 @@ async fn a_timeout_that_a_stage_returns_is_not_the_engines() {
     let pipeline = p.output(a).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!(outcomes(&report), ["a failed"]);
-    assert_eq!(report.error().unwrap().kind(), &StageErrorKind::Failed(ErrorClass::Permanent));
+    assert_eq!(
+        report.error().unwrap().kind(),
+        &StageErrorKind::Failed(ErrorClass::Permanent)
+    );
     lab.assert_nothing_left().await;
 }
 
@@ -88,7 +123,12 @@ async fn a_stage_that_never_suspends_is_not_timed() {
     let n = p.input::<u64>();
     let a = p.stage("a", script::ok::<Arc<u64>, u64>(1)).after(n);
     let pipeline = p.output(a).build().unwrap();
-    assert!(lab.engine.run(&pipeline, 1, RunOptions::new()).await.is_success());
+    assert!(
+        lab.engine
+            .run(&pipeline, 1, RunOptions::new())
+            .await
+            .is_success()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,14 +136,27 @@ async fn a_limit_beyond_the_end_of_time_is_no_limit() {
     let lab = Lab::new();
     let mut p = Pipeline::builder("for-ever");
     let n = p.input::<u64>();
-    let a = p.stage("a", slow(&lab, 10)).timeout(Duration::MAX).idle_timeout(Duration::MAX).after(n);
+    let a = p
+        .stage("a", slow(&lab, 10))
+        .timeout(Duration::MAX)
+        .idle_timeout(Duration::MAX)
+        .after(n);
     let pipeline = p.output(a).build().unwrap();
-    assert!(lab.engine.run(&pipeline, 1, RunOptions::new().deadline(Duration::MAX)).await.is_success());
+    assert!(
+        lab.engine
+            .run(&pipeline, 1, RunOptions::new().deadline(Duration::MAX))
+            .await
+            .is_success()
+    );
     lab.assert_nothing_left().await;
 }
 
 /// Gives so many signs of life, a second apart, and then none.
-fn beating(lab: &Lab, beats: u32, beat: impl Fn(&StageCx) + Send + Sync + 'static) -> impl Stage<Input = Arc<u64>, Output = u64> {
+fn beating(
+    lab: &Lab,
+    beats: u32,
+    beat: impl Fn(&StageCx) + Send + Sync + 'static,
+) -> impl Stage<Input = Arc<u64>, Output = u64> {
     let beat = Arc::new(beat);
     watched(&lab.probe, move |cx: StageCx, n: Arc<u64>| {
         let beat = Arc::clone(&beat);
@@ -122,19 +175,33 @@ fn beating(lab: &Lab, beats: u32, beat: impl Fn(&StageCx) + Send + Sync + 'stati
 async fn an_idle_limit_counts_from_the_last_sign_of_life() {
     let signs: [(&str, fn(&StageCx)); 3] = [
         ("a heartbeat", |cx| cx.heartbeat()),
-        ("an event", |cx| cx.try_emit("still.here", json!(1)).unwrap()),
-        ("an event that is refused", |cx| assert!(cx.try_emit("No!", json!(1)).is_err())),
+        ("an event", |cx| {
+            cx.try_emit("still.here", json!(1)).unwrap()
+        }),
+        ("an event that is refused", |cx| {
+            assert!(cx.try_emit("No!", json!(1)).is_err())
+        }),
     ];
     for (sign, beat) in signs {
         for placement in [Placement::Inline, Placement::Spawn] {
             let lab = Lab::new();
             let mut p = Pipeline::builder("idle");
             let n = p.input::<u64>();
-            let a = placed(p.stage("a", beating(&lab, 5, beat)), placement).idle_timeout(1500.millis()).after(n);
+            let a = placed(p.stage("a", beating(&lab, 5, beat)), placement)
+                .idle_timeout(1500.millis())
+                .after(n);
             let pipeline = p.output(a).build().unwrap();
             let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-            assert_eq!(report.error().unwrap().kind(), &StageErrorKind::IdleTimedOut(1500.millis()), "{sign}");
-            assert_eq!(report.stage("a").unwrap().ended(), Some(6500.millis()), "{sign}, {placement:?}");
+            assert_eq!(
+                report.error().unwrap().kind(),
+                &StageErrorKind::IdleTimedOut(1500.millis()),
+                "{sign}"
+            );
+            assert_eq!(
+                report.stage("a").unwrap().ended(),
+                Some(6500.millis()),
+                "{sign}, {placement:?}"
+            );
             lab.assert_nothing_left().await;
         }
     }
@@ -165,31 +232,77 @@ async fn the_total_limit_holds_however_lively_a_stage_is() {
     let mut p = Pipeline::builder("lively");
     let n = p.input::<u64>();
     let lively = beating(&lab, 50, StageCx::heartbeat);
-    let a = p.stage("a", lively).idle_timeout(2.secs()).timeout(10.secs()).after(n);
+    let a = p
+        .stage("a", lively)
+        .idle_timeout(2.secs())
+        .timeout(10.secs())
+        .after(n);
     let pipeline = p.output(a).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-    assert_eq!(report.error().unwrap().kind(), &StageErrorKind::TimedOut(10.secs()));
+    assert_eq!(
+        report.error().unwrap().kind(),
+        &StageErrorKind::TimedOut(10.secs())
+    );
     assert_eq!(report.duration(), 10.secs());
 }
 
 #[tokio::test(start_paused = true)]
 async fn limits_of_a_stage_come_before_those_of_a_layer() {
     let limits = Timeout::idle(2.secs()).total(20.secs());
-    let lab = Lab::with(|builder| builder.intercept(limits).intercept(Timeout::attempt(1.secs())));
+    let lab = Lab::with(|builder| {
+        builder
+            .intercept(limits)
+            .intercept(Timeout::attempt(1.secs()))
+    });
     let mut p = Pipeline::builder("whose");
     let n = p.input::<u64>();
-    let a = p.stage("a", script::hang::<Arc<u64>, u64>()).idle_timeout(5.secs()).optional().after(n);
-    let b = p.stage("b", beating(&lab, 90, StageCx::heartbeat)).optional().after(n);
-    let c = p.stage("c", beating(&lab, 90, StageCx::heartbeat)).timeout(30.secs()).optional().after(n);
-    let d = p.stage("d", script::hang::<Arc<u64>, u64>()).optional().after(n);
-    let all = p.stage("all", stage_fn(async |_cx, _: Vec<Arc<Option<u64>>>| Ok(0_u64))).after(vec![a, b, c, d]);
+    let a = p
+        .stage("a", script::hang::<Arc<u64>, u64>())
+        .idle_timeout(5.secs())
+        .optional()
+        .after(n);
+    let b = p
+        .stage("b", beating(&lab, 90, StageCx::heartbeat))
+        .optional()
+        .after(n);
+    let c = p
+        .stage("c", beating(&lab, 90, StageCx::heartbeat))
+        .timeout(30.secs())
+        .optional()
+        .after(n);
+    let d = p
+        .stage("d", script::hang::<Arc<u64>, u64>())
+        .optional()
+        .after(n);
+    let all = p
+        .stage(
+            "all",
+            stage_fn(async |_cx, _: Vec<Arc<Option<u64>>>| Ok(0_u64)),
+        )
+        .after(vec![a, b, c, d]);
     let pipeline = p.output(all).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
     let kind = |name| report.stage(name).unwrap().error().unwrap().kind().clone();
-    assert_eq!(kind("a"), StageErrorKind::IdleTimedOut(5.secs()), "its own idle limit over the layer's");
-    assert_eq!(kind("b"), StageErrorKind::TimedOut(20.secs()), "the layer's, of two layers the first's");
-    assert_eq!(kind("c"), StageErrorKind::TimedOut(30.secs()), "its own over the layer's");
-    assert_eq!(kind("d"), StageErrorKind::IdleTimedOut(2.secs()), "the layer's");
+    assert_eq!(
+        kind("a"),
+        StageErrorKind::IdleTimedOut(5.secs()),
+        "its own idle limit over the layer's"
+    );
+    assert_eq!(
+        kind("b"),
+        StageErrorKind::TimedOut(20.secs()),
+        "the layer's, of two layers the first's"
+    );
+    assert_eq!(
+        kind("c"),
+        StageErrorKind::TimedOut(30.secs()),
+        "its own over the layer's"
+    );
+    assert_eq!(
+        kind("d"),
+        StageErrorKind::IdleTimedOut(2.secs()),
+        "the layer's"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,8 +311,14 @@ async fn a_blocking_stage_at_an_await_is_stopped_at_its_limit() {
         let lab = Lab::new();
         let mut p = Pipeline::builder("blocking");
         let n = p.input::<u64>();
-        let hang = p.stage("a", script::hang::<Arc<u64>, u64>().watched_by(&lab.probe)).blocking();
-        let limited = if idle { hang.idle_timeout(1.secs()) } else { hang.timeout(1.secs()) };
+        let hang = p
+            .stage("a", script::hang::<Arc<u64>, u64>().watched_by(&lab.probe))
+            .blocking();
+        let limited = if idle {
+            hang.idle_timeout(1.secs())
+        } else {
+            hang.timeout(1.secs())
+        };
         let a = limited.optional().after(n);
         let pipeline = p.output(a).build().unwrap();
         let report = with_time_running(lab.engine.run(&pipeline, 1, RunOptions::new())).await;
@@ -215,7 +334,9 @@ async fn a_blocking_stage_that_holds_its_thread_beyond_its_limit_is_waited_for()
     let gate = Gate::new();
     let mut p = Pipeline::builder("held");
     let n = p.input::<u64>();
-    let held = script::ok::<Arc<u64>, u64>(4).holding_thread_until(&gate).watched_by(&lab.probe);
+    let held = script::ok::<Arc<u64>, u64>(4)
+        .holding_thread_until(&gate)
+        .watched_by(&lab.probe);
     let a = p.stage("a", held).blocking().timeout(1.secs()).after(n);
     let pipeline = p.output(a).build().unwrap();
     let run = lab.engine.run(&pipeline, 1, RunOptions::new());
@@ -225,74 +346,15 @@ async fn a_blocking_stage_that_holds_its_thread_beyond_its_limit_is_waited_for()
         gate.open();
     };
     let (report, ()) = tokio::join!(run, release);
-    assert_eq!(lab.probe.live(), 0, "the run is over only when the thread is free");
-    assert_eq!(report.output().unwrap(), &4, "what it still managed to give is kept");
+    assert_eq!(
+        lab.probe.live(),
+        0,
+        "the run is over only when the thread is free"
+    );
+    assert_eq!(
+        report.output().unwrap(),
+        &4,
+        "what it still managed to give is kept"
+    );
     lab.assert_nothing_left().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_deadline_of_a_run_reaches_stages_in_every_place() {
-    for placement in PLACEMENTS {
-        let lab = Lab::with(|builder| builder.deadline(100.secs()));
-        let mut p = Pipeline::builder("deadline");
-        let n = p.input::<u64>();
-        let done = p.stage("done", script::ok::<Arc<u64>, u64>(3)).after(n);
-        let told = watched(&lab.probe, async |cx: StageCx, _: Arc<u64>| {
-            cx.record("left", (cx.deadline().is_some(), cx.remaining()))?;
-            std::future::pending::<Result<u64, Stop>>().await
-        });
-        let a = placed(p.stage("a", told), placement).after(done);
-        let pipeline = p.output(a).build().unwrap();
-        let started = Instant::now();
-        let run = lab.engine.run(&pipeline, 1, RunOptions::new().deadline(2.secs()));
-        let report = if placement == Placement::Blocking { with_time_running(run).await } else { run.await };
-        assert_eq!(report.outcome(), Outcome::TimedOut, "{placement:?}");
-        assert!(placement == Placement::Blocking || started.elapsed() == 2.secs(), "{placement:?}");
-        assert_eq!(outcomes(&report), ["done succeeded", "a cancelled"]);
-        assert_eq!((report.value(done).as_deref(), report.errors().len()), (Some(&3), 0));
-        assert!(report.output().unwrap_err().to_string().contains("the run took longer than 2s"));
-        let left = report.recorded().unwrap().get::<(bool, Option<Duration>)>("left").unwrap();
-        assert!(placement == Placement::Blocking || *left.unwrap() == (true, Some(2.secs())));
-        lab.assert_nothing_left().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_deadline_counts_from_the_call_and_not_from_the_first_poll() {
-    let lab = Lab::new();
-    let mut p = Pipeline::builder("queued");
-    let n = p.input::<u64>();
-    let a = p.stage("a", slow(&lab, 1)).after(n);
-    let pipeline = p.output(a).build().unwrap();
-    let run = lab.engine.run(&pipeline, 1, RunOptions::new().deadline(5.secs()));
-    sleep(10.secs()).await;
-    let report = run.await;
-    assert_eq!((report.outcome(), lab.probe.calls()), (Outcome::TimedOut, 0));
-    assert_eq!(report.stage("a").unwrap().started(), None);
-    lab.assert_nothing_left().await;
-}
-
-#[tokio::test]
-async fn a_stage_that_always_wakes_itself_still_meets_its_limits() {
-    for of_the_run in [false, true] {
-        let lab = Lab::new();
-        let mut p = Pipeline::builder("restless");
-        let n = p.input::<u64>();
-        let restless = watched(&lab.probe, async |_cx, _: Arc<u64>| -> Result<u64, Stop> {
-            // So much that a defect ends the test and not its patience.
-            for _ in 0..5_000_000 {
-                wake_myself().await;
-            }
-            Ok(0)
-        });
-        let stage = p.stage("a", restless);
-        let a = if of_the_run { stage.after(n) } else { stage.timeout(10.millis()).after(n) };
-        let pipeline = p.output(a).build().unwrap();
-        let options = RunOptions::new();
-        let options = if of_the_run { options.deadline(10.millis()) } else { options };
-        let report = lab.engine.run(&pipeline, 1, options).await;
-        let expected = if of_the_run { Outcome::TimedOut } else { Outcome::Failed };
-        assert_eq!(report.outcome(), expected, "of the run: {of_the_run}, after {:?}", report.duration());
-        lab.assert_nothing_left().await;
-    }
 }

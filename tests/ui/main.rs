@@ -11,7 +11,11 @@ const PINNED: &str = concat!("rustc ", env!("CARGO_PKG_RUST_VERSION"), ".");
 #[test]
 fn a_mistake_is_answered_with_what_to_do() {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = Command::new(rustc).arg("--version").output().unwrap().stdout;
+    let version = Command::new(rustc)
+        .arg("--version")
+        .output()
+        .unwrap()
+        .stdout;
     let version = String::from_utf8_lossy(&version);
     if !version.starts_with(PINNED) {
         println!("skipped: the messages are those of {PINNED}x, and this is {version}");

@@ -55,7 +55,9 @@ impl fmt::Display for CancelReason {
             Self::Denied { stage } => write!(f, "stage `{stage}` was denied"),
             Self::Requested(reason) => write!(f, "cancelled: {reason}"),
             Self::Shutdown => f.write_str("the engine is shutting down"),
-            Self::StageAsked { stage, reason } => write!(f, "stage `{stage}` asked to cancel the run: {reason}"),
+            Self::StageAsked { stage, reason } => {
+                write!(f, "stage `{stage}` asked to cancel the run: {reason}")
+            }
             Self::StageFailed { stage } => write!(f, "stage `{stage}` failed"),
         }
     }
@@ -82,7 +84,10 @@ impl Cancel {
     /// A switch that nobody has pressed.
     #[must_use]
     pub const fn new() -> Self {
-        Self { reason: OnceLock::new(), token: OnceLock::new() }
+        Self {
+            reason: OnceLock::new(),
+            token: OnceLock::new(),
+        }
     }
 
     /// Asks everything that watches this switch to stop. `false` if somebody was first; then `reason` is dropped.

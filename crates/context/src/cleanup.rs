@@ -25,7 +25,11 @@ impl Cleanup {
         Fut: Future<Output: CleanupResult> + Send + 'static,
     {
         let run: CleanupFn = Box::new(move || Box::pin(async move { run().await.into_result() }));
-        Self { name: name.into(), stage, run }
+        Self {
+            name: name.into(),
+            stage,
+            run,
+        }
     }
 
     /// The name it is reported under.
@@ -50,7 +54,10 @@ impl Cleanup {
 
 impl fmt::Debug for Cleanup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cleanup").field("name", &self.name).field("stage", &self.stage).finish_non_exhaustive()
+        f.debug_struct("Cleanup")
+            .field("name", &self.name)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
     }
 }
 

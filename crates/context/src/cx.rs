@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError, EmitErrorKind, Note, OutputConflict, RunHost, RunId,
-    RunIdentity, StageIndex, StageName, Stop, StopKind,
+    CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError, EmitErrorKind, Note,
+    OutputConflict, RunHost, RunId, RunIdentity, StageIndex, StageName, Stop, StopKind,
 };
 
 /// A stage's view of the run it belongs to: owned, cheap to clone, and good for as long as the stage keeps it.
@@ -29,7 +29,11 @@ impl StageCx {
     #[inline]
     #[must_use]
     pub fn new(host: Arc<dyn RunHost>, stage: StageIndex, attempt: NonZeroU32) -> Self {
-        Self { host, stage, attempt }
+        Self {
+            host,
+            stage,
+            attempt,
+        }
     }
 
     /// Who and which run.
@@ -71,7 +75,8 @@ impl StageCx {
     /// How much time the run has left, if it has a deadline; zero once that has passed.
     #[must_use]
     pub fn remaining(&self) -> Option<Duration> {
-        self.deadline().map(|at| at.saturating_duration_since(Instant::now()))
+        self.deadline()
+            .map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Whether the run was told to stop.
@@ -118,7 +123,9 @@ impl StageCx {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output: CleanupResult> + Send + 'static,
     {
-        self.host.cleanups().push(Cleanup::new(name, self.stage, run));
+        self.host
+            .cleanups()
+            .push(Cleanup::new(name, self.stage, run));
     }
 
     /// Says that the stage is alive, to an idle timeout around it.
@@ -138,9 +145,15 @@ impl StageCx {
     /// # Errors
     ///
     /// [`EmitError`] if the name is not allowed, or the run has no room for it; a dropped event is counted in the report.
-    pub fn try_emit(&self, name: impl Into<Arc<str>>, payload: impl Into<Arc<Value>>) -> Result<(), EmitError> {
+    pub fn try_emit(
+        &self,
+        name: impl Into<Arc<str>>,
+        payload: impl Into<Arc<Value>>,
+    ) -> Result<(), EmitError> {
         self.heartbeat();
-        let emitted = self.host.try_emit(self.stage, self.attempt.get(), Note::new(name, payload)?);
+        let emitted = self
+            .host
+            .try_emit(self.stage, self.attempt.get(), Note::new(name, payload)?);
         if emitted.is_err() {
             self.host.count_refused();
         }
@@ -153,12 +166,19 @@ impl StageCx {
     /// # Errors
     ///
     /// [`EmitError`] if the name is not allowed, or the run has ended.
-    pub async fn emit(&self, name: impl Into<Arc<str>>, payload: impl Into<Arc<Value>>) -> Result<(), EmitError> {
+    pub async fn emit(
+        &self,
+        name: impl Into<Arc<str>>,
+        payload: impl Into<Arc<Value>>,
+    ) -> Result<(), EmitError> {
         self.heartbeat();
         let note = Note::new(name, payload)?;
         loop {
             let room = self.host.room();
-            match self.host.try_emit(self.stage, self.attempt.get(), note.clone()) {
+            match self
+                .host
+                .try_emit(self.stage, self.attempt.get(), note.clone())
+            {
                 Err(error) if error.kind() == EmitErrorKind::Full => room.await,
                 done => return done,
             }
@@ -171,8 +191,14 @@ impl StageCx {
     /// # Errors
     ///
     /// [`OutputConflict`] if the name is taken (it says by whom), or the run holds too many.
-    pub fn record<T: Send + Sync + 'static>(&self, key: &str, value: T) -> Result<(), OutputConflict> {
-        self.host.outputs().put(key, self.stage().as_str(), self.attempt, value)
+    pub fn record<T: Send + Sync + 'static>(
+        &self,
+        key: &str,
+        value: T,
+    ) -> Result<(), OutputConflict> {
+        self.host
+            .outputs()
+            .put(key, self.stage().as_str(), self.attempt, value)
     }
 
     /// The run itself, for crates that extend what a stage can do.

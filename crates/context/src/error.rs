@@ -65,14 +65,29 @@ pub enum StageErrorKind {
 
 impl StageError {
     /// An error of `stage` in `attempt`, with its cause.
-    pub fn new(stage: StageName, attempt: NonZeroU32, kind: StageErrorKind, source: impl Into<BoxError>) -> Self {
-        Self(Arc::new(Inner { stage, attempt, kind, source: Some(source.into()) }))
+    pub fn new(
+        stage: StageName,
+        attempt: NonZeroU32,
+        kind: StageErrorKind,
+        source: impl Into<BoxError>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            stage,
+            attempt,
+            kind,
+            source: Some(source.into()),
+        }))
     }
 
     /// An error of `stage` in `attempt` that needs no cause.
     #[must_use]
     pub fn bare(stage: StageName, attempt: NonZeroU32, kind: StageErrorKind) -> Self {
-        Self(Arc::new(Inner { stage, attempt, kind, source: None }))
+        Self(Arc::new(Inner {
+            stage,
+            attempt,
+            kind,
+            source: None,
+        }))
     }
 
     /// The stage that failed.
@@ -98,10 +113,12 @@ impl StageError {
     pub fn class(&self) -> ErrorClass {
         match self.0.kind {
             StageErrorKind::Failed(class) | StageErrorKind::Panicked(class) => class,
-            StageErrorKind::IdleTimedOut(_) | StageErrorKind::RetryRefused | StageErrorKind::TimedOut(_) => {
-                ErrorClass::Transient
+            StageErrorKind::IdleTimedOut(_)
+            | StageErrorKind::RetryRefused
+            | StageErrorKind::TimedOut(_) => ErrorClass::Transient,
+            StageErrorKind::Denied | StageErrorKind::Internal | StageErrorKind::WrongAnswer => {
+                ErrorClass::Permanent
             }
-            StageErrorKind::Denied | StageErrorKind::Internal | StageErrorKind::WrongAnswer => ErrorClass::Permanent,
         }
     }
 
@@ -124,15 +141,33 @@ impl StageError {
     #[must_use]
     pub fn help(&self) -> &'static str {
         match self.0.kind {
-            StageErrorKind::Denied => "look at the layer that is named: it decides who may call this stage",
-            StageErrorKind::Failed(ErrorClass::Permanent) => "fix the cause, or make the stage `.optional()`",
-            StageErrorKind::Failed(ErrorClass::Transient) => "try again later, or put a retrying layer around the stage",
-            StageErrorKind::IdleTimedOut(_) => "call `cx.heartbeat()` while working, or raise the idle limit",
-            StageErrorKind::Internal => "this is a defect of Stageflow: please report it with this text",
-            StageErrorKind::Panicked(_) => "return an error instead of panicking; the message says where",
-            StageErrorKind::RetryRefused => "put a retrying layer around the stage, or return a failure",
-            StageErrorKind::TimedOut(_) => "make the stage faster, or raise its limit with `.timeout(..)`",
-            StageErrorKind::WrongAnswer => "let the layer answer with the output type of the stage it wraps",
+            StageErrorKind::Denied => {
+                "look at the layer that is named: it decides who may call this stage"
+            }
+            StageErrorKind::Failed(ErrorClass::Permanent) => {
+                "fix the cause, or make the stage `.optional()`"
+            }
+            StageErrorKind::Failed(ErrorClass::Transient) => {
+                "try again later, or put a retrying layer around the stage"
+            }
+            StageErrorKind::IdleTimedOut(_) => {
+                "call `cx.heartbeat()` while working, or raise the idle limit"
+            }
+            StageErrorKind::Internal => {
+                "this is a defect of Stageflow: please report it with this text"
+            }
+            StageErrorKind::Panicked(_) => {
+                "return an error instead of panicking; the message says where"
+            }
+            StageErrorKind::RetryRefused => {
+                "put a retrying layer around the stage, or return a failure"
+            }
+            StageErrorKind::TimedOut(_) => {
+                "make the stage faster, or raise its limit with `.timeout(..)`"
+            }
+            StageErrorKind::WrongAnswer => {
+                "let the layer answer with the output type of the stage it wraps"
+            }
         }
     }
 
@@ -145,7 +180,12 @@ impl StageError {
             _ => return self.clone(),
         };
         let source = Some(Box::new(Caused(self.clone())) as BoxError);
-        Self(Arc::new(Inner { stage: self.0.stage.clone(), attempt: self.0.attempt, kind, source }))
+        Self(Arc::new(Inner {
+            stage: self.0.stage.clone(),
+            attempt: self.0.attempt,
+            kind,
+            source,
+        }))
     }
 }
 
@@ -180,12 +220,18 @@ impl fmt::Display for StageError {
             StageErrorKind::Denied => f.write_str(" was denied")?,
             StageErrorKind::Failed(ErrorClass::Permanent) => f.write_str(" failed")?,
             StageErrorKind::Failed(ErrorClass::Transient) => f.write_str(" failed (transient)")?,
-            StageErrorKind::IdleTimedOut(limit) => write!(f, " gave no sign of life for {limit:?}")?,
+            StageErrorKind::IdleTimedOut(limit) => {
+                write!(f, " gave no sign of life for {limit:?}")?;
+            }
             StageErrorKind::Internal => f.write_str(" met a defect of the engine")?,
             StageErrorKind::Panicked(_) => f.write_str(" panicked")?,
-            StageErrorKind::RetryRefused => f.write_str(" asked for another attempt and got none")?,
+            StageErrorKind::RetryRefused => {
+                f.write_str(" asked for another attempt and got none")?;
+            }
             StageErrorKind::TimedOut(limit) => write!(f, " took longer than {limit:?}")?,
-            StageErrorKind::WrongAnswer => f.write_str(" was answered with a value of the wrong type")?,
+            StageErrorKind::WrongAnswer => {
+                f.write_str(" was answered with a value of the wrong type")?;
+            }
         }
         if self.0.attempt.get() > 1 {
             write!(f, " in attempt {}", self.0.attempt)?;
@@ -210,6 +256,9 @@ impl fmt::Debug for StageError {
 
 impl Error for StageError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_ref().map(|source| &**source as &(dyn Error + 'static))
+        self.0
+            .source
+            .as_ref()
+            .map(|source| &**source as &(dyn Error + 'static))
     }
 }

@@ -83,17 +83,20 @@ pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClo
 pub use cx::StageCx;
 pub use error::{ErrorClass, StageError, StageErrorKind};
 pub use host::{RunHost, StageIndex};
+pub use identity::{DepthError, Lineage, RunIdentity};
+pub use ids::{
+    CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId, SessionId, SpanId,
+    TraceId, UserId,
+};
 pub use name::{NameError, StageName};
 pub use note::{EmitError, EmitErrorKind, Note};
 pub use outcome::Outcome;
-pub use identity::{DepthError, Lineage, RunIdentity};
-pub use ids::{
-    CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId, SessionId, SpanId, TraceId, UserId,
+pub use outputs::{
+    OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView,
 };
-pub use outputs::{OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView};
 pub use snapshot::{
-    ContextSnapshot, Conversation, Document, Enrichments, Extension, Extensions, Memory, Message, Metadata, Profile, Role,
-    RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,
+    ContextSnapshot, Conversation, Document, Enrichments, Extension, Extensions, Memory, Message,
+    Metadata, Profile, Role, RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use value::DynValue;

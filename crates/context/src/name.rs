@@ -55,10 +55,15 @@ impl FromStr for StageName {
         let mut starts = true;
         let mut good = !text.is_empty() && text.len() <= Self::MAX_LEN;
         for byte in text.bytes() {
-            good &= byte.is_ascii_alphanumeric() || (!starts && matches!(byte, b'_' | b'-' | b'.' | b'/'));
+            good &= byte.is_ascii_alphanumeric()
+                || (!starts && matches!(byte, b'_' | b'-' | b'.' | b'/'));
             starts = byte == b'/';
         }
-        if good && !starts { Ok(Self(Arc::from(text))) } else { Err(NameError::new(text)) }
+        if good && !starts {
+            Ok(Self(Arc::from(text)))
+        } else {
+            Err(NameError::new(text))
+        }
     }
 }
 
@@ -114,13 +119,20 @@ impl NameError {
         let problem = if text.is_empty() {
             "it is empty".to_owned()
         } else if text.len() > StageName::MAX_LEN {
-            format!("it has {} bytes, {} are allowed", text.len(), StageName::MAX_LEN)
+            format!(
+                "it has {} bytes, {} are allowed",
+                text.len(),
+                StageName::MAX_LEN
+            )
         } else if let Some(bad) = text.chars().find(|c| !allowed(*c)) {
             format!("{bad:?} is not allowed in it")
         } else {
             "it (or a part of its path) does not start with a letter or a digit".to_owned()
         };
-        Self { name: text.chars().take(64).collect(), problem }
+        Self {
+            name: text.chars().take(64).collect(),
+            problem,
+        }
     }
 
     /// The stable code of this error.

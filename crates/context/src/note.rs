@@ -26,20 +26,38 @@ impl Note {
     /// # Errors
     ///
     /// [`EmitErrorKind::BadName`] if the name is malformed, [`EmitErrorKind::ReservedName`] if it is the engine's.
-    pub fn new(name: impl Into<Arc<str>>, payload: impl Into<Arc<Value>>) -> Result<Self, EmitError> {
+    pub fn new(
+        name: impl Into<Arc<str>>,
+        payload: impl Into<Arc<Value>>,
+    ) -> Result<Self, EmitError> {
         let name = name.into();
         let well_formed = name.len() <= Self::MAX_NAME
             && name.split('.').all(|word| {
                 word.starts_with(|c: char| c.is_ascii_lowercase())
-                    && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+                    && word
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
             });
         if !well_formed {
-            return Err(EmitError { name: name.chars().take(64).collect(), kind: EmitErrorKind::BadName });
+            return Err(EmitError {
+                name: name.chars().take(64).collect(),
+                kind: EmitErrorKind::BadName,
+            });
         }
-        if name.split('.').next().is_some_and(|first| Self::RESERVED.contains(&first)) {
-            return Err(EmitError { name: name.to_string(), kind: EmitErrorKind::ReservedName });
+        if name
+            .split('.')
+            .next()
+            .is_some_and(|first| Self::RESERVED.contains(&first))
+        {
+            return Err(EmitError {
+                name: name.to_string(),
+                kind: EmitErrorKind::ReservedName,
+            });
         }
-        Ok(Self { name, payload: payload.into() })
+        Ok(Self {
+            name,
+            payload: payload.into(),
+        })
     }
 
     /// What it is called.
@@ -57,7 +75,10 @@ impl Note {
     /// The error of a run that cannot take this note now.
     #[must_use]
     pub fn refused(&self, kind: EmitErrorKind) -> EmitError {
-        EmitError { name: self.name.to_string(), kind }
+        EmitError {
+            name: self.name.to_string(),
+            kind,
+        }
     }
 }
 
@@ -103,7 +124,12 @@ impl EmitError {
 
 impl fmt::Display for EmitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: event {:?} was not accepted: ", self.code(), self.name)?;
+        write!(
+            f,
+            "{}: event {:?} was not accepted: ",
+            self.code(),
+            self.name
+        )?;
         f.write_str(match self.kind {
             EmitErrorKind::BadName => "its name must be lower-case words joined by dots, such as `docs.loaded`",
             EmitErrorKind::Closed => "the run has ended; emit before the stage returns",

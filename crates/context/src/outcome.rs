@@ -22,8 +22,14 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Denied, Self::Skipped, Self::Cancelled];
+    pub const ALL: [Self; 6] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Denied,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
 
     /// In lower case, as events and tables spell it.
     #[must_use]
@@ -41,7 +47,9 @@ impl Outcome {
     /// The outcome that is spelled like this.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|outcome| outcome.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == text)
     }
 }
 

@@ -68,22 +68,38 @@ impl Stop {
 
     /// Fails for good: another attempt would fail the same way.
     pub fn fail(source: impl Into<BoxError>) -> Self {
-        StopKind::Fail { class: ErrorClass::Permanent, source: source.into() }.into()
+        StopKind::Fail {
+            class: ErrorClass::Permanent,
+            source: source.into(),
+        }
+        .into()
     }
 
     /// Fails, and another attempt might succeed.
     pub fn transient(source: impl Into<BoxError>) -> Self {
-        StopKind::Fail { class: ErrorClass::Transient, source: source.into() }.into()
+        StopKind::Fail {
+            class: ErrorClass::Transient,
+            source: source.into(),
+        }
+        .into()
     }
 
     /// Asks for another attempt.
     pub fn retry(reason: impl Into<String>) -> Self {
-        StopKind::Retry { after: None, reason: reason.into() }.into()
+        StopKind::Retry {
+            after: None,
+            reason: reason.into(),
+        }
+        .into()
     }
 
     /// Asks for another attempt, not before `after` has passed.
     pub fn retry_after(after: Duration, reason: impl Into<String>) -> Self {
-        StopKind::Retry { after: Some(after), reason: reason.into() }.into()
+        StopKind::Retry {
+            after: Some(after),
+            reason: reason.into(),
+        }
+        .into()
     }
 
     /// What kind of stop it is.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use stageflow_context::{CancelReason, ContextSnapshot, Note, Outcome, RunIdentity, StageError, StageIndex, StageName};
+use stageflow_context::{
+    CancelReason, ContextSnapshot, Note, Outcome, RunIdentity, StageError, StageIndex, StageName,
+};
 
 /// What all events of one run have in common: the envelope. Written by the engine, shared by the events.
 #[derive(Clone, Debug)]
@@ -17,8 +19,18 @@ pub struct RunHeader {
 impl RunHeader {
     /// The header of a run of `pipeline` with these stages, which started at `started_at`.
     #[must_use]
-    pub fn new(context: ContextSnapshot, pipeline: Arc<str>, stages: Arc<[StageName]>, started_at: SystemTime) -> Self {
-        Self { context, pipeline, stages, started_at }
+    pub fn new(
+        context: ContextSnapshot,
+        pipeline: Arc<str>,
+        stages: Arc<[StageName]>,
+        started_at: SystemTime,
+    ) -> Self {
+        Self {
+            context,
+            pipeline,
+            stages,
+            started_at,
+        }
     }
 
     /// Who and which run.
@@ -171,7 +183,12 @@ impl CleanupEnded {
     /// The cleanup `name` of `stage` ended like this.
     #[must_use]
     pub fn new(stage: StageIndex, name: Arc<str>, outcome: Outcome, error: Option<String>) -> Self {
-        Self { stage, name, outcome, error }
+        Self {
+            stage,
+            name,
+            outcome,
+            error,
+        }
     }
 }
 
@@ -211,7 +228,9 @@ impl EventKind {
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
         match self {
-            Self::Note { attempt, .. } | Self::StageEnded { attempt, .. } | Self::StageStarted { attempt, .. } => Some(*attempt),
+            Self::Note { attempt, .. }
+            | Self::StageEnded { attempt, .. }
+            | Self::StageStarted { attempt, .. } => Some(*attempt),
             Self::CleanupEnded(_)
             | Self::LongPoll { .. }
             | Self::RunEnded { .. }

@@ -52,7 +52,10 @@ impl MemorySink {
     /// Holds at most `capacity` events.
     #[must_use]
     pub fn bounded(capacity: NonZeroUsize) -> Self {
-        Self { capacity: capacity.get() as u64, kept: Mutex::default() }
+        Self {
+            capacity: capacity.get() as u64,
+            kept: Mutex::default(),
+        }
     }
 
     /// Takes out everything it holds, oldest first.
@@ -95,6 +98,9 @@ impl EventSink for MemorySink {
 
 impl fmt::Debug for MemorySink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemorySink").field("capacity", &self.capacity).field("counts", &self.counts()).finish_non_exhaustive()
+        f.debug_struct("MemorySink")
+            .field("capacity", &self.capacity)
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
     }
 }

@@ -28,9 +28,12 @@ impl EventSink for TracingSink {
 }
 
 fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
-    let stage = kind.stage().and_then(|stage| run.stage(stage)).map(|name| name.as_str());
+    let stage = kind
+        .stage()
+        .and_then(|stage| run.stage(stage))
+        .map(|name| name.as_str());
     macro_rules! emit {
-        ($level:expr, $($field:tt)*) => {
+        ($level:expr, $($field:tt)*) => {{
             tracing::event!(
                 target: "stageflow",
                 $level,
@@ -41,17 +44,27 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
                 stage,
                 attempt = kind.attempt(),
                 $($field)*
-            )
-        };
+            );
+        }};
     }
     match kind {
         EventKind::CleanupEnded(ended) => match &ended.error {
-            Some(error) => emit!(Level::WARN, cleanup = %ended.name, outcome = %ended.outcome, error, "cleanup ended"),
-            None => emit!(Level::DEBUG, cleanup = %ended.name, outcome = %ended.outcome, "cleanup ended"),
+            Some(error) => {
+                emit!(Level::WARN, cleanup = %ended.name, outcome = %ended.outcome, error, "cleanup ended");
+            }
+            None => {
+                emit!(Level::DEBUG, cleanup = %ended.name, outcome = %ended.outcome, "cleanup ended");
+            }
         },
-        EventKind::LongPoll { micros, .. } => emit!(Level::WARN, micros, "stage held the thread; place it with `.spawn()` or `.blocking()`"),
+        EventKind::LongPoll { micros, .. } => emit!(
+            Level::WARN,
+            micros,
+            "stage held the thread; place it with `.spawn()` or `.blocking()`"
+        ),
         // Notes come from stages: as a debug-formatted value, a line break in one cannot forge a log line.
-        EventKind::Note { note, .. } => emit!(Level::DEBUG, note = %note.name(), payload = ?note.payload().to_string(), "note"),
+        EventKind::Note { note, .. } => {
+            emit!(Level::DEBUG, note = %note.name(), payload = ?note.payload().to_string(), "note");
+        }
         EventKind::RunEnded { outcome, reason } => {
             let reason = reason.as_ref().map(ToString::to_string);
             emit!(Level::INFO, outcome = %outcome, reason = ?reason, "run ended");
@@ -61,10 +74,18 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             let error = error.as_ref().map(ToString::to_string);
             emit!(Level::INFO, outcome = %outcome, error = ?error, "layer answered");
         }
-        EventKind::StageEnded { outcome, error: Some(error), .. } => {
+        EventKind::StageEnded {
+            outcome,
+            error: Some(error),
+            ..
+        } => {
             emit!(Level::WARN, outcome = %outcome, error = ?error.to_string(), "stage ended");
         }
-        EventKind::StageEnded { outcome, error: None, .. } => emit!(Level::INFO, outcome = %outcome, "stage ended"),
+        EventKind::StageEnded {
+            outcome,
+            error: None,
+            ..
+        } => emit!(Level::INFO, outcome = %outcome, "stage ended"),
         EventKind::StageSkipped { because, .. } => {
             let because = run.stage(*because).map(|name| name.as_str());
             emit!(Level::INFO, because, "stage skipped");

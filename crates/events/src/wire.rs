@@ -87,7 +87,10 @@ impl EventRecord {
             interaction_id: identity.interaction_id().map(|id| id.to_string()),
             trace_id: identity.trace_id().map(|id| id.to_string()),
             span_id: identity.span_id().map(|id| id.to_string()),
-            stage: kind.stage().and_then(|stage| run.stage(stage)).map(ToString::to_string),
+            stage: kind
+                .stage()
+                .and_then(|stage| run.stage(stage))
+                .map(ToString::to_string),
             attempt: kind.attempt(),
             data: data(run, kind),
         }
@@ -95,7 +98,9 @@ impl EventRecord {
 }
 
 fn unix_micros(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros() as u64
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_micros() as u64
 }
 
 fn data(run: &RunHeader, kind: &EventKind) -> Value {
@@ -104,7 +109,10 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
         EventKind::CleanupEnded(ended) => {
             data.insert("cleanup".to_owned(), json!(&*ended.name));
             data.insert("outcome".to_owned(), json!(ended.outcome.as_str()));
-            ended.error.as_ref().map(|error| data.insert("error".to_owned(), json!(error)));
+            ended
+                .error
+                .as_ref()
+                .map(|error| data.insert("error".to_owned(), json!(error)));
         }
         EventKind::LongPoll { micros, .. } => {
             data.insert("held_us".to_owned(), json!(micros));
@@ -112,9 +120,12 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
         EventKind::Note { note, .. } => return Value::clone(note.payload()),
         EventKind::RunEnded { outcome, reason } => {
             data.insert("outcome".to_owned(), json!(outcome.as_str()));
-            reason.as_ref().map(|reason| data.insert("reason".to_owned(), json!(reason.to_string())));
+            reason
+                .as_ref()
+                .map(|reason| data.insert("reason".to_owned(), json!(reason.to_string())));
         }
-        EventKind::StageAnswered { outcome, error, .. } | EventKind::StageEnded { outcome, error, .. } => {
+        EventKind::StageAnswered { outcome, error, .. }
+        | EventKind::StageEnded { outcome, error, .. } => {
             data.insert("outcome".to_owned(), json!(outcome.as_str()));
             if let Some(error) = error {
                 data.insert("code".to_owned(), json!(error.code()));
@@ -123,7 +134,10 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
             }
         }
         EventKind::StageSkipped { because, .. } => {
-            data.insert("because".to_owned(), json!(run.stage(*because).map(|name| name.as_str())));
+            data.insert(
+                "because".to_owned(),
+                json!(run.stage(*because).map(|name| name.as_str())),
+            );
         }
         EventKind::RunStarted | EventKind::StageStarted { .. } => return Value::Null,
     }

@@ -5,63 +5,134 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use stageflow_context::{
-    CancelReason, ContextSnapshot, Note, Outcome, RunId, RunIdentity, SeededIds, StageError, StageErrorKind, StageIndex,
+    CancelReason, ContextSnapshot, Note, Outcome, RunId, RunIdentity, SeededIds, StageError,
+    StageErrorKind, StageIndex,
 };
 use stageflow_events::{CleanupEnded, Event, EventKind, EventRecord, RunHeader, WIRE_VERSION};
 
 fn header(started_at: SystemTime) -> RunHeader {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
     let stages = ["load", "rank"].map(|name| name.parse().unwrap());
-    RunHeader::new(ContextSnapshot::new(identity), Arc::from("answer"), Arc::from(stages), started_at)
+    RunHeader::new(
+        ContextSnapshot::new(identity),
+        Arc::from("answer"),
+        Arc::from(stages),
+        started_at,
+    )
 }
 
 fn record(kind: EventKind) -> EventRecord {
-    EventRecord::new(&header(SystemTime::UNIX_EPOCH + Duration::from_secs(1)), &Event::new(3, 2_500, kind))
+    EventRecord::new(
+        &header(SystemTime::UNIX_EPOCH + Duration::from_secs(1)),
+        &Event::new(3, 2_500, kind),
+    )
 }
 
 /// Type, stage, attempt and data of each kind.
 #[test]
 fn each_kind_has_its_type_and_says_what_there_is_to_say() {
     let (load, rank) = (StageIndex::new(0), StageIndex::new(1));
-    let error = StageError::bare("rank".parse().unwrap(), 2.try_into().unwrap(), StageErrorKind::TimedOut(Duration::from_secs(2)));
+    let error = StageError::bare(
+        "rank".parse().unwrap(),
+        2.try_into().unwrap(),
+        StageErrorKind::TimedOut(Duration::from_secs(2)),
+    );
     let told = json!({ "outcome": "timed_out", "code": "SF0303", "class": "transient", "error": error.to_string() });
-    let failed = CleanupEnded::new(load, Arc::from("close"), Outcome::Failed, Some("it was closed".to_owned()));
+    let failed = CleanupEnded::new(
+        load,
+        Arc::from("close"),
+        Outcome::Failed,
+        Some("it was closed".to_owned()),
+    );
     let fine = CleanupEnded::new(load, Arc::from("close"), Outcome::Succeeded, None);
     let note = Note::new("docs.loaded", json!([1, 2])).unwrap();
-    let denied = CancelReason::Denied { stage: "rank".parse().unwrap() };
+    let denied = CancelReason::Denied {
+        stage: "rank".parse().unwrap(),
+    };
     let expected: [(EventKind, &str, Option<&str>, Option<u32>, Value); 11] = [
-        (EventKind::RunStarted, "run.started", None, None, Value::Null),
-        (EventKind::StageStarted { stage: load, attempt: 1 }, "stage.started", Some("load"), Some(1), Value::Null),
         (
-            EventKind::Note { stage: load, attempt: 1, note: Box::new(note) },
+            EventKind::RunStarted,
+            "run.started",
+            None,
+            None,
+            Value::Null,
+        ),
+        (
+            EventKind::StageStarted {
+                stage: load,
+                attempt: 1,
+            },
+            "stage.started",
+            Some("load"),
+            Some(1),
+            Value::Null,
+        ),
+        (
+            EventKind::Note {
+                stage: load,
+                attempt: 1,
+                note: Box::new(note),
+            },
             "docs.loaded",
             Some("load"),
             Some(1),
             json!([1, 2]),
         ),
-        (EventKind::LongPoll { stage: load, micros: 80_000 }, "stage.long_poll", Some("load"), None, json!({ "held_us": 80_000 })),
         (
-            EventKind::StageEnded { stage: load, attempt: 1, outcome: Outcome::Succeeded, error: None },
+            EventKind::LongPoll {
+                stage: load,
+                micros: 80_000,
+            },
+            "stage.long_poll",
+            Some("load"),
+            None,
+            json!({ "held_us": 80_000 }),
+        ),
+        (
+            EventKind::StageEnded {
+                stage: load,
+                attempt: 1,
+                outcome: Outcome::Succeeded,
+                error: None,
+            },
             "stage.ended",
             Some("load"),
             Some(1),
             json!({ "outcome": "succeeded" }),
         ),
         (
-            EventKind::StageEnded { stage: rank, attempt: 2, outcome: Outcome::TimedOut, error: Some(error.clone()) },
+            EventKind::StageEnded {
+                stage: rank,
+                attempt: 2,
+                outcome: Outcome::TimedOut,
+                error: Some(error.clone()),
+            },
             "stage.ended",
             Some("rank"),
             Some(2),
             told.clone(),
         ),
         (
-            EventKind::StageAnswered { stage: rank, outcome: Outcome::TimedOut, error: Some(error) },
+            EventKind::StageAnswered {
+                stage: rank,
+                outcome: Outcome::TimedOut,
+                error: Some(error),
+            },
             "stage.answered",
             Some("rank"),
             None,
             told,
         ),
-        (EventKind::StageSkipped { stage: rank, because: load }, "stage.skipped", Some("rank"), None, json!({ "because": "load" })),
+        (
+            EventKind::StageSkipped {
+                stage: rank,
+                because: load,
+            },
+            "stage.skipped",
+            Some("rank"),
+            None,
+            json!({ "because": "load" }),
+        ),
         (
             EventKind::CleanupEnded(Box::new(failed)),
             "cleanup.ended",
@@ -77,7 +148,10 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
             json!({ "cleanup": "close", "outcome": "succeeded" }),
         ),
         (
-            EventKind::RunEnded { outcome: Outcome::Denied, reason: Some(Box::new(denied)) },
+            EventKind::RunEnded {
+                outcome: Outcome::Denied,
+                reason: Some(Box::new(denied)),
+            },
             "run.ended",
             None,
             None,
@@ -87,11 +161,29 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
     for (kind, name, stage, attempt, data) in expected {
         assert_eq!(kind.name(), name);
         let record = record(kind);
-        assert_eq!((record.kind.as_str(), record.stage.as_deref(), record.attempt), (name, stage, attempt));
+        assert_eq!(
+            (
+                record.kind.as_str(),
+                record.stage.as_deref(),
+                record.attempt
+            ),
+            (name, stage, attempt)
+        );
         assert_eq!(record.data, data, "{name}");
-        assert_eq!((record.version, record.seq, record.elapsed_ns, record.time_us), (WIRE_VERSION, 3, 2_500, 1_000_002));
+        assert_eq!(
+            (
+                record.version,
+                record.seq,
+                record.elapsed_ns,
+                record.time_us
+            ),
+            (WIRE_VERSION, 3, 2_500, 1_000_002)
+        );
         let line = serde_json::to_string(&record).unwrap();
-        assert!(!line.contains('\n') && !line.contains("null"), "what is not known is left out: {line}");
+        assert!(
+            !line.contains('\n') && !line.contains("null"),
+            "what is not known is left out: {line}"
+        );
         assert_eq!(serde_json::from_str::<EventRecord>(&line).unwrap(), record);
     }
 }
@@ -107,11 +199,20 @@ fn a_reader_ignores_fields_it_does_not_know() {
 #[test]
 fn a_clock_before_1970_does_not_break_a_record() {
     let early = header(SystemTime::UNIX_EPOCH - Duration::from_secs(5));
-    assert_eq!(EventRecord::new(&early, &Event::new(0, 0, EventKind::RunStarted)).time_us, 0);
+    assert_eq!(
+        EventRecord::new(&early, &Event::new(0, 0, EventKind::RunStarted)).time_us,
+        0
+    );
 }
 
 #[test]
 fn an_event_about_a_stage_that_is_not_there_is_still_a_record() {
-    let record = record(EventKind::StageStarted { stage: StageIndex::new(9), attempt: 1 });
-    assert_eq!((record.stage, record.kind.as_str()), (None, "stage.started"));
+    let record = record(EventKind::StageStarted {
+        stage: StageIndex::new(9),
+        attempt: 1,
+    });
+    assert_eq!(
+        (record.stage, record.kind.as_str()),
+        (None, "stage.started")
+    );
 }

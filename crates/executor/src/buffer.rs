@@ -45,12 +45,30 @@ struct Outlet {
 impl EventBuffer {
     pub(crate) fn new(shared: &RunShared, plan: &Plan, engine: &EngineInner) -> Self {
         let outlet = engine.sink.as_ref().map(|sink| {
-            let header = RunHeader::new(shared.snapshot.clone(), Arc::clone(plan.name()), Arc::clone(plan.names()), engine.wall.now());
-            Outlet { header: Arc::new(header), sink: Arc::clone(sink) }
+            let header = RunHeader::new(
+                shared.snapshot.clone(),
+                Arc::clone(plan.name()),
+                Arc::clone(plan.names()),
+                engine.wall.now(),
+            );
+            Outlet {
+                header: Arc::new(header),
+                sink: Arc::clone(sink),
+            }
         });
         // A batch of a small run is no larger than the run's events: two for each stage, two for the run.
-        let capacity = if outlet.is_some() { BATCH.min(2 * plan.len() + 2) } else { 0 };
-        Self { outlet, events: Vec::with_capacity(capacity), seq: 0, last: Tick::ZERO, counts: EventCounts::default() }
+        let capacity = if outlet.is_some() {
+            BATCH.min(2 * plan.len() + 2)
+        } else {
+            0
+        };
+        Self {
+            outlet,
+            events: Vec::with_capacity(capacity),
+            seq: 0,
+            last: Tick::ZERO,
+            counts: EventCounts::default(),
+        }
     }
 
     pub(crate) fn push(&mut self, at: Tick, kind: EventKind) {
@@ -71,7 +89,8 @@ impl EventBuffer {
         // There is room, and the compiler knows it here: the event is written in place.
         if self.events.len() < self.events.capacity() {
             self.last = self.last.max(at);
-            self.events.push(Event::new(seq, self.last.as_nanos(), kind()));
+            self.events
+                .push(Event::new(seq, self.last.as_nanos(), kind()));
         }
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use stageflow_context::{Cleanup, Outcome, StageIndex};
 use stageflow_events::{CleanupEnded, EventKind};
@@ -17,8 +18,17 @@ use crate::data::RunData;
 use crate::places::LastTask;
 
 /// Everything that happens after the last stage. It needs nothing of the caller's, so it can go on without the caller.
-pub(crate) async fn wind_down(mut data: Box<RunData>, tasks: Vec<LastTask>, budget: Duration) -> Box<RunData> {
-    for LastTask { task, stage, ending } in tasks {
+pub(crate) async fn wind_down(
+    mut data: Box<RunData>,
+    tasks: Vec<LastTask>,
+    budget: Duration,
+) -> Box<RunData> {
+    for LastTask {
+        task,
+        stage,
+        ending,
+    } in tasks
+    {
         task.gone().await;
         // What the stage said while it ran comes before its end.
         let said = data.shared.take_mail();
@@ -60,11 +70,27 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
         }
     }
     for (stage, name) in running.give_up() {
-        tell(data, CleanupEnded::new(stage, name, Outcome::TimedOut, Some("it did not end in time".to_owned())));
+        tell(
+            data,
+            CleanupEnded::new(
+                stage,
+                name,
+                Outcome::TimedOut,
+                Some("it did not end in time".to_owned()),
+            ),
+        );
     }
     while let Some(cleanup) = data.shared.cleanups.pop() {
         let reason = "there was no time left to start it".to_owned();
-        tell(data, CleanupEnded::new(cleanup.stage(), Arc::clone(cleanup.name()), Outcome::TimedOut, Some(reason)));
+        tell(
+            data,
+            CleanupEnded::new(
+                cleanup.stage(),
+                Arc::clone(cleanup.name()),
+                Outcome::TimedOut,
+                Some(reason),
+            ),
+        );
     }
 }
 
@@ -72,14 +98,18 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
 fn later(duration: Duration) -> Instant {
     const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     let now = Instant::now();
-    now.checked_add(duration.min(AS_GOOD_AS_NEVER)).unwrap_or(now)
+    now.checked_add(duration.min(AS_GOOD_AS_NEVER))
+        .unwrap_or(now)
 }
 
 fn tell(data: &mut RunData, ended: CleanupEnded) {
     // What the cleanup said comes before its end.
     let said = data.shared.take_mail();
     data.hear(said);
-    data.events.push(data.shared.now(), EventKind::CleanupEnded(Box::new(ended.clone())));
+    data.events.push(
+        data.shared.now(),
+        EventKind::CleanupEnded(Box::new(ended.clone())),
+    );
     data.cleanups.push(ended);
 }
 
@@ -109,7 +139,10 @@ impl Running {
             let (outcome, error) = match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(Ok(())) => (Outcome::Succeeded, None),
                 Ok(Err(error)) => (Outcome::Failed, Some(error)),
-                Err(payload) => (Outcome::Failed, Some(format!("it panicked: {}", panic_message(payload)))),
+                Err(payload) => (
+                    Outcome::Failed,
+                    Some(format!("it panicked: {}", panic_message(payload))),
+                ),
             };
             (id, CleanupEnded::new(stage, name, outcome, error))
         }))));
@@ -135,7 +168,7 @@ impl Running {
 }
 
 /// A cleanup on its way. A panic in its drop is one cleanup's misfortune.
-struct Quiet(Option<Pin<Box<dyn Future<Output = (u64, CleanupEnded)> + Send>>>);
+struct Quiet(Option<BoxFuture<'static, (u64, CleanupEnded)>>);
 
 impl Future for Quiet {
     type Output = (u64, CleanupEnded);

@@ -31,7 +31,14 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    const BLANK: Self = Self { started: Tick::ZERO, ended: Tick::ZERO, attempts: 0, place: 0, outcome: None, told: None };
+    const BLANK: Self = Self {
+        started: Tick::ZERO,
+        ended: Tick::ZERO,
+        attempts: 0,
+        place: 0,
+        outcome: None,
+        told: None,
+    };
 }
 
 /// A stage that held the thread for too long.
@@ -75,7 +82,12 @@ pub(crate) struct Skip {
 }
 
 impl RunData {
-    pub(crate) fn new(shared: Arc<RunShared>, plan: Arc<Plan>, engine: Arc<EngineInner>, input: DynValue) -> Box<Self> {
+    pub(crate) fn new(
+        shared: Arc<RunShared>,
+        plan: Arc<Plan>,
+        engine: Arc<EngineInner>,
+        input: DynValue,
+    ) -> Box<Self> {
         let mut values = vec![None; plan.slots()];
         values[plan.input_slot()] = Some(input);
         let events = EventBuffer::new(&shared, &plan, &engine);
@@ -100,9 +112,19 @@ impl RunData {
 
     /// Turns what was said outside the driver into events, in the order in which it was said.
     pub(crate) fn hear(&mut self, said: Vec<Said>) {
-        for Said { at, stage, attempt, what } in said {
+        for Said {
+            at,
+            stage,
+            attempt,
+            what,
+        } in said
+        {
             let kind = match what {
-                What::Note(note) => EventKind::Note { stage, attempt, note },
+                What::Note(note) => EventKind::Note {
+                    stage,
+                    attempt,
+                    note,
+                },
                 What::LongPoll(held) => {
                     self.long_poll(stage, held, at);
                     continue;
@@ -115,7 +137,12 @@ impl RunData {
                 }
                 What::Ended { outcome, error } => {
                     self.records[stage.as_usize()].told = Some(outcome);
-                    EventKind::StageEnded { stage, attempt, outcome, error }
+                    EventKind::StageEnded {
+                        stage,
+                        attempt,
+                        outcome,
+                        error,
+                    }
                 }
             };
             self.events.push(at, kind);
@@ -147,8 +174,20 @@ impl RunData {
         if record.attempts > 0 {
             let outcome = ending.outcome();
             record.told = Some(outcome);
-            let (stage, attempt, error) = (StageIndex::new(stage), record.attempts, ending.error().cloned());
-            self.events.push(now, EventKind::StageEnded { stage, attempt, outcome, error });
+            let (stage, attempt, error) = (
+                StageIndex::new(stage),
+                record.attempts,
+                ending.error().cloned(),
+            );
+            self.events.push(
+                now,
+                EventKind::StageEnded {
+                    stage,
+                    attempt,
+                    outcome,
+                    error,
+                },
+            );
         }
     }
 
@@ -162,7 +201,14 @@ impl RunData {
         if record.told != Some(outcome) {
             // A layer answered, refused, or made something else of the last attempt.
             let (stage, error) = (StageIndex::new(stage), ending.error().cloned());
-            self.events.push(now, EventKind::StageAnswered { stage, outcome, error });
+            self.events.push(
+                now,
+                EventKind::StageAnswered {
+                    stage,
+                    outcome,
+                    error,
+                },
+            );
         }
         self.settle(stage, ending)
     }
@@ -174,9 +220,15 @@ impl RunData {
             Ending::Succeeded(value) if value.type_id_of_value() != self.plan.value_type(index) => {
                 let wanted = self.plan.value_type_name(index);
                 let reason = format!("a layer made it a value that is not a `{wanted}`");
-                let attempt = NonZeroU32::new(self.records[index].attempts).unwrap_or(NonZeroU32::MIN);
+                let attempt =
+                    NonZeroU32::new(self.records[index].attempts).unwrap_or(NonZeroU32::MIN);
                 let name = self.plan.names()[index].clone();
-                Ending::Failed(StageError::new(name, attempt, StageErrorKind::WrongAnswer, reason))
+                Ending::Failed(StageError::new(
+                    name,
+                    attempt,
+                    StageErrorKind::WrongAnswer,
+                    reason,
+                ))
             }
             ending => ending,
         }
@@ -190,7 +242,9 @@ impl RunData {
                 StageEnd::Succeeded
             }
             Ending::Denied(error) => {
-                self.shared.cancel.cancel(CancelReason::Denied { stage: name() });
+                self.shared
+                    .cancel
+                    .cancel(CancelReason::Denied { stage: name() });
                 self.errors.push(error);
                 StageEnd::Denied
             }
@@ -199,11 +253,18 @@ impl RunData {
                 StageEnd::Failed
             }
             Ending::Skipped(reason) => {
-                self.skips.push(Skip { stage, because: stage, reason });
+                self.skips.push(Skip {
+                    stage,
+                    because: stage,
+                    reason,
+                });
                 StageEnd::Skipped
             }
             Ending::CancelRun(reason) => {
-                self.shared.cancel.cancel(CancelReason::StageAsked { stage: name(), reason });
+                self.shared.cancel.cancel(CancelReason::StageAsked {
+                    stage: name(),
+                    reason,
+                });
                 StageEnd::CancelledRun
             }
             _ => StageEnd::Interrupted,
@@ -215,10 +276,21 @@ impl RunData {
         let said = self.shared.close();
         self.hear(said);
         self.ended = now;
-        let reason = self.shared.cancel.reason().filter(|_| self.verdict != Verdict::Completed).cloned();
+        let reason = self
+            .shared
+            .cancel
+            .reason()
+            .filter(|_| self.verdict != Verdict::Completed)
+            .cloned();
         self.reason.clone_from(&reason);
         let outcome = self.outcome();
-        self.events.push(self.ended, EventKind::RunEnded { outcome, reason: reason.map(Box::new) });
+        self.events.push(
+            self.ended,
+            EventKind::RunEnded {
+                outcome,
+                reason: reason.map(Box::new),
+            },
+        );
         self.events.flush();
         self.recorded = self.shared.recorded().map(OutputBag::view);
         self.refused_notes = self.shared.refused_notes();

@@ -5,17 +5,19 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::{ContextSnapshot, DynValue, IdSource, RunId, RunIdentity, SystemClock, SystemIds, WallClock};
+use stageflow_context::{
+    ContextSnapshot, DynValue, IdSource, RunId, RunIdentity, SystemClock, SystemIds, WallClock,
+};
 use stageflow_events::EventSink;
 use stageflow_graph::{Pipeline, Placement};
 use stageflow_interceptors::{Interceptor, Stack};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::Run;
 use crate::data::RunData;
 use crate::settings::{RunOptions, RunSettings};
 use crate::shared::RunShared;
-use crate::Run;
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
 ///
@@ -80,7 +82,12 @@ impl Engine {
     /// stopped at once, and what remains to be waited for (tasks, cleanups) goes on in a task that the engine tracks.
     ///
     /// Must be polled inside a tokio runtime with timers.
-    pub fn run<'a, I, O>(&'a self, pipeline: &'a Pipeline<I, O>, input: I, options: RunOptions) -> Run<'a, O>
+    pub fn run<'a, I, O>(
+        &'a self,
+        pipeline: &'a Pipeline<I, O>,
+        input: I,
+        options: RunOptions,
+    ) -> Run<'a, O>
     where
         I: Send + Sync + 'static,
         O: Send + Sync + 'static,
@@ -89,11 +96,23 @@ impl Engine {
         settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
         settings.deadline = options.deadline.or(settings.deadline);
         let started = Instant::now();
-        let deadline = settings.deadline.and_then(|limit| started.checked_add(limit));
+        let deadline = settings
+            .deadline
+            .and_then(|limit| started.checked_add(limit));
         let snapshot = self.snapshot(options.identity, options.snapshot);
         let plan = pipeline.plan();
-        let shared = Arc::new(RunShared::new(snapshot, Arc::clone(plan.names()), started, deadline));
-        let data = RunData::new(shared, Arc::clone(plan), Arc::clone(&self.inner), DynValue::new(input));
+        let shared = Arc::new(RunShared::new(
+            snapshot,
+            Arc::clone(plan.names()),
+            started,
+            deadline,
+        ));
+        let data = RunData::new(
+            shared,
+            Arc::clone(plan),
+            Arc::clone(&self.inner),
+            DynValue::new(input),
+        );
         Run::new(plan, &self.inner, data, settings)
     }
 
@@ -116,12 +135,18 @@ impl Engine {
         self.inner.tracker.wait().await;
     }
 
-    fn snapshot(&self, identity: Option<RunIdentity>, snapshot: Option<ContextSnapshot>) -> ContextSnapshot {
+    fn snapshot(
+        &self,
+        identity: Option<RunIdentity>,
+        snapshot: Option<ContextSnapshot>,
+    ) -> ContextSnapshot {
         match (identity, snapshot) {
             (None, Some(snapshot)) => snapshot,
             (Some(identity), Some(snapshot)) => snapshot.fork(identity),
             (Some(identity), None) => ContextSnapshot::new(identity),
-            (None, None) => ContextSnapshot::new(RunIdentity::new(RunId::generate(&*self.inner.ids))),
+            (None, None) => {
+                ContextSnapshot::new(RunIdentity::new(RunId::generate(&*self.inner.ids)))
+            }
         }
     }
 }
@@ -134,7 +159,10 @@ impl Default for Engine {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("stack", &self.inner.stack).field("settings", &self.inner.settings).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("stack", &self.inner.stack)
+            .field("settings", &self.inner.settings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -206,14 +234,31 @@ impl EngineBuilder {
     /// The engine.
     #[must_use]
     pub fn build(self) -> Engine {
-        let Self { stack, sink, wall, ids, settings } = self;
-        Engine { inner: Arc::new(EngineInner { stack, sink, wall, ids, settings, tracker: TaskTracker::new() }) }
+        let Self {
+            stack,
+            sink,
+            wall,
+            ids,
+            settings,
+        } = self;
+        Engine {
+            inner: Arc::new(EngineInner {
+                stack,
+                sink,
+                wall,
+                ids,
+                settings,
+                tracker: TaskTracker::new(),
+            }),
+        }
     }
 }
 
 impl fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineBuilder").field("stack", &self.stack).field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("EngineBuilder")
+            .field("stack", &self.stack)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }
-

@@ -62,7 +62,10 @@ impl fmt::Display for RunError {
         write!(f, "{}: pipeline `{}` ", self.code(), self.pipeline)?;
         match &self.kind {
             RunErrorKind::Cancelled(reason) => {
-                write!(f, "was stopped: {reason}; finished outputs are in the report")
+                write!(
+                    f,
+                    "was stopped: {reason}; finished outputs are in the report"
+                )
             }
             RunErrorKind::Denied(error) => write!(f, "was denied: {error}"),
             RunErrorKind::Failed(error) => write!(f, "failed: {error}"),
@@ -71,7 +74,10 @@ impl fmt::Display for RunError {
                 "has no output: stage `{stage}` skipped ({reason}); make it `.optional()` if the output can do without it"
             ),
             RunErrorKind::TimedOut(reason) => {
-                write!(f, "ran out of time: {reason}; raise the deadline, or look for the slow stage in the report")
+                write!(
+                    f,
+                    "ran out of time: {reason}; raise the deadline, or look for the slow stage in the report"
+                )
             }
         }
     }
@@ -81,7 +87,9 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             RunErrorKind::Denied(error) | RunErrorKind::Failed(error) => Some(error),
-            RunErrorKind::Cancelled(_) | RunErrorKind::Skipped { .. } | RunErrorKind::TimedOut(_) => None,
+            RunErrorKind::Cancelled(_)
+            | RunErrorKind::Skipped { .. }
+            | RunErrorKind::TimedOut(_) => None,
         }
     }
 }

@@ -40,7 +40,10 @@ impl Tick {
     /// So much later; at the end of time if that is beyond it.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+        Self(
+            self.0
+                .saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)),
+        )
     }
 }
 
@@ -213,9 +216,15 @@ impl<'p> RunMachine<'p> {
             Input::Begin => self.begin(),
             Input::Ended { stage, end } => self.ended(stage, end),
             Input::Cancel => self.stop(Verdict::Cancelled),
-            Input::Suspended { stage, since, attempt, idle } => {
+            Input::Suspended {
+                stage,
+                since,
+                attempt,
+                idle,
+            } => {
                 if let Some(limit) = attempt {
-                    self.timers.push(Reverse((since.after(limit), stage, Limit::Attempt(limit))));
+                    self.timers
+                        .push(Reverse((since.after(limit), stage, Limit::Attempt(limit))));
                 }
                 if let Some(limit) = idle {
                     self.arm_idle(stage, since, limit);
@@ -371,7 +380,10 @@ impl<'p> RunMachine<'p> {
             for next in self.plan.downstream(stage as usize) {
                 if self.waiting[*next as usize] < ENDED {
                     self.waiting[*next as usize] = ENDED;
-                    self.effects.push_back(Effect::Skip { stage: *next, because: origin });
+                    self.effects.push_back(Effect::Skip {
+                        stage: *next,
+                        because: origin,
+                    });
                     skipped.push(*next);
                 }
             }
@@ -390,7 +402,11 @@ impl<'p> RunMachine<'p> {
     }
 
     fn arm_idle(&mut self, stage: u32, since: Tick, limit: Duration) {
-        self.timers.push(Reverse((since.after(limit), stage, Limit::Idle { since, limit })));
+        self.timers.push(Reverse((
+            since.after(limit),
+            stage,
+            Limit::Idle { since, limit },
+        )));
     }
 
     fn expire(&mut self, now: Tick) {

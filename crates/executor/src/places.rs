@@ -63,7 +63,12 @@ impl Task {
 
     /// Waits until the task is gone, whatever it ended in.
     pub(crate) async fn gone(self) {
-        drop_quietly(self.handle.await.err().and_then(|error| error.try_into_panic().ok()));
+        drop_quietly(
+            self.handle
+                .await
+                .err()
+                .and_then(|error| error.try_into_panic().ok()),
+        );
     }
 }
 
@@ -116,8 +121,18 @@ struct Place<'p> {
 
 impl<'p> Places<'p> {
     pub(crate) fn new(run: Arc<RunShared>) -> Self {
-        let first = Place { waker: Waker::from(Arc::clone(&run)), flag: None, job: None };
-        Self { run, first, rest: Vec::new(), free: Vec::new(), spare: Some(0) }
+        let first = Place {
+            waker: Waker::from(Arc::clone(&run)),
+            flag: None,
+            job: None,
+        };
+        Self {
+            run,
+            first,
+            rest: Vec::new(),
+            free: Vec::new(),
+            spare: Some(0),
+        }
     }
 
     /// A free place.
@@ -133,7 +148,11 @@ impl<'p> Places<'p> {
     fn build(&mut self) -> u32 {
         let place = self.rest.len() as u32 + 1;
         let flag = PlaceWaker::new(Arc::clone(&self.run), place);
-        self.rest.push(Place { waker: Waker::from(Arc::clone(&flag)), flag: Some(flag), job: None });
+        self.rest.push(Place {
+            waker: Waker::from(Arc::clone(&flag)),
+            flag: Some(flag),
+            job: None,
+        });
         place
     }
 
@@ -144,7 +163,12 @@ impl<'p> Places<'p> {
             None => &self.first,
             Some(rest) => &self.rest[rest as usize],
         };
-        place.flag.as_ref().map_or(self.run.wake.first(), |waker| &waker.flag).rearm();
+        let first = self.run.wake.first();
+        place
+            .flag
+            .as_ref()
+            .map_or(first, |waker| &waker.flag)
+            .rearm();
         &place.waker
     }
 
@@ -170,7 +194,12 @@ impl<'p> Places<'p> {
             Some(rest) => self.rest.get_mut(rest as usize)?,
         };
         let job = place.job.as_mut()?;
-        place.flag.as_ref().map_or(self.run.wake.first(), |waker| &waker.flag).rearm();
+        let first = self.run.wake.first();
+        place
+            .flag
+            .as_ref()
+            .map_or(first, |waker| &waker.flag)
+            .rearm();
         Some((job.stage, job.work.poll(&job.state, &place.waker)))
     }
 
@@ -197,7 +226,11 @@ impl<'p> Places<'p> {
     /// The places where somebody sits.
     pub(crate) fn taken(&self) -> Vec<u32> {
         let places = std::iter::once(&self.first).chain(&self.rest);
-        (0..).zip(places).filter(|(_, place)| place.job.is_some()).map(|(place, _)| place).collect()
+        (0..)
+            .zip(places)
+            .filter(|(_, place)| place.job.is_some())
+            .map(|(place, _)| place)
+            .collect()
     }
 
     fn place(&mut self, place: u32) -> Option<&mut Place<'p>> {

@@ -5,7 +5,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::{CancelReason, DynValue, Outcome, OutputView, RunHost as _, RunId, RunIdentity, StageError, StageName};
+use stageflow_context::{
+    CancelReason, DynValue, Outcome, OutputView, RunHost as _, RunId, RunIdentity, StageError,
+    StageName,
+};
 use stageflow_events::CleanupEnded;
 use stageflow_graph::{Handle, Look, Overlay, StageKind, StageMark};
 
@@ -51,7 +54,10 @@ impl<O: Send + Sync + 'static> RunReport<O> {
 
 impl<O> RunReport<O> {
     pub(crate) fn new(data: Box<RunData>) -> Self {
-        Self { data, output: PhantomData }
+        Self {
+            data,
+            output: PhantomData,
+        }
     }
 
     /// How the run ended.
@@ -94,7 +100,11 @@ impl<O> RunReport<O> {
     /// pipeline.
     #[must_use]
     pub fn value<T: Send + Sync + 'static>(&self, handle: Handle<T>) -> Option<Arc<T>> {
-        self.data.values.get(self.data.plan.slot_of(handle)?)?.as_ref()?.downcast()
+        self.data
+            .values
+            .get(self.data.plan.slot_of(handle)?)?
+            .as_ref()?
+            .downcast()
     }
 
     /// The value of the stage called `name`, also if the run did not succeed.
@@ -104,14 +114,21 @@ impl<O> RunReport<O> {
     }
 
     /// All stages, in the order of declaration.
+    #[must_use]
     pub fn stages(&self) -> impl ExactSizeIterator<Item = StageReport<'_>> {
-        (0..self.data.plan.len()).map(|index| StageReport { data: &self.data, index })
+        (0..self.data.plan.len()).map(|index| StageReport {
+            data: &self.data,
+            index,
+        })
     }
 
     /// The stage called `name`.
     #[must_use]
     pub fn stage(&self, name: &str) -> Option<StageReport<'_>> {
-        self.data.plan.find(name).map(|index| StageReport { data: &self.data, index })
+        self.data.plan.find(name).map(|index| StageReport {
+            data: &self.data,
+            index,
+        })
     }
 
     /// Every error of every stage, also those the run could do without. If the run failed, the one that decided it is first;
@@ -126,7 +143,10 @@ impl<O> RunReport<O> {
     pub fn error(&self) -> Option<&StageError> {
         match self.data.verdict {
             Verdict::Denied(_) | Verdict::Failed(_) => self.data.errors.first(),
-            Verdict::Cancelled | Verdict::CancelledBy(_) | Verdict::Completed | Verdict::TimedOut => None,
+            Verdict::Cancelled
+            | Verdict::CancelledBy(_)
+            | Verdict::Completed
+            | Verdict::TimedOut => None,
         }
     }
 
@@ -151,7 +171,10 @@ impl<O> RunReport<O> {
     /// What became of the run's events.
     #[must_use]
     pub fn events(&self) -> EventCounts {
-        EventCounts { refused_notes: self.data.refused_notes, ..self.data.events.counts() }
+        EventCounts {
+            refused_notes: self.data.refused_notes,
+            ..self.data.events.counts()
+        }
     }
 
     /// Stages that held the thread for too long, at most 64 of them.
@@ -164,7 +187,10 @@ impl<O> RunReport<O> {
     /// successor waited for.
     #[must_use]
     pub fn critical_path(&self) -> Vec<&StageName> {
-        self.critical_stages().into_iter().map(|stage| &self.data.plan.names()[stage]).collect()
+        self.critical_stages()
+            .into_iter()
+            .map(|stage| &self.data.plan.names()[stage])
+            .collect()
     }
 
     /// The run over its pipeline, for drawings.
@@ -172,7 +198,11 @@ impl<O> RunReport<O> {
     pub fn overlay(&self) -> Overlay {
         let mark = |stage: StageReport<'_>| {
             let mark = StageMark::new(look(stage.outcome()));
-            if stage.attempts() > 0 { mark.took(stage.duration()) } else { mark }
+            if stage.attempts() > 0 {
+                mark.took(stage.duration())
+            } else {
+                mark
+            }
         };
         Overlay::new(self.stages().map(mark).collect()).with_critical_path(&self.critical_stages())
     }
@@ -192,15 +222,28 @@ impl<O> RunReport<O> {
     /// From the one that ended last back to a root, as they are found.
     fn critical_stages(&self) -> Vec<usize> {
         let records = &self.data.records;
-        let ran = |stage: &usize| records.get(*stage).is_some_and(|record: &Record| record.attempts > 0);
+        let ran = |stage: &usize| {
+            records
+                .get(*stage)
+                .is_some_and(|record: &Record| record.attempts > 0)
+        };
         let last = |stages: &mut dyn Iterator<Item = usize>| {
-            stages.filter(ran).max_by_key(|stage| (records[*stage].ended, std::cmp::Reverse(*stage)))
+            stages
+                .filter(ran)
+                .max_by_key(|stage| (records[*stage].ended, std::cmp::Reverse(*stage)))
         };
         let mut path = Vec::new();
         let mut at = last(&mut (0..records.len()));
         while let Some(stage) = at {
             path.push(stage);
-            at = last(&mut self.data.plan.upstream(stage).iter().map(|slot| *slot as usize));
+            at = last(
+                &mut self
+                    .data
+                    .plan
+                    .upstream(stage)
+                    .iter()
+                    .map(|slot| *slot as usize),
+            );
         }
         path
     }
@@ -219,10 +262,22 @@ impl<O> RunReport<O> {
 
     fn skipped(&self) -> RunErrorKind {
         let output = self.data.plan.output();
-        let skip = StageReport { data: &self.data, index: output }.skip();
+        let skip = StageReport {
+            data: &self.data,
+            index: output,
+        }
+        .skip();
         let origin = skip.map_or(output, |skip| skip.because as usize);
-        let reason = StageReport { data: &self.data, index: origin }.skip_reason().unwrap_or_default();
-        RunErrorKind::Skipped { stage: self.data.plan.names()[origin].clone(), reason: reason.to_owned() }
+        let reason = StageReport {
+            data: &self.data,
+            index: origin,
+        }
+        .skip_reason()
+        .unwrap_or_default();
+        RunErrorKind::Skipped {
+            stage: self.data.plan.names()[origin].clone(),
+            reason: reason.to_owned(),
+        }
     }
 }
 
@@ -284,30 +339,45 @@ impl<'a> StageReport<'a> {
     /// From its start to its end, layers and all attempts included; zero if it never started.
     #[must_use]
     pub fn duration(&self) -> Duration {
-        self.record().ended.elapsed().saturating_sub(self.record().started.elapsed())
+        self.record()
+            .ended
+            .elapsed()
+            .saturating_sub(self.record().started.elapsed())
     }
 
     /// What went wrong, if something did.
     #[must_use]
     pub fn error(&self) -> Option<&'a StageError> {
-        self.data.errors.iter().find(|error| error.stage() == self.name())
+        self.data
+            .errors
+            .iter()
+            .find(|error| error.stage() == self.name())
     }
 
     /// Why it was skipped, in the words of the stage that skipped first.
     #[must_use]
     pub fn skip_reason(&self) -> Option<&'a str> {
         let because = self.skip()?.because;
-        self.data.skips.iter().find(|skip| skip.stage == because).map(|skip| &*skip.reason)
+        self.data
+            .skips
+            .iter()
+            .find(|skip| skip.stage == because)
+            .map(|skip| &*skip.reason)
     }
 
     /// Not if it was skipped because of another stage, or its turn never came.
     fn was_called(&self) -> bool {
         let record = self.record();
-        record.outcome.is_some_and(|outcome| record.attempts > 0 || outcome != Outcome::Skipped)
+        record
+            .outcome
+            .is_some_and(|outcome| record.attempts > 0 || outcome != Outcome::Skipped)
     }
 
     fn skip(&self) -> Option<&'a Skip> {
-        self.data.skips.iter().find(|skip| skip.stage as usize == self.index)
+        self.data
+            .skips
+            .iter()
+            .find(|skip| skip.stage as usize == self.index)
     }
 
     fn record(&self) -> &'a Record {

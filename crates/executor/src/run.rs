@@ -33,6 +33,10 @@ pub struct Run<'a, O> {
     output: PhantomData<fn() -> O>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most runs never leave the large one: a box would cost each of them an allocation"
+)]
 enum State<'a> {
     Stages(Driver<'a>),
     Ending(BoxFuture<'static, Box<RunData>>),
@@ -40,10 +44,22 @@ enum State<'a> {
 }
 
 impl<'a, O> Run<'a, O> {
-    pub(crate) fn new(plan: &'a Plan, engine: &'a EngineInner, data: Box<RunData>, settings: RunSettings) -> Self {
+    pub(crate) fn new(
+        plan: &'a Plan,
+        engine: &'a EngineInner,
+        data: Box<RunData>,
+        settings: RunSettings,
+    ) -> Self {
         let shared = Arc::clone(&data.shared);
         let state = State::Stages(Driver::new(plan, &engine.stack, data, settings));
-        Self { shared, engine, state, settings, runtime: None, output: PhantomData }
+        Self {
+            shared,
+            engine,
+            state,
+            settings,
+            runtime: None,
+            output: PhantomData,
+        }
     }
 
     /// The run's id.
@@ -55,7 +71,9 @@ impl<'a, O> Run<'a, O> {
     /// Something to cancel the run with, from anywhere, before it is awaited or while it is.
     #[must_use]
     pub fn handle(&self) -> RunHandle {
-        RunHandle { shared: Arc::clone(&self.shared) }
+        RunHandle {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -69,14 +87,20 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
                 this.runtime = this.runtime.take().or_else(|| Handle::try_current().ok());
                 return Poll::Pending;
             };
-            let State::Stages(driver) = std::mem::replace(&mut this.state, State::Over) else { return Poll::Pending };
+            let State::Stages(driver) = std::mem::replace(&mut this.state, State::Over) else {
+                return Poll::Pending;
+            };
             let now = driver.now();
             let mut data = driver.into_data(verdict);
             if data.shared.cleanups.is_empty() {
                 data.close(now);
                 return Poll::Ready(RunReport::new(data));
             }
-            this.state = State::Ending(Box::pin(wind_down(data, Vec::new(), this.settings.cleanup_budget)));
+            this.state = State::Ending(Box::pin(wind_down(
+                data,
+                Vec::new(),
+                this.settings.cleanup_budget,
+            )));
         }
         match &mut this.state {
             State::Ending(ending) => {
@@ -94,21 +118,22 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
 
 impl<O> Drop for Run<'_, O> {
     fn drop(&mut self) {
-        let rest: BoxFuture<'static, Box<RunData>> = match std::mem::replace(&mut self.state, State::Over) {
-            State::Over => return,
-            State::Ending(ending) => ending,
-            State::Stages(driver) => {
-                if !driver.has_begun() {
-                    return;
+        let rest: BoxFuture<'static, Box<RunData>> =
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Over => return,
+                State::Ending(ending) => ending,
+                State::Stages(driver) => {
+                    if !driver.has_begun() {
+                        return;
+                    }
+                    let (mut data, tasks) = driver.abandon();
+                    if tasks.is_empty() && data.shared.cleanups.is_empty() {
+                        data.close(self.shared.now());
+                        return;
+                    }
+                    Box::pin(wind_down(data, tasks, self.settings.cleanup_budget))
                 }
-                let (mut data, tasks) = driver.abandon();
-                if tasks.is_empty() && data.shared.cleanups.is_empty() {
-                    data.close(self.shared.now());
-                    return;
-                }
-                Box::pin(wind_down(data, tasks, self.settings.cleanup_budget))
-            }
-        };
+            };
         self.shared.cancel.cancel(CancelReason::CallerDropped);
         match self.runtime.take().or_else(|| Handle::try_current().ok()) {
             Some(runtime) => drop(self.engine.tracker.spawn_on(rest, &runtime)),
@@ -123,7 +148,9 @@ impl<O> Drop for Run<'_, O> {
 
 impl<O> fmt::Debug for Run<'_, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Run")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -156,6 +183,8 @@ impl RunHandle {
 
 impl fmt::Debug for RunHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunHandle").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("RunHandle")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stageflow_context::{
-    Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome, OutputBag, RunHost, RunIdentity,
-    StageError, StageIndex, StageName,
+    Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome,
+    OutputBag, RunHost, RunIdentity, StageError, StageIndex, StageName,
 };
 use std::time::Duration;
 
@@ -53,14 +53,22 @@ pub(crate) struct Said {
 }
 
 pub(crate) enum What {
-    Ended { outcome: Outcome, error: Option<StageError> },
+    Ended {
+        outcome: Outcome,
+        error: Option<StageError>,
+    },
     LongPoll(Duration),
     Note(Box<Note>),
     Started,
 }
 
 impl RunShared {
-    pub(crate) fn new(snapshot: ContextSnapshot, names: Arc<[StageName]>, started: Instant, deadline: Option<Instant>) -> Self {
+    pub(crate) fn new(
+        snapshot: ContextSnapshot,
+        names: Arc<[StageName]>,
+        started: Instant,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
             snapshot,
             names,
@@ -81,7 +89,12 @@ impl RunShared {
     pub(crate) fn now(&self) -> Tick {
         let elapsed = self.started.elapsed();
         // Good for 584 years, without the detour through 128 bits.
-        Tick::from_nanos(elapsed.as_secs().wrapping_mul(1_000_000_000).wrapping_add(elapsed.subsec_nanos().into()))
+        Tick::from_nanos(
+            elapsed
+                .as_secs()
+                .wrapping_mul(1_000_000_000)
+                .wrapping_add(elapsed.subsec_nanos().into()),
+        )
     }
 
     /// Asks the run to stop, and sees to it that the driver notices.
@@ -98,7 +111,12 @@ impl RunShared {
 
     /// Says something that is never dropped: starts and ends of attempts.
     pub(crate) fn say(&self, stage: StageIndex, attempt: u32, what: What) {
-        let said = Said { at: self.now(), stage, attempt, what };
+        let said = Said {
+            at: self.now(),
+            stage,
+            attempt,
+            what,
+        };
         let mut inbox = lock(&self.inbox);
         if !inbox.closed {
             inbox.said.push(said);
@@ -198,7 +216,12 @@ impl RunHost for RunShared {
             return Err(note.refused(EmitErrorKind::Full));
         }
         inbox.notes += 1;
-        inbox.said.push(Said { at, stage, attempt, what: What::Note(Box::new(note)) });
+        inbox.said.push(Said {
+            at,
+            stage,
+            attempt,
+            what: What::Note(Box::new(note)),
+        });
         drop(inbox);
         self.ring();
         Ok(())

@@ -101,7 +101,11 @@ pub(crate) struct PlaceWaker {
 
 impl PlaceWaker {
     pub(crate) fn new(run: Arc<RunShared>, place: u32) -> Arc<Self> {
-        Arc::new(Self { run, place, flag: Flag::default() })
+        Arc::new(Self {
+            run,
+            place,
+            flag: Flag::default(),
+        })
     }
 }
 

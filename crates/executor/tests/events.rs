@@ -27,7 +27,9 @@ impl Around for Through {
 
 /// Every poll is a long one to this engine.
 fn impatient(sink: &RecordingSink) -> EngineBuilder {
-    Engine::builder().events(sink.clone()).long_poll(Duration::ZERO)
+    Engine::builder()
+        .events(sink.clone())
+        .long_poll(Duration::ZERO)
 }
 
 fn pair() -> Pipeline<u32, u32> {
@@ -42,12 +44,22 @@ fn pair() -> Pipeline<u32, u32> {
 fn a_long_poll_is_told_between_the_start_and_the_end_of_its_attempt() {
     on_each_runtime(async |_| {
         let (sink, pipeline) = (RecordingSink::new(), pair());
-        let report = impatient(&sink).build().run(&pipeline, 0, RunOptions::new()).await;
+        let report = impatient(&sink)
+            .build()
+            .run(&pipeline, 0, RunOptions::new())
+            .await;
         assert!(report.long_polls().len() >= 2, "{:?}", report.long_polls());
         for stage in ["a", "b"] {
             let events = sink.of_stage(stage);
-            let (first, last) = (events.first().unwrap().name().to_owned(), events.last().unwrap().name().to_owned());
-            assert_eq!((&*first, &*last), ("stage.started", "stage.ended"), "{events:?}");
+            let (first, last) = (
+                events.first().unwrap().name().to_owned(),
+                events.last().unwrap().name().to_owned(),
+            );
+            assert_eq!(
+                (&*first, &*last),
+                ("stage.started", "stage.ended"),
+                "{events:?}"
+            );
         }
         sink.assert_sound(pipeline.plan());
     });
@@ -57,7 +69,11 @@ fn a_long_poll_is_told_between_the_start_and_the_end_of_its_attempt() {
 fn a_long_poll_inside_layers_that_wait_is_too() {
     on_each_runtime(async |_| {
         let (sink, pipeline) = (RecordingSink::new(), pair());
-        impatient(&sink).intercept(Through).build().run(&pipeline, 0, RunOptions::new()).await;
+        impatient(&sink)
+            .intercept(Through)
+            .build()
+            .run(&pipeline, 0, RunOptions::new())
+            .await;
         sink.assert_sound(pipeline.plan());
     });
 }
@@ -77,8 +93,16 @@ async fn chatter(cx: StageCx, _input: Arc<u32>) -> Result<u32, Stop> {
 fn the_times_of_events_never_go_back_however_many_threads_talk_at_once() {
     let mut p = Pipeline::builder("chatter");
     let n = p.input::<u32>();
-    let talkers: Vec<_> = (0..8).map(|i| p.stage(format!("talker-{i}"), stage_fn(chatter)).spawn().after(n)).collect();
-    let quiet: Vec<_> = (0..20).map(|i| p.stage(format!("quiet-{i}"), script::ok(0_u32)).after(n)).collect();
+    let talkers: Vec<_> = (0..8)
+        .map(|i| {
+            p.stage(format!("talker-{i}"), stage_fn(chatter))
+                .spawn()
+                .after(n)
+        })
+        .collect();
+    let quiet: Vec<_> = (0..20)
+        .map(|i| p.stage(format!("quiet-{i}"), script::ok(0_u32)).after(n))
+        .collect();
     let all = p.stage("all", script::ok(0_u32)).after((talkers, quiet));
     let pipeline = p.output(all).build().unwrap();
     let runtime = TestRuntime::running(Flavour::MultiThread);
@@ -100,7 +124,10 @@ fn a_dropped_run_tells_the_end_of_a_spawned_attempt_before_that_of_its_call() {
         let hang = p.stage("hang", stage).spawn().after(n);
         let pipeline = p.output(hang).build().unwrap();
         let sink = RecordingSink::new();
-        let engine = Engine::builder().events(sink.clone()).intercept(Through).build();
+        let engine = Engine::builder()
+            .events(sink.clone())
+            .intercept(Through)
+            .build();
         let mut run = Box::pin(engine.run(&pipeline, 0, RunOptions::new()));
         while probe.live() == 0 {
             assert!(futures_util::poll!(run.as_mut()).is_pending());
@@ -119,7 +146,8 @@ struct EmptyBatches(AtomicUsize);
 
 impl EventSink for EmptyBatches {
     fn try_emit(&self, batch: Batch) -> Receipt {
-        self.0.fetch_add(usize::from(batch.events.is_empty()), Ordering::SeqCst);
+        self.0
+            .fetch_add(usize::from(batch.events.is_empty()), Ordering::SeqCst);
         Receipt::new(batch.events.len() as u64, 0)
     }
 }

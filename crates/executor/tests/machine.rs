@@ -34,7 +34,11 @@ fn stages_that_a_skip_makes_ready_together_start_in_the_order_of_declaration() {
     let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
     assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
     let effects = tell(&mut machine, ended(0, StageEnd::Skipped));
-    assert_eq!(effects[4..], [Effect::Start(3), Effect::Start(4)], "{effects:?}");
+    assert_eq!(
+        effects[4..],
+        [Effect::Start(3), Effect::Start(4)],
+        "{effects:?}"
+    );
 }
 
 #[test]
@@ -47,10 +51,19 @@ fn a_slot_goes_to_the_stage_that_has_waited_for_it_longest() {
         StageSpec::ok().after([2, 3]),
     ]);
     let mut machine = RunMachine::new(&plan, const { NonZeroUsize::new(2).unwrap() }, None);
-    assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0), Effect::Start(1)]);
+    assert_eq!(
+        tell(&mut machine, Input::Begin),
+        [Effect::Start(0), Effect::Start(1)]
+    );
     // 3 has been ready from the start, 2 becomes so only now.
-    assert_eq!(tell(&mut machine, ended(0, StageEnd::Succeeded)), [Effect::Start(3)]);
-    assert_eq!(tell(&mut machine, ended(1, StageEnd::Succeeded)), [Effect::Start(2)]);
+    assert_eq!(
+        tell(&mut machine, ended(0, StageEnd::Succeeded)),
+        [Effect::Start(3)]
+    );
+    assert_eq!(
+        tell(&mut machine, ended(1, StageEnd::Succeeded)),
+        [Effect::Start(2)]
+    );
 }
 
 #[test]
@@ -58,8 +71,14 @@ fn a_stage_that_reads_a_value_twice_is_started_once() {
     let plan = plan(vec![StageSpec::ok(), StageSpec::ok().after([0, 0])]);
     let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
     assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
-    assert_eq!(tell(&mut machine, ended(0, StageEnd::Succeeded)), [Effect::Start(1)]);
-    assert_eq!(tell(&mut machine, ended(1, StageEnd::Succeeded)), [Effect::Done(Verdict::Completed)]);
+    assert_eq!(
+        tell(&mut machine, ended(0, StageEnd::Succeeded)),
+        [Effect::Start(1)]
+    );
+    assert_eq!(
+        tell(&mut machine, ended(1, StageEnd::Succeeded)),
+        [Effect::Done(Verdict::Completed)]
+    );
 }
 
 #[test]
@@ -68,7 +87,10 @@ fn the_end_of_a_stage_that_does_not_run_is_no_news() {
     let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
     assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
     assert_eq!(tell(&mut machine, ended(1, StageEnd::Failed)), []);
-    assert_eq!(tell(&mut machine, ended(0, StageEnd::Succeeded)), [Effect::Start(1)]);
+    assert_eq!(
+        tell(&mut machine, ended(0, StageEnd::Succeeded)),
+        [Effect::Start(1)]
+    );
     assert_eq!(tell(&mut machine, ended(0, StageEnd::Failed)), []);
     assert_eq!(machine.verdict(), None);
 }

@@ -9,21 +9,38 @@ use stageflow_testkit::paused;
 
 fn run_by_name(spec: &DagSpec) -> RunReport<serde_json::Value> {
     let pipeline = spec.by_name(&Watch::new(spec, Tempo::Clock)).unwrap();
-    paused(async { Engine::new().run(&pipeline, spec.input.into(), RunOptions::new()).await })
+    paused(async {
+        Engine::new()
+            .run(&pipeline, spec.input.into(), RunOptions::new())
+            .await
+    })
 }
 
 #[test]
 fn a_stage_that_was_skipped_because_of_another_never_started() {
-    let spec = DagSpec::new(vec![StageSpec::new(Behaviour::Skip).taking(5), StageSpec::ok().after([0])]);
+    let spec = DagSpec::new(vec![
+        StageSpec::new(Behaviour::Skip).taking(5),
+        StageSpec::ok().after([0]),
+    ]);
     let report = run_by_name(&spec);
     let (first, second) = (report.stage("s0").unwrap(), report.stage("s1").unwrap());
-    assert_eq!((first.outcome(), second.outcome()), (Outcome::Skipped, Outcome::Skipped));
-    assert_eq!((first.started(), first.ended()), (Some(Duration::ZERO), Some(Duration::from_millis(5))));
-    assert_eq!((second.started(), second.ended(), second.duration()), (None, None, Duration::ZERO));
+    assert_eq!(
+        (first.outcome(), second.outcome()),
+        (Outcome::Skipped, Outcome::Skipped)
+    );
+    assert_eq!(
+        (first.started(), first.ended()),
+        (Some(Duration::ZERO), Some(Duration::from_millis(5)))
+    );
+    assert_eq!(
+        (second.started(), second.ended(), second.duration()),
+        (None, None, Duration::ZERO)
+    );
 }
 
 #[test]
-fn the_critical_path_goes_from_the_last_stage_back_to_a_root_in_whatever_order_they_were_declared() {
+fn the_critical_path_goes_from_the_last_stage_back_to_a_root_in_whatever_order_they_were_declared()
+{
     let spec = DagSpec::new(vec![
         StageSpec::ok().taking(1).after([2]),
         StageSpec::ok().taking(1),
@@ -31,6 +48,10 @@ fn the_critical_path_goes_from_the_last_stage_back_to_a_root_in_whatever_order_t
         StageSpec::ok().taking(1).after([0]),
     ]);
     let report = run_by_name(&spec);
-    let path: Vec<&str> = report.critical_path().into_iter().map(|name| name.as_str()).collect();
+    let path: Vec<&str> = report
+        .critical_path()
+        .into_iter()
+        .map(|name| name.as_str())
+        .collect();
     assert_eq!(path, ["s3", "s0", "s2", "s1"]);
 }

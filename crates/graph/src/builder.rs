@@ -22,7 +22,10 @@ pub struct PipelineBuilder<I> {
 
 impl<I: Send + Sync + 'static> PipelineBuilder<I> {
     pub(crate) fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { draft: Draft::new(name), input: PhantomData }
+        Self {
+            draft: Draft::new(name),
+            input: PhantomData,
+        }
     }
 
     /// The pipeline's input. Asking again gives the same handle.
@@ -59,14 +62,26 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
     /// assert_eq!(outer.plan().names()[0].as_str(), "sub/len");
     /// # Ok::<(), stageflow_graph::BuildError>(())
     /// ```
-    pub fn embed<'a, A, B>(&'a mut self, prefix: impl AsRef<str>, pipeline: &'a Pipeline<A, B>) -> Embedding<'a, A, B> {
-        Embedding { draft: &mut self.draft, prefix: prefix.as_ref().to_owned(), pipeline }
+    pub fn embed<'a, A, B>(
+        &'a mut self,
+        prefix: impl AsRef<str>,
+        pipeline: &'a Pipeline<A, B>,
+    ) -> Embedding<'a, A, B> {
+        Embedding {
+            draft: &mut self.draft,
+            prefix: prefix.as_ref().to_owned(),
+            pipeline,
+        }
     }
 
     /// Names the value that the pipeline gives.
     #[must_use = "the pipeline is made by `.build()`"]
     pub fn output<O: Send + Sync + 'static>(self, output: Handle<O>) -> Finish<I, O> {
-        Finish { draft: self.draft, output, input: PhantomData }
+        Finish {
+            draft: self.draft,
+            output,
+            input: PhantomData,
+        }
     }
 }
 
@@ -152,14 +167,25 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
     pub fn optional(self) -> StageBuilder<'a, S, IsOptional> {
         let mut options = self.options;
         options.presence = Presence::Optional;
-        StageBuilder { draft: self.draft, name: self.name, stage: self.stage, options, presence: PhantomData }
+        StageBuilder {
+            draft: self.draft,
+            name: self.name,
+            stage: self.stage,
+            options,
+            presence: PhantomData,
+        }
     }
 
     /// Wires the stage to what it takes, and gives the handle of what it gives.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<S::Output> {
         let id = self.draft.id;
-        let wired = Arc::new(erased::Required { stage: self.stage, upstream });
-        let node = self.draft.add(&self.name, self.options, Arc::clone(&wired) as _);
+        let wired = Arc::new(erased::Required {
+            stage: self.stage,
+            upstream,
+        });
+        let node = self
+            .draft
+            .add(&self.name, self.options, Arc::clone(&wired) as _);
         self.draft.wire(|edges| wired.upstream.edges(edges));
         Handle::new(id, node)
     }
@@ -177,8 +203,13 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
     /// Wires the stage to what it takes, and gives the handle of what it gives, if anything.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<Option<S::Output>> {
         let id = self.draft.id;
-        let wired = Arc::new(erased::Optional { stage: self.stage, upstream });
-        let node = self.draft.add(&self.name, self.options, Arc::clone(&wired) as _);
+        let wired = Arc::new(erased::Optional {
+            stage: self.stage,
+            upstream,
+        });
+        let node = self
+            .draft
+            .add(&self.name, self.options, Arc::clone(&wired) as _);
         self.draft.wire(|edges| wired.upstream.edges(edges));
         Handle::new(id, node)
     }
@@ -194,7 +225,10 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
 
 impl<S, P> fmt::Debug for StageBuilder<'_, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StageBuilder").field("name", &self.name).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("StageBuilder")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -208,16 +242,22 @@ pub struct Embedding<'a, A, B> {
 
 impl<A: Send + Sync + 'static, B: Send + Sync + 'static> Embedding<'_, A, B> {
     /// Gives the embedded pipeline its input, and the handle of its output.
+    #[must_use = "nothing reads the embedded pipeline's output"]
     pub fn after(self, input: Handle<A>) -> Handle<B> {
         let id = self.draft.id;
         let input = Handle::new(input.draft, input.node);
-        Handle::new(id, self.draft.embed(&self.prefix, self.pipeline.plan(), input))
+        Handle::new(
+            id,
+            self.draft.embed(&self.prefix, self.pipeline.plan(), input),
+        )
     }
 }
 
 impl<A, B> fmt::Debug for Embedding<'_, A, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Embedding").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Embedding")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 
@@ -238,14 +278,20 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Finish<I, O> {
     pub fn build(mut self) -> Result<Pipeline<I, O>, BuildError> {
         let ours = self.output.draft == self.draft.id;
         if !ours {
-            self.draft.problem(ProblemKind::ForeignHandle { stage: None });
+            self.draft
+                .problem(ProblemKind::ForeignHandle { stage: None });
         }
-        self.draft.compile(ours.then_some(self.output.node)).map(Pipeline::new)
+        self.draft
+            .compile(ours.then_some(self.output.node))
+            .map(Pipeline::new)
     }
 }
 
 impl<I, O> fmt::Debug for Finish<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Finish").field("name", &self.draft.name).field("output", &self.output).finish_non_exhaustive()
+        f.debug_struct("Finish")
+            .field("name", &self.draft.name)
+            .field("output", &self.output)
+            .finish_non_exhaustive()
     }
 }

@@ -9,14 +9,19 @@ pub(crate) fn find(downstream: &Rows, in_degrees: &[u32]) -> Vec<Vec<u32>> {
     if !left.contains(&true) {
         return Vec::new();
     }
-    groups(downstream, &left).iter().map(|group| closed_path(downstream, group)).collect()
+    groups(downstream, &left)
+        .iter()
+        .map(|group| closed_path(downstream, group))
+        .collect()
 }
 
 /// Kahn's algorithm (A. B. Kahn, 1962); `true` for the stages it never reaches: those in a circle or behind one.
 fn unreachable_by_kahn(downstream: &Rows, in_degrees: &[u32]) -> Vec<bool> {
     let mut waiting = in_degrees.to_vec();
     let mut left = vec![true; waiting.len()];
-    let mut ready: Vec<u32> = (0..waiting.len() as u32).filter(|stage| waiting[*stage as usize] == 0).collect();
+    let mut ready: Vec<u32> = (0..waiting.len() as u32)
+        .filter(|stage| waiting[*stage as usize] == 0)
+        .collect();
     while let Some(stage) = ready.pop() {
         left[stage as usize] = false;
         for next in downstream.row(stage as usize) {
@@ -69,9 +74,14 @@ fn groups(downstream: &Rows, among: &[bool]) -> Vec<Vec<u32>> {
                 low[*parent as usize] = low[*parent as usize].min(low[at]);
             }
             if low[at] == order[at] {
-                let start = members.iter().rposition(|member| *member as usize == at).unwrap_or(0);
+                let start = members
+                    .iter()
+                    .rposition(|member| *member as usize == at)
+                    .unwrap_or(0);
                 let mut group = members.split_off(start);
-                group.iter().for_each(|member| open[*member as usize] = false);
+                group
+                    .iter()
+                    .for_each(|member| open[*member as usize] = false);
                 group.sort_unstable();
                 if group.len() > 1 || downstream.row(at).contains(&(at as u32)) {
                     groups.push(group);

@@ -47,10 +47,23 @@ impl Draft {
     }
 
     /// Adds a stage and gives its number. A bad name is remembered and replaced, so that everything else is checked too.
-    pub(crate) fn add(&mut self, name: &str, options: StageOptions, stage: Arc<dyn ErasedStage>) -> u32 {
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        options: StageOptions,
+        stage: Arc<dyn ErasedStage>,
+    ) -> u32 {
         let name = self.parse_name(name, self.next());
         self.check_limits(&name, &options);
-        self.push(name, Node { options, stage, place: 0, input: InputUse::Wired })
+        self.push(
+            name,
+            Node {
+                options,
+                stage,
+                place: 0,
+                input: InputUse::Wired,
+            },
+        )
     }
 
     /// Wires the stage added last to the handles that `collect` names.
@@ -79,7 +92,9 @@ impl Draft {
     pub(crate) fn embed(&mut self, prefix: &str, plan: &Plan, input: Handle<()>) -> u32 {
         let prefix = self.parse_name(prefix, self.next());
         if !self.owns(input.draft, input.node) {
-            self.problem(ProblemKind::ForeignHandle { stage: Some(prefix.clone()) });
+            self.problem(ProblemKind::ForeignHandle {
+                stage: Some(prefix.clone()),
+            });
         }
         let base = self.next();
         for (index, node) in plan.nodes.iter().enumerate() {
@@ -90,7 +105,11 @@ impl Draft {
             self.push(name, node.clone());
             let inner = plan.upstream(index);
             self.wire_to(inner.iter().map(|slot| {
-                if *slot as usize == plan.input_slot() { input.node } else { base + slot }
+                if *slot as usize == plan.input_slot() {
+                    input.node
+                } else {
+                    base + slot
+                }
             }));
         }
         base + plan.output
@@ -112,7 +131,11 @@ impl Draft {
     }
 
     /// The same with names that were checked. O(stages + edges), without recursion.
-    pub(crate) fn compile_named(mut self, names: Arc<[StageName]>, output: Option<u32>) -> Result<Plan, BuildError> {
+    pub(crate) fn compile_named(
+        mut self,
+        names: Arc<[StageName]>,
+        output: Option<u32>,
+    ) -> Result<Plan, BuildError> {
         if self.nodes.is_empty() {
             self.problem(ProblemKind::Empty);
         }
@@ -144,18 +167,32 @@ impl Draft {
     }
 
     fn in_degrees(&self) -> Vec<u32> {
-        let row = |stage| self.upstream.row(stage).iter().filter(|slot| **slot != INPUT).count() as u32;
+        let row = |stage| {
+            self.upstream
+                .row(stage)
+                .iter()
+                .filter(|slot| **slot != INPUT)
+                .count() as u32
+        };
         (0..self.nodes.len()).map(row).collect()
     }
 
     fn check_circles(&mut self, names: &[StageName], downstream: &Rows, in_degrees: &[u32]) {
         // Handles point backwards, so only pipelines wired by name can have a circle.
-        let backwards = |stage| self.upstream.row(stage).iter().all(|up| *up == INPUT || (*up as usize) < stage);
+        let backwards = |stage| {
+            self.upstream
+                .row(stage)
+                .iter()
+                .all(|up| *up == INPUT || (*up as usize) < stage)
+        };
         if (0..self.nodes.len()).all(backwards) {
             return;
         }
         for path in cycles::find(downstream, in_degrees) {
-            let path: Vec<_> = path.into_iter().map(|stage| names[stage as usize].clone()).collect();
+            let path: Vec<_> = path
+                .into_iter()
+                .map(|stage| names[stage as usize].clone())
+                .collect();
             self.problem(match &*path {
                 [name, _] => ProblemKind::SelfDependency(name.clone()),
                 _ => ProblemKind::Cycle { path },

@@ -30,7 +30,12 @@ impl At<'_> {
 /// A stage, or the stages of a pipeline wired by name, which share one object and are told apart by their `place` in it.
 pub(crate) trait ErasedStage: Send + Sync {
     /// Starts an attempt. The context is made where it is kept, in the future: it is not moved about on the way.
-    fn start<'a>(&'a self, place: u32, at: At<'_>, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError>;
+    fn start<'a>(
+        &'a self,
+        place: u32,
+        at: At<'_>,
+        inputs: Inputs<'_>,
+    ) -> Result<StageFuture<'a>, WiringError>;
 
     /// What dependents see in place of a value that is not there; `None` if they cannot do without.
     fn absent(&self, place: u32) -> Option<DynValue>;
@@ -47,10 +52,17 @@ pub(crate) struct Required<S, U> {
 }
 
 impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Required<S, U> {
-    fn start<'a>(&'a self, _: u32, at: At<'_>, mut inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
+    fn start<'a>(
+        &'a self,
+        _: u32,
+        at: At<'_>,
+        mut inputs: Inputs<'_>,
+    ) -> Result<StageFuture<'a>, WiringError> {
         let input = self.upstream.gather(&mut inputs)?;
         let cx = at.cx();
-        Ok(Box::pin(async move { self.stage.run(cx, input).await.map(DynValue::new) }))
+        Ok(Box::pin(async move {
+            self.stage.run(cx, input).await.map(DynValue::new)
+        }))
     }
 
     fn absent(&self, _: u32) -> Option<DynValue> {
@@ -73,10 +85,20 @@ pub(crate) struct Optional<S, U> {
 }
 
 impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Optional<S, U> {
-    fn start<'a>(&'a self, _: u32, at: At<'_>, mut inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
+    fn start<'a>(
+        &'a self,
+        _: u32,
+        at: At<'_>,
+        mut inputs: Inputs<'_>,
+    ) -> Result<StageFuture<'a>, WiringError> {
         let input = self.upstream.gather(&mut inputs)?;
         let cx = at.cx();
-        Ok(Box::pin(async move { self.stage.run(cx, input).await.map(|value| DynValue::new(Some(value))) }))
+        Ok(Box::pin(async move {
+            self.stage
+                .run(cx, input)
+                .await
+                .map(|value| DynValue::new(Some(value)))
+        }))
     }
 
     fn absent(&self, _: u32) -> Option<DynValue> {

@@ -13,7 +13,10 @@ pub struct BuildError {
 
 impl BuildError {
     pub(crate) fn new(pipeline: &str, problems: Vec<Problem>) -> Self {
-        Self { pipeline: pipeline.to_owned(), problems }
+        Self {
+            pipeline: pipeline.to_owned(),
+            problems,
+        }
     }
 
     /// The pipeline's name.
@@ -40,8 +43,15 @@ impl fmt::Display for BuildError {
         if let [problem] = &*self.problems {
             return write!(f, "{problem}");
         }
-        write!(f, "pipeline `{}` has {} problems:", self.pipeline, self.problems.len())?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        write!(
+            f,
+            "pipeline `{}` has {} problems:",
+            self.pipeline,
+            self.problems.len()
+        )?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
@@ -129,7 +139,10 @@ pub enum ProblemKind {
 
 impl Problem {
     pub(crate) fn new(pipeline: &str, kind: ProblemKind) -> Self {
-        Self { pipeline: pipeline.to_owned(), kind }
+        Self {
+            pipeline: pipeline.to_owned(),
+            kind,
+        }
     }
 
     /// What it is.
@@ -165,7 +178,10 @@ impl fmt::Display for Problem {
         match &self.kind {
             ProblemKind::BadName(error) => write!(f, "{error}"),
             ProblemKind::BadSettings { stage, reason } => {
-                write!(f, "stage `{stage}` was given settings that its runner refuses: {reason}")
+                write!(
+                    f,
+                    "stage `{stage}` was given settings that its runner refuses: {reason}"
+                )
             }
             ProblemKind::Cycle { path } => {
                 f.write_str("stages wait for each other in a circle: ")?;
@@ -173,9 +189,15 @@ impl fmt::Display for Problem {
                 f.write_str("; remove one of these arrows (an arrow points from a stage to one that waits for it)")
             }
             ProblemKind::DuplicateName(name) => {
-                write!(f, "stage `{name}` is declared twice in pipeline `{pipeline}`; rename one of them")
+                write!(
+                    f,
+                    "stage `{name}` is declared twice in pipeline `{pipeline}`; rename one of them"
+                )
             }
-            ProblemKind::Empty => write!(f, "pipeline `{pipeline}` has no stage; add one with `.stage(name, stage)`"),
+            ProblemKind::Empty => write!(
+                f,
+                "pipeline `{pipeline}` has no stage; add one with `.stage(name, stage)`"
+            ),
             ProblemKind::ForeignHandle { stage: Some(stage) } => write!(
                 f,
                 "stage `{stage}` of pipeline `{pipeline}` is wired to a handle of another builder; use handles of this one, or `embed` the other pipeline"
@@ -185,31 +207,60 @@ impl fmt::Display for Problem {
                 "the output of pipeline `{pipeline}` is a handle of another builder, or its own input; give a handle of one of its stages"
             ),
             ProblemKind::NoOutput { candidates } => {
-                write!(f, "pipeline `{pipeline}` has {} stages that could be its output (", candidates.len())?;
+                write!(
+                    f,
+                    "pipeline `{pipeline}` has {} stages that could be its output (",
+                    candidates.len()
+                )?;
                 list(f, candidates.get(..8).unwrap_or(candidates), ", ")?;
                 f.write_str(if candidates.len() > 8 { ", ...)" } else { ")" })?;
                 f.write_str("; name one with `output`")
             }
             ProblemKind::SelfDependency(name) => {
-                write!(f, "stage `{name}` waits for itself; remove it from its own upstream")
+                write!(
+                    f,
+                    "stage `{name}` waits for itself; remove it from its own upstream"
+                )
             }
             ProblemKind::UnknownOutput { name, nearest } => {
-                write!(f, "the output {name:?} is not a stage of pipeline `{pipeline}`")?;
+                write!(
+                    f,
+                    "the output {name:?} is not a stage of pipeline `{pipeline}`"
+                )?;
                 did_you_mean(f, nearest.as_deref())
             }
-            ProblemKind::UnknownRunner { stage, runner, nearest } => {
-                write!(f, "stage `{stage}` runs {runner:?}, which the registry does not have")?;
+            ProblemKind::UnknownRunner {
+                stage,
+                runner,
+                nearest,
+            } => {
+                write!(
+                    f,
+                    "stage `{stage}` runs {runner:?}, which the registry does not have"
+                )?;
                 did_you_mean(f, nearest.as_deref())
             }
-            ProblemKind::UnknownUpstream { stage, upstream, nearest, known, stages } => {
-                write!(f, "stage `{stage}` waits for {upstream:?}, which is not in pipeline `{pipeline}`")?;
+            ProblemKind::UnknownUpstream {
+                stage,
+                upstream,
+                nearest,
+                known,
+                stages,
+            } => {
+                write!(
+                    f,
+                    "stage `{stage}` waits for {upstream:?}, which is not in pipeline `{pipeline}`"
+                )?;
                 did_you_mean(f, nearest.as_deref())?;
                 f.write_str(" (stages: ")?;
                 list(f, known, ", ")?;
                 f.write_str(if *stages > known.len() { ", ...)" } else { ")" })
             }
             ProblemKind::ZeroTimeout(name) => {
-                write!(f, "stage `{name}` has a time limit of zero, which nothing can meet; leave it out or raise it")
+                write!(
+                    f,
+                    "stage `{name}` has a time limit of zero, which nothing can meet; leave it out or raise it"
+                )
             }
         }
     }

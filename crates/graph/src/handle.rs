@@ -15,7 +15,11 @@ pub struct Handle<T> {
 
 impl<T> Handle<T> {
     pub(crate) const fn new(draft: DraftId, node: u32) -> Self {
-        Self { draft, node, value: PhantomData }
+        Self {
+            draft,
+            node,
+            value: PhantomData,
+        }
     }
 }
 

@@ -20,13 +20,25 @@ pub struct NamedInputs {
 }
 
 impl NamedInputs {
-    pub(crate) fn gather(local: Arc<Local>, stage: usize, mut inputs: Inputs<'_>) -> Result<Self, WiringError> {
+    pub(crate) fn gather(
+        local: Arc<Local>,
+        stage: usize,
+        mut inputs: Inputs<'_>,
+    ) -> Result<Self, WiringError> {
         let missing = WiringError::of::<Value>();
-        let run_input = inputs.next_value().and_then(DynValue::downcast).ok_or(missing)?;
+        let run_input = inputs
+            .next_value()
+            .and_then(DynValue::downcast)
+            .ok_or(missing)?;
         let values = (local.upstream.row(stage).iter())
             .map(|_| inputs.next_value().map(DynValue::downcast).ok_or(missing))
             .collect::<Result<_, _>>()?;
-        Ok(Self { local, stage, values, run_input })
+        Ok(Self {
+            local,
+            stage,
+            values,
+            run_input,
+        })
     }
 
     /// What the run was started with.
@@ -36,8 +48,13 @@ impl NamedInputs {
     }
 
     /// The names that can be read, in the order in which they were declared.
+    #[must_use]
     pub fn names(&self) -> impl ExactSizeIterator<Item = &StageName> {
-        self.local.upstream.row(self.stage).iter().map(|up| &self.local.names[*up as usize])
+        self.local
+            .upstream
+            .row(self.stage)
+            .iter()
+            .map(|up| &self.local.names[*up as usize])
     }
 
     /// The value of `upstream`; `None` if it is optional and gave nothing.
@@ -59,7 +76,8 @@ impl NamedInputs {
     /// [`InputErrorKind::Undeclared`] if this stage does not wait for `upstream`, [`InputErrorKind::Absent`] if that is
     /// optional and gave nothing.
     pub fn require(&self, upstream: &str) -> Result<&Value, InputError> {
-        self.get(upstream)?.ok_or_else(|| self.error(upstream, InputErrorKind::Absent))
+        self.get(upstream)?
+            .ok_or_else(|| self.error(upstream, InputErrorKind::Absent))
     }
 
     /// The value of `upstream` as a `T`.
@@ -69,7 +87,8 @@ impl NamedInputs {
     /// As [`NamedInputs::require`], and [`InputErrorKind::Mismatch`] if it is not a `T`.
     pub fn decode<T: DeserializeOwned>(&self, upstream: &str) -> Result<T, InputError> {
         let value = self.require(upstream)?;
-        T::deserialize(value).map_err(|error| self.error(upstream, InputErrorKind::Mismatch(error.to_string())))
+        T::deserialize(value)
+            .map_err(|error| self.error(upstream, InputErrorKind::Mismatch(error.to_string())))
     }
 
     /// What the run was started with, as a `T`.
@@ -78,8 +97,12 @@ impl NamedInputs {
     ///
     /// [`InputErrorKind::Mismatch`] if it is not a `T`.
     pub fn decode_run_input<T: DeserializeOwned>(&self) -> Result<T, InputError> {
-        T::deserialize(&*self.run_input)
-            .map_err(|error| self.error("the run's input", InputErrorKind::Mismatch(error.to_string())))
+        T::deserialize(&*self.run_input).map_err(|error| {
+            self.error(
+                "the run's input",
+                InputErrorKind::Mismatch(error.to_string()),
+            )
+        })
     }
 
     fn error(&self, upstream: &str, kind: InputErrorKind) -> InputError {
@@ -94,7 +117,9 @@ impl NamedInputs {
 
 impl fmt::Debug for NamedInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.names().zip(&self.values)).finish()
+        f.debug_map()
+            .entries(self.names().zip(&self.values))
+            .finish()
     }
 }
 
@@ -157,15 +182,28 @@ impl InputError {
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stage, upstream, declared, kind } = self;
+        let Self {
+            stage,
+            upstream,
+            declared,
+            kind,
+        } = self;
         write!(f, "{}: stage `{stage}` ", self.code())?;
         match kind {
             InputErrorKind::Absent => {
-                write!(f, "requires {upstream:?}, which is optional and gave nothing; read it with `get`")
+                write!(
+                    f,
+                    "requires {upstream:?}, which is optional and gave nothing; read it with `get`"
+                )
             }
-            InputErrorKind::Mismatch(reason) => write!(f, "cannot read {upstream:?} as it wants to: {reason}"),
+            InputErrorKind::Mismatch(reason) => {
+                write!(f, "cannot read {upstream:?} as it wants to: {reason}")
+            }
             InputErrorKind::Undeclared => {
-                write!(f, "reads {upstream:?} without waiting for it; add it to `.after(..)` (now: ")?;
+                write!(
+                    f,
+                    "reads {upstream:?} without waiting for it; add it to `.after(..)` (now: "
+                )?;
                 for (i, name) in declared.iter().enumerate() {
                     write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
                 }

@@ -102,7 +102,9 @@ mod spec;
 mod stage;
 mod upstream;
 
-pub use builder::{Embedding, Finish, IsOptional, IsRequired, PipelineBuilder, PipelineInput, StageBuilder};
+pub use builder::{
+    Embedding, Finish, IsOptional, IsRequired, PipelineBuilder, PipelineInput, StageBuilder,
+};
 pub use draw::{Look, Overlay, StageMark};
 pub use erased::StageFuture;
 pub use error::{BuildError, Problem, ProblemKind};
@@ -111,7 +113,7 @@ pub use handle::Handle;
 pub use inputs::{InputError, InputErrorKind, NamedInputs};
 pub use named::{NamedBuilder, NamedStage};
 pub use options::{Placement, Presence, StageOptions};
-pub use pipeline::{NamedPipeline, Pipeline};
+pub use pipeline::{NamedPipeline, Pipeline, SideBySide};
 pub use plan::{Plan, SharedStage};
 pub use spec::{PipelineSpec, Registry, StageSpec};
 pub use stage::{Stage, StageKind};

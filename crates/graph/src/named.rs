@@ -16,7 +16,10 @@ use crate::error::ProblemKind;
 use crate::nearest::nearest;
 use crate::options::{Placement, Presence};
 use crate::plan::{InputUse, Node, Plan, Rows};
-use crate::{BuildError, Inputs, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions, WiringError};
+use crate::{
+    BuildError, Inputs, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions,
+    WiringError,
+};
 
 /// Collects the stages of a pipeline that is wired by name. Made by [`Pipeline::by_name`].
 ///
@@ -79,7 +82,12 @@ impl NamedBuilder {
         S: Stage<Input = NamedInputs, Output = Value>,
     {
         let name = self.write(name.as_ref());
-        NamedStage { name, runner: Box::new(Runner(stage)), options: StageOptions::default(), builder: self }
+        NamedStage {
+            name,
+            runner: Box::new(Runner(stage)),
+            options: StageOptions::default(),
+            builder: self,
+        }
     }
 
     /// Names the stage whose value the pipeline gives. Needed only if more than one stage has no dependents.
@@ -131,7 +139,12 @@ impl NamedBuilder {
             let name = self.write(name.as_ref());
             self.upstream.push(name);
         }
-        self.stages.push(Declared { name, upstream: first..self.upstream.len(), options, runner });
+        self.stages.push(Declared {
+            name,
+            upstream: first..self.upstream.len(),
+            options,
+            runner,
+        });
     }
 
     fn write(&mut self, name: &str) -> Range<usize> {
@@ -141,13 +154,25 @@ impl NamedBuilder {
     }
 
     fn compile(self) -> Result<Plan, BuildError> {
-        let Self { name, text, stages, upstream, output, problems } = self;
+        let Self {
+            name,
+            text,
+            stages,
+            upstream,
+            output,
+            problems,
+        } = self;
         let mut draft = Draft::new(name);
         problems.into_iter().for_each(|kind| draft.problem(kind));
-        let parse = |(number, stage): (u32, &Declared)| draft.parse_name(&text[stage.name.clone()], number);
+        let parse =
+            |(number, stage): (u32, &Declared)| draft.parse_name(&text[stage.name.clone()], number);
         let names: Arc<[StageName]> = (0..).zip(&stages).map(parse).collect();
         let waits_for = Resolver::new(&text, &stages, &upstream).resolve(&mut draft, &names);
-        let found = output.as_ref().and_then(|wanted| stages.iter().position(|stage| text[stage.name.clone()] == **wanted));
+        let found = output.as_ref().and_then(|wanted| {
+            stages
+                .iter()
+                .position(|stage| text[stage.name.clone()] == **wanted)
+        });
         let output = find_output(&mut draft, &names, &waits_for, output, found);
 
         let mut rows = Rows::with_capacity(stages.len(), upstream.len() + stages.len());
@@ -156,14 +181,32 @@ impl NamedBuilder {
             rows.items.extend_from_slice(waits_for.row(stage));
             rows.close();
         }
-        let local = Arc::new(Local { names: Arc::clone(&names), upstream: waits_for });
-        let (runners, options): (Vec<_>, Vec<_>) = stages.into_iter().map(|stage| (stage.runner, stage.options)).unzip();
-        let optional = options.iter().map(|options| options.presence == Presence::Optional).collect();
-        let shared: Arc<dyn ErasedStage> = Arc::new(NamedStages { runners, optional, local });
+        let local = Arc::new(Local {
+            names: Arc::clone(&names),
+            upstream: waits_for,
+        });
+        let (runners, options): (Vec<_>, Vec<_>) = stages
+            .into_iter()
+            .map(|stage| (stage.runner, stage.options))
+            .unzip();
+        let optional = options
+            .iter()
+            .map(|options| options.presence == Presence::Optional)
+            .collect();
+        let shared: Arc<dyn ErasedStage> = Arc::new(NamedStages {
+            runners,
+            optional,
+            local,
+        });
         for (name, options) in names.iter().zip(&options) {
             draft.check_limits(name, options);
         }
-        let node = |(place, options)| Node { options, stage: Arc::clone(&shared), place, input: InputUse::Offered };
+        let node = |(place, options)| Node {
+            options,
+            stage: Arc::clone(&shared),
+            place,
+            input: InputUse::Offered,
+        };
         draft.fill((0..).zip(options).map(node).collect(), rows);
         draft.compile_named(names, output)
     }
@@ -171,7 +214,10 @@ impl NamedBuilder {
 
 impl fmt::Debug for NamedBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NamedBuilder").field("name", &self.name).field("stages", &self.stages.len()).finish_non_exhaustive()
+        f.debug_struct("NamedBuilder")
+            .field("name", &self.name)
+            .field("stages", &self.stages.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -217,7 +263,8 @@ impl NamedStage<'_> {
 
     /// Waits for these stages, declared earlier or later.
     pub fn after(self, upstream: impl IntoIterator<Item: AsRef<str>>) {
-        self.builder.push(self.name, self.options, self.runner, upstream);
+        self.builder
+            .push(self.name, self.options, self.runner, upstream);
     }
 
     /// Waits for nothing: the stage starts when the run starts.
@@ -228,7 +275,10 @@ impl NamedStage<'_> {
 
 impl fmt::Debug for NamedStage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NamedStage").field("name", &&self.builder.text[self.name.clone()]).field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("NamedStage")
+            .field("name", &&self.builder.text[self.name.clone()])
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }
 
@@ -262,7 +312,12 @@ pub(crate) struct Local {
 }
 
 impl ErasedStage for NamedStages {
-    fn start<'a>(&'a self, place: u32, at: At<'_>, inputs: Inputs<'_>) -> Result<StageFuture<'a>, WiringError> {
+    fn start<'a>(
+        &'a self,
+        place: u32,
+        at: At<'_>,
+        inputs: Inputs<'_>,
+    ) -> Result<StageFuture<'a>, WiringError> {
         let inputs = NamedInputs::gather(Arc::clone(&self.local), place as usize, inputs)?;
         Ok(self.runners[place as usize].start(at.cx(), inputs))
     }
@@ -294,7 +349,13 @@ impl<'a> Resolver<'a> {
     const MAX_SUGGESTIONS: usize = 16;
 
     fn new(text: &'a str, stages: &'a [Declared], upstream: &'a [Range<usize>]) -> Self {
-        Self { text, stages, upstream, numbers: HashMap::with_capacity(stages.len()), suggestions: 0 }
+        Self {
+            text,
+            stages,
+            upstream,
+            numbers: HashMap::with_capacity(stages.len()),
+            suggestions: 0,
+        }
     }
 
     /// The numbers of the stages each stage waits for. Names that are there twice, or not at all, become problems.
@@ -326,7 +387,11 @@ impl<'a> Resolver<'a> {
     fn unknown(&mut self, stage: &StageName, name: &str, names: &[StageName]) -> ProblemKind {
         self.suggestions += 1;
         let suggest = self.suggestions <= Self::MAX_SUGGESTIONS;
-        let found = if suggest { nearest(name, names.iter().map(StageName::as_str)) } else { None };
+        let found = if suggest {
+            nearest(name, names.iter().map(StageName::as_str))
+        } else {
+            None
+        };
         ProblemKind::UnknownUpstream {
             stage: stage.clone(),
             upstream: name.chars().take(StageName::MAX_LEN).collect(),
@@ -348,20 +413,31 @@ fn find_output(
     let Some(wanted) = wanted else {
         let mut last = vec![true; names.len()];
         rows.items.iter().for_each(|up| last[*up as usize] = false);
-        let candidates: Vec<u32> = (0..).zip(last).filter(|(_, last)| *last).map(|(stage, _)| stage).collect();
+        let candidates: Vec<u32> = (0..)
+            .zip(last)
+            .filter(|(_, last)| *last)
+            .map(|(stage, _)| stage)
+            .collect();
         if let [only] = *candidates {
             return Some(only);
         }
         // With none, every stage is in a circle or before one: that is reported as such.
         if candidates.len() > 1 {
-            let candidates = candidates.iter().map(|stage| names[*stage as usize].clone()).collect();
+            let candidates = candidates
+                .iter()
+                .map(|stage| names[*stage as usize].clone())
+                .collect();
             draft.problem(ProblemKind::NoOutput { candidates });
         }
         return None;
     };
     if found.is_none() && !names.is_empty() {
-        let nearest = nearest(&wanted, names.iter().map(StageName::as_str)).and_then(|name| name.parse().ok());
-        draft.problem(ProblemKind::UnknownOutput { name: wanted.chars().take(StageName::MAX_LEN).collect(), nearest });
+        let nearest = nearest(&wanted, names.iter().map(StageName::as_str))
+            .and_then(|name| name.parse().ok());
+        draft.problem(ProblemKind::UnknownOutput {
+            name: wanted.chars().take(StageName::MAX_LEN).collect(),
+            nearest,
+        });
     }
     found.map(|stage| stage as u32)
 }

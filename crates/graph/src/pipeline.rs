@@ -16,7 +16,10 @@ pub struct Pipeline<I, O> {
 
 impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I, O> {
     pub(crate) fn new(plan: Plan) -> Self {
-        Self { plan: Arc::new(plan), types: PhantomData }
+        Self {
+            plan: Arc::new(plan),
+            types: PhantomData,
+        }
     }
 
     /// Runs this pipeline and `other` side by side on the same input, as one pipeline that gives both outputs. Their stages
@@ -29,12 +32,17 @@ impl<I: Send + Sync + 'static, O: Send + Sync + 'static> Pipeline<I, O> {
         &self,
         name: &str,
         other: &Pipeline<I, P>,
-    ) -> Result<Pipeline<I, (Arc<O>, Arc<P>)>, BuildError> {
+    ) -> Result<SideBySide<I, O, P>, BuildError> {
         let mut p = PipelineBuilder::<I>::new(name);
         let input = p.input::<I>();
         let ours = p.embed(self.name(), self).after(input);
         let theirs = p.embed(other.name(), other).after(input);
-        let both = p.stage("both", stage_fn(async |_cx, both: (Arc<O>, Arc<P>)| Ok(both))).after((ours, theirs));
+        let both = p
+            .stage(
+                "both",
+                stage_fn(async |_cx, both: (Arc<O>, Arc<P>)| Ok(both)),
+            )
+            .after((ours, theirs));
         p.output(both).build()
     }
 
@@ -78,17 +86,26 @@ impl Pipeline<(), ()> {
     }
 }
 
+/// Two pipelines on one input: see [`Pipeline::beside`].
+pub type SideBySide<I, O, P> = Pipeline<I, (Arc<O>, Arc<P>)>;
+
 /// A pipeline wired by name: a JSON value in, a JSON value out.
 pub type NamedPipeline = Pipeline<Value, Value>;
 
 impl<I, O> Clone for Pipeline<I, O> {
     fn clone(&self) -> Self {
-        Self { plan: Arc::clone(&self.plan), types: PhantomData }
+        Self {
+            plan: Arc::clone(&self.plan),
+            types: PhantomData,
+        }
     }
 }
 
 impl<I, O> fmt::Debug for Pipeline<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pipeline").field("name", self.plan.name()).field("stages", self.plan.names()).finish_non_exhaustive()
+        f.debug_struct("Pipeline")
+            .field("name", self.plan.name())
+            .field("stages", self.plan.names())
+            .finish_non_exhaustive()
     }
 }

@@ -55,7 +55,10 @@ impl Rows {
     pub(crate) fn with_capacity(rows: usize, items: usize) -> Self {
         let mut starts = Vec::with_capacity(rows + 1);
         starts.push(0);
-        Self { starts, items: Vec::with_capacity(items) }
+        Self {
+            starts,
+            items: Vec::with_capacity(items),
+        }
     }
 
     /// Ends the row that was written last.
@@ -171,7 +174,15 @@ impl Plan {
         inputs: Inputs<'_>,
     ) -> Result<StageFuture<'_>, WiringError> {
         let node = &self.nodes[stage];
-        node.stage.start(node.place, At { host: run, stage: StageIndex::new(stage as u32), attempt }, inputs)
+        node.stage.start(
+            node.place,
+            At {
+                host: run,
+                stage: StageIndex::new(stage as u32),
+                attempt,
+            },
+            inputs,
+        )
     }
 
     /// A stage that can move to another task.
@@ -181,7 +192,10 @@ impl Plan {
     /// If there is no such stage.
     #[must_use]
     pub fn shared(&self, stage: usize) -> SharedStage {
-        SharedStage { stage: Arc::clone(&self.nodes[stage].stage), place: self.nodes[stage].place }
+        SharedStage {
+            stage: Arc::clone(&self.nodes[stage].stage),
+            place: self.nodes[stage].place,
+        }
     }
 
     /// What dependents of an optional stage see if it gave nothing; `None` for a required one.
@@ -218,21 +232,30 @@ impl Plan {
     /// for nothing else.
     pub(crate) fn shows_input(&self, stage: usize) -> bool {
         let upstream = self.upstream(stage);
-        let reads = upstream.iter().any(|slot| *slot as usize == self.input_slot());
+        let reads = upstream
+            .iter()
+            .any(|slot| *slot as usize == self.input_slot());
         reads && (self.nodes[stage].input == InputUse::Wired || upstream.len() == 1)
     }
 
     /// The slot a handle stands for, or `None` if it belongs to another pipeline.
     #[must_use]
     pub fn slot_of<T>(&self, handle: Handle<T>) -> Option<usize> {
-        let slot = if handle.node == crate::draft::INPUT { self.input_slot() } else { handle.node as usize };
+        let slot = if handle.node == crate::draft::INPUT {
+            self.input_slot()
+        } else {
+            handle.node as usize
+        };
         (handle.draft == self.draft && slot <= self.input_slot()).then_some(slot)
     }
 }
 
 impl fmt::Debug for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plan").field("name", &self.name).field("stages", &self.names).finish_non_exhaustive()
+        f.debug_struct("Plan")
+            .field("name", &self.name)
+            .field("stages", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -256,7 +279,17 @@ impl SharedStage {
         attempt: NonZeroU32,
         values: Vec<DynValue>,
     ) -> Result<DynValue, Stop> {
-        self.stage.start(self.place, At { host: &run, stage, attempt }, Inputs::from_values(&values))?.await
+        self.stage
+            .start(
+                self.place,
+                At {
+                    host: &run,
+                    stage,
+                    attempt,
+                },
+                Inputs::from_values(&values),
+            )?
+            .await
     }
 }
 

@@ -115,7 +115,11 @@ impl StageSpec {
             placement: self.placement,
             timeout: self.timeout_ms.map(Duration::from_millis),
             idle_timeout: self.idle_timeout_ms.map(Duration::from_millis),
-            presence: if self.optional { Presence::Optional } else { Presence::Required },
+            presence: if self.optional {
+                Presence::Optional
+            } else {
+                Presence::Required
+            },
         }
     }
 }
@@ -140,7 +144,10 @@ impl Registry {
         S: Stage<Input = NamedInputs, Output = Value>,
         F: Fn(&Value) -> Result<S, BoxError> + Send + Sync + 'static,
     {
-        self.0.insert(name.into(), Box::new(move |with| Ok(Box::new(Runner(factory(with)?)))));
+        self.0.insert(
+            name.into(),
+            Box::new(move |with| Ok(Box::new(Runner(factory(with)?)))),
+        );
         self
     }
 
@@ -151,10 +158,16 @@ impl Registry {
 
     /// The runner of `stage`, or a stand-in after telling the builder what is wrong; such a pipeline is never built.
     fn make(&self, builder: &mut NamedBuilder, stage: &StageSpec) -> Box<dyn NamedRunner> {
-        let name = stage.name.parse().unwrap_or_else(|_| StageName::nth(builder.next_stage()));
+        let name = stage
+            .name
+            .parse()
+            .unwrap_or_else(|_| StageName::nth(builder.next_stage()));
         let kind = match self.0.get(&stage.run).map(|factory| factory(&stage.with)) {
             Some(Ok(runner)) => return runner,
-            Some(Err(error)) => ProblemKind::BadSettings { stage: name, reason: error.to_string() },
+            Some(Err(error)) => ProblemKind::BadSettings {
+                stage: name,
+                reason: error.to_string(),
+            },
             None => ProblemKind::UnknownRunner {
                 stage: name,
                 runner: stage.run.chars().take(StageName::MAX_LEN).collect(),
@@ -162,7 +175,9 @@ impl Registry {
             },
         };
         builder.problem(kind);
-        Box::new(Runner(crate::stage_fn(async |_cx, _: NamedInputs| Ok(Value::Null))))
+        Box::new(Runner(crate::stage_fn(async |_cx, _: NamedInputs| {
+            Ok(Value::Null)
+        })))
     }
 }
 

@@ -46,7 +46,11 @@ pub trait Stage: Send + Sync + 'static {
     type Output: Send + Sync + 'static;
 
     /// Does the work. Write it as `async fn run(&self, cx: StageCx, input: Self::Input) -> Result<Self::Output, Stop>`.
-    fn run(&self, cx: StageCx, input: Self::Input) -> impl Future<Output = Result<Self::Output, Stop>> + Send;
+    fn run(
+        &self,
+        cx: StageCx,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<Self::Output, Stop>> + Send;
 }
 
 /// What a stage is for. A label for drawings, events and layers; the engine treats all kinds alike.

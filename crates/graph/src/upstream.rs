@@ -36,7 +36,10 @@ pub trait Upstream<I>: Send + Sync + 'static {
 
 impl<T: Send + Sync + 'static> Upstream<Arc<T>> for Handle<T> {
     fn edges(&self, edges: &mut Edges) {
-        edges.0.push(Edge { draft: self.draft, node: self.node });
+        edges.0.push(Edge {
+            draft: self.draft,
+            node: self.node,
+        });
     }
 
     fn gather(&self, inputs: &mut Inputs<'_>) -> Result<Arc<T>, WiringError> {
@@ -115,7 +118,10 @@ pub struct Inputs<'a> {
 
 #[derive(Clone, Debug)]
 enum Source<'a> {
-    Slots { places: &'a [u32], slots: &'a [Option<DynValue>] },
+    Slots {
+        places: &'a [u32],
+        slots: &'a [Option<DynValue>],
+    },
     Values(&'a [DynValue]),
 }
 
@@ -124,13 +130,19 @@ impl<'a> Inputs<'a> {
     #[inline]
     #[must_use]
     pub fn from_slots(places: &'a [u32], slots: &'a [Option<DynValue>]) -> Self {
-        Self { source: Source::Slots { places, slots }, next: 0 }
+        Self {
+            source: Source::Slots { places, slots },
+            next: 0,
+        }
     }
 
     /// These values, in this order.
     #[must_use]
     pub fn from_values(values: &'a [DynValue]) -> Self {
-        Self { source: Source::Values(values), next: 0 }
+        Self {
+            source: Source::Values(values),
+            next: 0,
+        }
     }
 
     /// A copy of the values that outlives the run's slots. Costs one allocation.
@@ -142,7 +154,13 @@ impl<'a> Inputs<'a> {
         match self.source {
             Source::Slots { places, slots } => places
                 .iter()
-                .map(|place| slots.get(*place as usize).cloned().flatten().ok_or(WiringError::of::<DynValue>()))
+                .map(|place| {
+                    slots
+                        .get(*place as usize)
+                        .cloned()
+                        .flatten()
+                        .ok_or_else(WiringError::of::<DynValue>)
+                })
                 .collect(),
             Source::Values(values) => Ok(values.to_vec()),
         }
@@ -161,7 +179,9 @@ impl<'a> Inputs<'a> {
 
     #[inline]
     fn next_as<T: Send + Sync + 'static>(&mut self) -> Result<Arc<T>, WiringError> {
-        self.next_value().and_then(DynValue::downcast).ok_or(WiringError::of::<T>())
+        self.next_value()
+            .and_then(DynValue::downcast)
+            .ok_or_else(WiringError::of::<T>)
     }
 }
 
@@ -175,6 +195,8 @@ pub struct WiringError {
 
 impl WiringError {
     pub(crate) fn of<T>() -> Self {
-        Self { wanted: type_name::<T>() }
+        Self {
+            wanted: type_name::<T>(),
+        }
     }
 }

@@ -6,7 +6,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::{BoxError, RunHost, StageCx, StageError, StageErrorKind, StageIndex, StageName};
+use stageflow_context::{
+    BoxError, RunHost, StageCx, StageError, StageErrorKind, StageIndex, StageName,
+};
 use stageflow_graph::{Plan, StageKind, StageOptions};
 use tracing::Span;
 
@@ -30,7 +32,13 @@ impl<'a> Call<'a> {
         attempt: NonZeroU32,
         state: &'a mut CallState,
     ) -> Self {
-        Self { host, plan, stage, attempt, state }
+        Self {
+            host,
+            plan,
+            stage,
+            attempt,
+            state,
+        }
     }
 
     /// The name of the stage.
@@ -116,10 +124,13 @@ impl<'a> Call<'a> {
     /// by its type, so make that private.
     pub fn scratch<T: Default + Send + 'static>(&mut self) -> &mut T {
         let kept = &mut self.state.extras.get_or_insert_default().scratch;
-        let at = kept.iter().position(|any| any.is::<T>()).unwrap_or_else(|| {
-            kept.push(Box::new(T::default()));
-            kept.len() - 1
-        });
+        let at = kept
+            .iter()
+            .position(|any| any.is::<T>())
+            .unwrap_or_else(|| {
+                kept.push(Box::new(T::default()));
+                kept.len() - 1
+            });
         match kept[at].downcast_mut() {
             Some(scratch) => scratch,
             None => unreachable!("the position was found by type"),
@@ -144,7 +155,10 @@ impl<'a> Call<'a> {
 
 impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("stage", self.stage()).field("attempt", &self.attempt).finish_non_exhaustive()
+        f.debug_struct("Call")
+            .field("stage", self.stage())
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -167,7 +181,14 @@ impl CallState {
     /// The state of a call with the limits that the stage sets for itself.
     #[must_use]
     pub fn new(options: &StageOptions) -> Self {
-        Self { limits: Limits { attempt: options.timeout, idle: options.idle_timeout }, extras: None, entered: 0 }
+        Self {
+            limits: Limits {
+                attempt: options.timeout,
+                idle: options.idle_timeout,
+            },
+            extras: None,
+            entered: 0,
+        }
     }
 
     /// How long each attempt may take.
@@ -192,7 +213,10 @@ impl CallState {
 
 impl fmt::Debug for CallState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallState").field("limits", &self.limits).field("entered", &self.entered).finish_non_exhaustive()
+        f.debug_struct("CallState")
+            .field("limits", &self.limits)
+            .field("entered", &self.entered)
+            .finish_non_exhaustive()
     }
 }
 
@@ -210,12 +234,18 @@ impl Limits {
     /// No limits.
     #[must_use]
     pub const fn none() -> Self {
-        Self { attempt: None, idle: None }
+        Self {
+            attempt: None,
+            idle: None,
+        }
     }
 
     /// These limits, with `other`'s where there is none.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        Self { attempt: self.attempt.or(other.attempt), idle: self.idle.or(other.idle) }
+        Self {
+            attempt: self.attempt.or(other.attempt),
+            idle: self.idle.or(other.idle),
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use stageflow_context::{
-    CancelReason, DynValue, ErrorClass, Outcome, StageError, StageErrorKind, StageName, Stop, StopKind,
+    CancelReason, DynValue, ErrorClass, Outcome, StageError, StageErrorKind, StageName, Stop,
+    StopKind,
 };
 
 /// How a call ended. Every ending reaches every layer that was entered, also panics, timeouts and cancellation.
@@ -29,7 +30,11 @@ impl Ending {
     /// What a stage's own result amounts to.
     #[inline]
     #[must_use]
-    pub fn from_result(result: Result<DynValue, Stop>, stage: &StageName, attempt: NonZeroU32) -> Self {
+    pub fn from_result(
+        result: Result<DynValue, Stop>,
+        stage: &StageName,
+        attempt: NonZeroU32,
+    ) -> Self {
         match result {
             Ok(value) => Self::Succeeded(value),
             Err(stop) => Self::from_stop(stop, stage, attempt),
@@ -43,7 +48,9 @@ impl Ending {
             StopKind::Skip(reason) => Self::Skipped(reason.into()),
             StopKind::Cancel(reason) => Self::CancelRun(reason.into()),
             StopKind::Interrupted(reason) => Self::Interrupted(reason),
-            StopKind::Fail { class, source } => Self::Failed(error(StageErrorKind::Failed(class), source)),
+            StopKind::Fail { class, source } => {
+                Self::Failed(error(StageErrorKind::Failed(class), source))
+            }
             StopKind::Retry { after, reason } => {
                 let source = match after {
                     Some(after) => format!("{reason} (not before {after:?} have passed)"),
@@ -51,7 +58,10 @@ impl Ending {
                 };
                 Self::Failed(error(StageErrorKind::RetryRefused, source.into()))
             }
-            other => Self::Failed(error(StageErrorKind::Failed(ErrorClass::Permanent), format!("{other:?}").into())),
+            other => Self::Failed(error(
+                StageErrorKind::Failed(ErrorClass::Permanent),
+                format!("{other:?}").into(),
+            )),
         }
     }
 
@@ -77,7 +87,9 @@ impl Ending {
     pub fn error(&self) -> Option<&StageError> {
         match self {
             Self::Denied(error) | Self::Failed(error) => Some(error),
-            Self::CancelRun(_) | Self::Interrupted(_) | Self::Skipped(_) | Self::Succeeded(_) => None,
+            Self::CancelRun(_) | Self::Interrupted(_) | Self::Skipped(_) | Self::Succeeded(_) => {
+                None
+            }
         }
     }
 }

@@ -118,6 +118,7 @@ pub trait Attempt: Send + Sync {
 }
 
 /// A hook or an around layer, as a stack holds it.
+#[non_exhaustive]
 pub enum Layer {
     /// One that may wait.
     Around(Box<dyn Around>),

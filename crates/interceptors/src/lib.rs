@@ -84,7 +84,9 @@ pub use async_trait::async_trait;
 pub use call::{Call, CallState, Limits};
 pub use catch_panic::CatchPanic;
 pub use ending::Ending;
-pub use layer::{Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape};
+pub use layer::{
+    Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
+};
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
 pub use stack::{Next, Stack};

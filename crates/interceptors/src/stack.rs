@@ -4,8 +4,8 @@ use std::any::Any;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use futures_util::future::BoxFuture;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use stageflow_context::{ErrorClass, StageErrorKind};
 
 use crate::panics::panic_message;
@@ -30,9 +30,15 @@ impl Stack {
     #[must_use]
     pub fn with<Shape>(mut self, interceptor: impl Interceptor<Shape>) -> Self {
         let layer = interceptor.into_layer();
-        let at = self.layers.partition_point(|other| other.phase() <= layer.phase());
+        let at = self
+            .layers
+            .partition_point(|other| other.phase() <= layer.phase());
         self.layers.insert(at, layer);
-        self.hooks = self.layers.iter().take_while(|layer| matches!(layer, Layer::Hook(_))).count();
+        self.hooks = self
+            .layers
+            .iter()
+            .take_while(|layer| matches!(layer, Layer::Hook(_)))
+            .count();
         self
     }
 
@@ -50,7 +56,9 @@ impl Stack {
 
     /// The layers from the outside in: their phases and names.
     pub fn layers(&self) -> impl Iterator<Item = (Phase, &str)> {
-        self.layers.iter().map(|layer| (layer.phase(), layer.name()))
+        self.layers
+            .iter()
+            .map(|layer| (layer.phase(), layer.name()))
     }
 
     /// The onion, printed: what a call passes on its way in, and in reverse on its way out.
@@ -58,9 +66,20 @@ impl Stack {
     pub fn describe(&self) -> String {
         let mut out = String::from("call\n");
         for (depth, layer) in self.layers.iter().enumerate() {
-            let shape = if matches!(layer, Layer::Hook(_)) { "hook" } else { "around" };
+            let shape = if matches!(layer, Layer::Hook(_)) {
+                "hook"
+            } else {
+                "around"
+            };
             // Writing to a `String` cannot fail.
-            let _ = writeln!(out, "{:indent$}└ {} [{}, {shape}]", "", layer.name(), layer.phase(), indent = depth * 2);
+            let _ = writeln!(
+                out,
+                "{:indent$}└ {} [{}, {shape}]",
+                "",
+                layer.name(),
+                layer.phase(),
+                indent = depth * 2
+            );
         }
         let _ = writeln!(out, "{:indent$}└ stage", "", indent = self.layers.len() * 2);
         out
@@ -99,8 +118,17 @@ impl Stack {
     }
 
     /// Runs the call through the layers inside those that [`Stack::enter`] entered, down to the attempt.
-    pub fn call<'a>(&'a self, call: &'a mut Call<'_>, attempt: &'a dyn Attempt) -> BoxFuture<'a, Ending> {
-        Next { stack: self, at: self.hooks, attempt }.into_future(call)
+    pub fn call<'a>(
+        &'a self,
+        call: &'a mut Call<'_>,
+        attempt: &'a dyn Attempt,
+    ) -> BoxFuture<'a, Ending> {
+        Next {
+            stack: self,
+            at: self.hooks,
+            attempt,
+        }
+        .into_future(call)
     }
 }
 
@@ -128,11 +156,22 @@ impl<'a> Next<'a> {
     {
         Box::pin(async move {
             let inside = &self.stack.layers[self.at..];
-            let hooks = inside.iter().take_while(|layer| matches!(layer, Layer::Hook(_))).count();
+            let hooks = inside
+                .iter()
+                .take_while(|layer| matches!(layer, Layer::Hook(_)))
+                .count();
             let outer = std::mem::replace(&mut call.state_mut().entered, self.at);
-            let mut left = Left { stack: self.stack, call, from: self.at, outer, done: false };
+            let mut left = Left {
+                stack: self.stack,
+                call,
+                from: self.at,
+                outer,
+                done: false,
+            };
             let mut answer = None;
-            let entering = catch_unwind(AssertUnwindSafe(|| enter(&inside[..hooks], left.call, &mut answer)));
+            let entering = catch_unwind(AssertUnwindSafe(|| {
+                enter(&inside[..hooks], left.call, &mut answer)
+            }));
             if let Err(payload) = entering {
                 answer = Some(self.stack.panicked(left.call, payload));
             }
@@ -140,8 +179,12 @@ impl<'a> Next<'a> {
                 Some(ending) => ending,
                 None => match inside.get(hooks) {
                     Some(Layer::Around(around)) => {
-                        let next = Next { at: self.at + hooks + 1, ..self };
-                        let waiting = AssertUnwindSafe(around.around(left.call, next)).catch_unwind();
+                        let next = Next {
+                            at: self.at + hooks + 1,
+                            ..self
+                        };
+                        let waiting =
+                            AssertUnwindSafe(around.around(left.call, next)).catch_unwind();
                         match waiting.await {
                             Ok(ending) => ending,
                             Err(payload) => panicked(left.call, around.name(), payload),
@@ -158,7 +201,9 @@ impl<'a> Next<'a> {
 
 impl std::fmt::Debug for Next<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Next").field("inside", &&self.stack.layers[self.at..]).finish_non_exhaustive()
+        f.debug_struct("Next")
+            .field("inside", &&self.stack.layers[self.at..])
+            .finish_non_exhaustive()
     }
 }
 
@@ -183,7 +228,9 @@ impl Drop for Left<'_, '_, '_> {
     fn drop(&mut self) {
         if !self.done {
             let reason = self.call.host().cancel().reason().cloned();
-            let reason = reason.unwrap_or_else(|| stageflow_context::CancelReason::requested("the attempt was dropped"));
+            let reason = reason.unwrap_or_else(|| {
+                stageflow_context::CancelReason::requested("the attempt was dropped")
+            });
             self.leave(&mut Ending::Interrupted(reason));
         }
     }

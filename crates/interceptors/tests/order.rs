@@ -78,7 +78,15 @@ fn add(stack: Stack, layer: usize) -> Stack {
 
 #[test]
 fn every_order_of_registration_gives_the_same_onion() {
-    let described: Vec<_> = orders(5).iter().map(|order| order.iter().fold(Stack::new(), |stack, layer| add(stack, *layer)).describe()).collect();
+    let described: Vec<_> = orders(5)
+        .iter()
+        .map(|order| {
+            order
+                .iter()
+                .fold(Stack::new(), |stack, layer| add(stack, *layer))
+                .describe()
+        })
+        .collect();
     assert_eq!(described.len(), 120);
     for onion in &described {
         assert_eq!(
@@ -98,7 +106,14 @@ call
 
 #[test]
 fn so_does_every_order_of_six_and_security_is_always_outside() {
-    let all: Vec<_> = orders(6).iter().map(|order| order.iter().fold(Stack::new(), |stack, layer| add(stack, *layer))).collect();
+    let all: Vec<_> = orders(6)
+        .iter()
+        .map(|order| {
+            order
+                .iter()
+                .fold(Stack::new(), |stack, layer| add(stack, *layer))
+        })
+        .collect();
     assert_eq!(all.len(), 720);
     for stack in &all {
         assert_eq!(stack.describe(), all[0].describe());
@@ -122,7 +137,9 @@ fn layers_of_one_phase_keep_their_order_of_registration() {
 #[test]
 fn nothing_can_be_put_outside_the_security_phase() {
     for phase in PHASES {
-        let stack = Stack::new().with(Named("other", phase)).with(Named("policy", Phase::Security));
+        let stack = Stack::new()
+            .with(Named("other", phase))
+            .with(Named("policy", Phase::Security));
         let first = stack.layers().next().map(|(phase, _)| phase);
         assert_eq!(first, Some(Phase::Security), "{phase}");
     }
@@ -140,5 +157,8 @@ fn an_empty_stack_is_empty() {
 #[test]
 fn a_layer_that_was_boxed_already_is_one_too() {
     let stack = Stack::new().with(Layer::Hook(Box::new(Named("boxed", Phase::Cache))));
-    assert_eq!(stack.layers().collect::<Vec<_>>(), [(Phase::Cache, "boxed")]);
+    assert_eq!(
+        stack.layers().collect::<Vec<_>>(),
+        [(Phase::Cache, "boxed")]
+    );
 }

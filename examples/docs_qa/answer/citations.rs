@@ -134,7 +134,12 @@ impl Sources<'_> {
 
     fn source(&mut self, file: &str) -> Result<Option<&Source>, String> {
         let name = file.strip_prefix("./").unwrap_or(file);
-        let Some(document) = self.corpus.documents.iter().find(|document| document.name == name) else {
+        let Some(document) = self
+            .corpus
+            .documents
+            .iter()
+            .find(|document| document.name == name)
+        else {
             return Ok(None);
         };
         if !self.read.contains_key(name) {
@@ -147,7 +152,14 @@ impl Sources<'_> {
                 name: name.to_owned(),
                 ..*document
             };
-            self.read.insert(name.to_owned(), Source { lines, document, passages: OnceCell::new() });
+            self.read.insert(
+                name.to_owned(),
+                Source {
+                    lines,
+                    document,
+                    passages: OnceCell::new(),
+                },
+            );
         }
         Ok(self.read.get(name))
     }
@@ -169,7 +181,9 @@ impl Source {
             .collect::<Vec<_>>()
             .join(" ");
         let raw = words_at(&joined, quote).is_some_and(|start| start < first.max(1));
-        raw || self.passages().iter()
+        raw || self
+            .passages()
+            .iter()
             .any(|passage| stands_in(passage, quote, at + 1))
     }
 
@@ -178,7 +192,10 @@ impl Source {
     }
 
     fn is_sentence(&self, quote: &str, line: u32) -> bool {
-        let sentences = self.passages().iter().flat_map(|passage| &passage.sentences);
+        let sentences = self
+            .passages()
+            .iter()
+            .flat_map(|passage| &passage.sentences);
         sentences
             .filter(|sentence| sentence.line == line)
             .any(|sentence| plain(&sentence.text) == quote)

@@ -23,6 +23,8 @@ pub(crate) struct Form {
     pub(crate) counted: Option<u32>,
     /// The position of the property that `what is the ..` asks for.
     pub(crate) focus: Option<u32>,
+    /// The positions of the kind of thing that `which ..` asks for.
+    pub(crate) category: Vec<u32>,
     /// Whether it leans on what was said before (`its`, `that one`).
     pub(crate) is_follow_up: bool,
 }
@@ -33,6 +35,7 @@ impl Form {
             expects: expectation(text, terms),
             counted: counted(text, terms),
             focus: focus(text, terms),
+            category: category(text, terms),
             is_follow_up: words(text)
                 .iter()
                 .any(|word| FOLLOW_UP.contains(&word.parts[0].as_str())),
@@ -48,6 +51,26 @@ fn counted(text: &str, terms: &[Term]) -> Option<u32> {
         .iter()
         .map(|term| term.position)
         .find(|position| *position > many.position)
+}
+
+/// `which stress test ..` asks for one of the stress tests.
+fn category(text: &str, terms: &[Term]) -> Vec<u32> {
+    let asks = words(text)
+        .into_iter()
+        .take(2)
+        .find(|word| matches!(word.parts[0].as_str(), "which" | "what"));
+    let Some(asks) = asks else { return Vec::new() };
+    let next = asks.position + 1..=asks.position + 2;
+    let near = terms
+        .iter()
+        .filter(|term| term.role == Role::Content && next.contains(&term.position));
+    let positions: Vec<u32> = near.map(|term| term.position).collect();
+    // Right after it, or it is `what does it ..`.
+    if positions.first() == Some(next.start()) {
+        positions
+    } else {
+        Vec::new()
+    }
 }
 
 fn focus(text: &str, terms: &[Term]) -> Option<u32> {

@@ -3,7 +3,7 @@
 //! Every sentence gets a score between 0 and about 1:
 //!
 //! ```text
-//! score = ( 0.40 coverage + 0.20 own + 0.20 pairs + 0.20 bm25 + topic + expected + preferred )
+//! score = ( 0.40 coverage + 0.20 own + 0.20 pairs + 0.20 bm25 + topic + instance + expected + preferred )
 //!         * sqrt(coverage) * kind * names * alone * brief
 //! ```
 //!
@@ -14,6 +14,7 @@
 //! - `pairs`: how many neighbours in the question are near each other in the sentence (`drop rate`, not `rate … drop`).
 //! - `bm25`: the passage's score in the wide search over the best one's.
 //! - `topic`: a bonus where the heading above is what the question is about, no more and no less.
+//! - `instance`: a bonus for an item or a row of what `which ..` asks for, as the heading or the lead above it says.
 //! - `expected`: a bonus for what the question's form asks for: a number, a date, a person, a reason, a definition.
 //! - `preferred`: a bonus for the folders and words of the reader's profile.
 //! - `kind`: prose and items 1, code less; a heading says what is spoken of, seldom what is said.
@@ -34,6 +35,7 @@ const OWN: f32 = 0.20;
 const PAIRS: f32 = 0.20;
 const BM25: f32 = 0.20;
 const PREFERRED: f32 = 0.06;
+const INSTANCE: f32 = 0.08;
 const LACKS_NAME: f32 = 0.2;
 const TOPIC: f32 = 0.10;
 /// A heading that has this much in common with the question is about the same.
@@ -77,6 +79,7 @@ impl Judge<'_> {
             + PAIRS * self.pairs(at)
             + BM25 * self.bm25
             + TOPIC * self.topic()
+            + if self.is_instance() { INSTANCE } else { 0.0 }
             + self.expected(&sentence.text, at)
             + self.preferred(&sentence.text);
         let alone = stands_alone(&sentence.text) * brief(&sentence.text);
@@ -239,6 +242,32 @@ impl Judge<'_> {
         topics
             .map(|(above, topic)| self.common(topic) * if above == 0 { 1.0 } else { 0.8 })
             .fold(0.0, f32::max)
+    }
+
+    /// Whether this is one of the things that the question wants one of: headings and leads say what a list lists.
+    fn is_instance(&self) -> bool {
+        let is_listed = matches!(self.passage.kind, Kind::Item | Kind::Row);
+        let (_, headings) = self
+            .entry
+            .topics
+            .split_last()
+            .unwrap_or((&self.entry.lead, &[])); // the last is the file's name
+        let mut above = headings
+            .iter()
+            .chain([&self.entry.lead])
+            .flat_map(|topic| topic.iter());
+        is_listed
+            && above.any(|posting| {
+                let found = self.probe.matches.get(&posting.term).into_iter().flatten();
+                found.into_iter().any(|(term, strength)| {
+                    *strength == 1.0
+                        && self
+                            .question
+                            .form
+                            .category
+                            .contains(&self.probe.terms[*term].position)
+                })
+            })
     }
 
     fn common(&self, topic: &[Posting]) -> f32 {

@@ -1,6 +1,8 @@
 use stageflow::prelude::*;
 
 fn main() {
-    let engine = Engine::builder().events(|event: &str| println!("{event}")).build();
+    let engine = Engine::builder()
+        .events(|event: &str| println!("{event}"))
+        .build();
     println!("{}", engine.describe());
 }

@@ -9,5 +9,7 @@ async fn shout(_cx: StageCx, text: Arc<String>) -> Result<String, Stop> {
 fn main() {
     let mut p = Pipeline::builder("greet");
     let text = p.input::<String>();
-    p.stage("shout", stage_fn(shout)).after(text).timeout(2.secs());
+    p.stage("shout", stage_fn(shout))
+        .after(text)
+        .timeout(2.secs());
 }

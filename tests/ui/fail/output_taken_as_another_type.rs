@@ -7,7 +7,9 @@ async fn count(_cx: StageCx, text: Arc<String>) -> Result<usize, Stop> {
 }
 
 async fn answer(engine: &Engine, pipeline: &Pipeline<String, usize>) -> String {
-    let report = engine.run(pipeline, "hello".to_owned(), RunOptions::new()).await;
+    let report = engine
+        .run(pipeline, "hello".to_owned(), RunOptions::new())
+        .await;
     let text: &String = report.output().unwrap();
     text.clone()
 }

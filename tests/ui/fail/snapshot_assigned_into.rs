@@ -6,7 +6,6 @@ async fn forge(cx: StageCx, _text: Arc<String>) -> Result<String, Stop> {
     let other = cx.snapshot().clone();
     *cx.snapshot() = other;
     *cx.identity() = cx.identity().clone();
-    cx.snapshot().payload = None;
     Ok(String::new())
 }
 

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use stageflow::prelude::*;
 
-async fn join(_cx: StageCx, (a, b, c): (Arc<String>, Arc<String>, Arc<String>)) -> Result<String, Stop> {
+async fn join(
+    _cx: StageCx,
+    (a, b, c): (Arc<String>, Arc<String>, Arc<String>),
+) -> Result<String, Stop> {
     Ok(format!("{a} {b} {c}"))
 }
 

@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Either, select};
 use stageflow_context::{
-    CancelReason, DynValue, ErrorClass, Outcome, RunHost, StageError, StageErrorKind, StageIndex, Stop,
+    CancelReason, DynValue, ErrorClass, Outcome, RunHost, StageError, StageErrorKind, StageIndex,
+    Stop,
 };
 use stageflow_graph::{Inputs, Plan, StageFuture};
-use stageflow_interceptors::{Attempt, Call, CallState, Ending, Limits, Stack, drop_quietly, panic_message};
+use stageflow_interceptors::{
+    Attempt, Call, CallState, Ending, Limits, Stack, drop_quietly, panic_message,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -33,7 +36,12 @@ pub(super) struct OwnedCall {
 }
 
 impl OwnedCall {
-    pub(super) fn new(shared: Arc<RunShared>, stage: u32, values: Vec<DynValue>, state: &CallState) -> Self {
+    pub(super) fn new(
+        shared: Arc<RunShared>,
+        stage: u32,
+        values: Vec<DynValue>,
+        state: &CallState,
+    ) -> Self {
         Self {
             host: Arc::clone(&shared) as Arc<dyn RunHost>,
             shared,
@@ -53,7 +61,9 @@ impl OwnedCall {
 
     fn interrupted(&self) -> Ending {
         let reason = self.shared.cancel.reason().cloned();
-        Ending::Interrupted(reason.unwrap_or_else(|| CancelReason::requested("the stage was stopped")))
+        Ending::Interrupted(
+            reason.unwrap_or_else(|| CancelReason::requested("the stage was stopped")),
+        )
     }
 }
 
@@ -65,19 +75,34 @@ pub(super) async fn onion(stack: &Stack, plan: &Plan, owned: OwnedCall) -> Endin
     if let Some(span) = owned.span.clone() {
         call.set_span(span);
     }
-    let attempts = Attempts { plan, owned: &owned, count: AtomicU32::new(0) };
+    let attempts = Attempts {
+        plan,
+        owned: &owned,
+        count: AtomicU32::new(0),
+    };
     stack.call(&mut call, &attempts).await
 }
 
 /// The same in a task of its own, or one attempt alone if nothing waits around it.
-pub(super) async fn detached(engine: Arc<EngineInner>, plan: Arc<Plan>, owned: OwnedCall) -> Option<Ending> {
+pub(super) async fn detached(
+    engine: Arc<EngineInner>,
+    plan: Arc<Plan>,
+    owned: OwnedCall,
+) -> Option<Ending> {
     if engine.stack.waits() {
         return Some(onion(&engine.stack, &plan, owned).await);
     }
     let stage = plan.shared(owned.stage.as_usize());
     let span = owned.span.unwrap_or_else(tracing::Span::none);
-    let result = stage.run(owned.host, owned.stage, NonZeroU32::MIN, owned.values).instrument(span).await;
-    Some(Ending::from_result(result, &plan.names()[owned.stage.as_usize()], NonZeroU32::MIN))
+    let result = stage
+        .run(owned.host, owned.stage, NonZeroU32::MIN, owned.values)
+        .instrument(span)
+        .await;
+    Some(Ending::from_result(
+        result,
+        &plan.names()[owned.stage.as_usize()],
+        NonZeroU32::MIN,
+    ))
 }
 
 /// Ends at the next await once `stop` is pressed; what the stage ends as then is known to whoever pressed it.
@@ -111,12 +136,27 @@ impl Attempt for Attempts<'_> {
             call.set_attempt(attempt);
             let owned = self.owned;
             owned.shared.say(owned.stage, number, What::Started);
-            let mut told = Told { owned, number, ending: None };
-            let work = self.plan.start(owned.stage.as_usize(), &owned.host, attempt, Inputs::from_values(&owned.values));
+            let mut told = Told {
+                owned,
+                number,
+                ending: None,
+            };
+            let work = self.plan.start(
+                owned.stage.as_usize(),
+                &owned.host,
+                attempt,
+                Inputs::from_values(&owned.values),
+            );
             let ending = match work {
                 Err(error) => Ending::Failed(call.error(StageErrorKind::Internal, error)),
                 Ok(mut work) => {
-                    let ended = limited(caught(&mut work, call.span(), owned), call.limits(), &owned.shared, owned.stage).await;
+                    let ended = limited(
+                        caught(&mut work, call.span(), owned),
+                        call.limits(),
+                        &owned.shared,
+                        owned.stage,
+                    )
+                    .await;
                     drop_quietly(work);
                     match ended {
                         Ok(Ok(result)) => Ending::from_result(result, call.stage(), attempt),
@@ -124,7 +164,9 @@ impl Attempt for Attempts<'_> {
                             let kind = StageErrorKind::Panicked(ErrorClass::Permanent);
                             Ending::Failed(call.error(kind, panic_message(payload)))
                         }
-                        Err(kind) => Ending::Failed(StageError::bare(call.stage().clone(), attempt, kind)),
+                        Err(kind) => {
+                            Ending::Failed(StageError::bare(call.stage().clone(), attempt, kind))
+                        }
                     }
                 }
             };
@@ -167,8 +209,15 @@ struct Told<'a> {
 
 impl Drop for Told<'_> {
     fn drop(&mut self) {
-        let (outcome, error) = self.ending.take().unwrap_or_else(|| (self.owned.interrupted().outcome(), None));
-        self.owned.shared.say(self.owned.stage, self.number, What::Ended { outcome, error });
+        let (outcome, error) = self
+            .ending
+            .take()
+            .unwrap_or_else(|| (self.owned.interrupted().outcome(), None));
+        self.owned.shared.say(
+            self.owned.stage,
+            self.number,
+            What::Ended { outcome, error },
+        );
     }
 }
 
@@ -188,15 +237,25 @@ async fn limited<T>(
     let since = shared.now();
     let mut work = std::pin::pin!(work);
     loop {
-        let heard = shared.last_beat(stage.get()).map_or(since, |beat| beat.max(since));
-        let total = limits.attempt.map(|limit| (since.after(limit), StageErrorKind::TimedOut(limit)));
-        let idle = limits.idle.map(|limit| (heard.after(limit), StageErrorKind::IdleTimedOut(limit)));
-        let Some((at, kind)) = total.into_iter().chain(idle).min_by_key(|(at, _)| *at) else { return Ok(work.await) };
+        let heard = shared
+            .last_beat(stage.get())
+            .map_or(since, |beat| beat.max(since));
+        let total = limits
+            .attempt
+            .map(|limit| (since.after(limit), StageErrorKind::TimedOut(limit)));
+        let idle = limits
+            .idle
+            .map(|limit| (heard.after(limit), StageErrorKind::IdleTimedOut(limit)));
+        let Some((at, kind)) = total.into_iter().chain(idle).min_by_key(|(at, _)| *at) else {
+            return Ok(work.await);
+        };
         let timer = std::pin::pin!(tokio::time::sleep_until(shared.started + at.elapsed()));
         if let Either::Left((done, _)) = select(work.as_mut(), timer).await {
             return Ok(done);
         }
-        let later = shared.last_beat(stage.get()).is_some_and(|beat| beat > heard);
+        let later = shared
+            .last_beat(stage.get())
+            .is_some_and(|beat| beat > heard);
         if !(later && matches!(kind, StageErrorKind::IdleTimedOut(_))) {
             return Err(kind);
         }

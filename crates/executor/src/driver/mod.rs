@@ -56,9 +56,16 @@ enum Pause {
 }
 
 impl<'p> Driver<'p> {
-    pub(crate) fn new(plan: &'p Plan, stack: &'p Stack, data: Box<RunData>, settings: RunSettings) -> Self {
+    pub(crate) fn new(
+        plan: &'p Plan,
+        stack: &'p Stack,
+        data: Box<RunData>,
+        settings: RunSettings,
+    ) -> Self {
         let shared = Arc::clone(&data.shared);
-        let deadline = shared.deadline.map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
+        let deadline = shared
+            .deadline
+            .map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
         Self {
             plan,
             stack,
@@ -92,7 +99,11 @@ impl<'p> Driver<'p> {
         self.signal_verdict(Some(verdict));
         self.data.verdict = verdict;
         if let Verdict::Failed(stage) | Verdict::Denied(stage) = verdict {
-            let primary = self.data.errors.iter().position(|error| error.stage() == self.name(stage));
+            let primary = self
+                .data
+                .errors
+                .iter()
+                .position(|error| error.stage() == self.name(stage));
             self.data.errors[..=primary.unwrap_or(0)].rotate_right(1);
         }
         self.data
@@ -157,7 +168,9 @@ impl<'p> Driver<'p> {
             if self.shared.cancel.is_cancelled() && self.machine.verdict().is_none() {
                 self.machine.on(Input::Cancel, self.now);
             }
-            let Some(effect) = self.machine.next_effect() else { return Pause::Idle };
+            let Some(effect) = self.machine.next_effect() else {
+                return Pause::Idle;
+            };
             match effect {
                 Effect::Start(stage) => {
                     self.start(stage);
@@ -166,7 +179,9 @@ impl<'p> Driver<'p> {
                     }
                 }
                 Effect::Done(verdict) => return Pause::Done(verdict),
-                Effect::Absent(stage) => self.data.values[stage as usize] = self.plan.absent(stage as usize),
+                Effect::Absent(stage) => {
+                    self.data.values[stage as usize] = self.plan.absent(stage as usize)
+                }
                 Effect::Skip { stage, because } => self.skip(stage, because),
                 Effect::Expire { stage, limit } => self.expire(stage, limit),
                 Effect::Stop => self.stop_all(),
@@ -181,7 +196,8 @@ impl<'p> Driver<'p> {
         self.shared.wake.take(&mut self.woken);
         if self.woken.len() > waiting + 1 {
             let places = &self.places;
-            self.woken.make_contiguous()[waiting..].sort_unstable_by_key(|place| places.stage(*place));
+            self.woken.make_contiguous()[waiting..]
+                .sort_unstable_by_key(|place| places.stage(*place));
         }
     }
 
@@ -202,14 +218,24 @@ impl<'p> Driver<'p> {
     /// Polls the stage that sits at a place. `true` if it has ended.
     fn poll_place(&mut self, place: u32) -> bool {
         let before = self.now;
-        let Some((stage, polled)) = self.places.poll(place) else { return false };
+        let Some((stage, polled)) = self.places.poll(place) else {
+            return false;
+        };
         self.hear();
         self.now = self.shared.now();
-        if self.places.job(place).is_some_and(|job| matches!(job.work, Work::Inline(_))) {
+        if self
+            .places
+            .job(place)
+            .is_some_and(|job| matches!(job.work, Work::Inline(_)))
+        {
             self.note_long_poll(stage, before);
         }
-        let Poll::Ready(polled) = polled else { return false };
-        let Some(mut job) = self.places.unseat(place) else { return false };
+        let Poll::Ready(polled) = polled else {
+            return false;
+        };
+        let Some(mut job) = self.places.unseat(place) else {
+            return false;
+        };
         let ending = match (polled, job.stopped) {
             (Polled::Gone, Some(stopped)) => stopped,
             (Polled::Panicked(payload), Some(stopped)) => {
@@ -239,7 +265,9 @@ impl<'p> Driver<'p> {
             }
             none => *none = Some((at, Box::pin(tokio::time::sleep_until(when)))),
         }
-        let Some((_, sleep)) = &mut self.sleep else { return false };
+        let Some((_, sleep)) = &mut self.sleep else {
+            return false;
+        };
         if sleep.as_mut().poll(cx).is_pending() {
             return false;
         }
@@ -256,7 +284,14 @@ impl<'p> Driver<'p> {
             Limit::Attempt(limit) => StageErrorKind::TimedOut(limit),
             Limit::Idle { since, limit } => {
                 if let Some(at) = self.shared.last_beat(stage).filter(|at| *at > since) {
-                    return self.machine.on(Input::Beat { stage, at, idle: limit }, self.now);
+                    return self.machine.on(
+                        Input::Beat {
+                            stage,
+                            at,
+                            idle: limit,
+                        },
+                        self.now,
+                    );
                 }
                 StageErrorKind::IdleTimedOut(limit)
             }
@@ -266,7 +301,11 @@ impl<'p> Driver<'p> {
         if self.poll_place(record.place) {
             return;
         }
-        let error = StageError::bare(self.name(stage).clone(), at_least_one(record.attempts), kind);
+        let error = StageError::bare(
+            self.name(stage).clone(),
+            at_least_one(record.attempts),
+            kind,
+        );
         self.stop(record.place, Ending::Failed(error));
     }
 
@@ -275,9 +314,15 @@ impl<'p> Driver<'p> {
         record.outcome = Some(stageflow_context::Outcome::Skipped);
         record.started = self.now;
         record.ended = self.now;
-        self.data.skips.push(crate::data::Skip { stage, because, reason: Arc::from("") });
+        self.data.skips.push(crate::data::Skip {
+            stage,
+            because,
+            reason: Arc::from(""),
+        });
         let (stage, because) = (StageIndex::new(stage), StageIndex::new(because));
-        self.data.events.push(self.now, EventKind::StageSkipped { stage, because });
+        self.data
+            .events
+            .push(self.now, EventKind::StageSkipped { stage, because });
     }
 
     /// Everything that was said outside the driver.
@@ -292,7 +337,8 @@ impl<'p> Driver<'p> {
     pub(super) fn note_long_poll(&mut self, stage: u32, since: Tick) {
         let held = self.now.as_nanos().saturating_sub(since.as_nanos());
         if held > self.long_poll {
-            self.data.long_poll(StageIndex::new(stage), Duration::from_nanos(held), self.now);
+            self.data
+                .long_poll(StageIndex::new(stage), Duration::from_nanos(held), self.now);
         }
     }
 
@@ -302,7 +348,11 @@ impl<'p> Driver<'p> {
 
     /// Why the stages that still run are stopped.
     pub(super) fn reason(&self) -> CancelReason {
-        self.shared.cancel.reason().cloned().unwrap_or(CancelReason::Shutdown)
+        self.shared
+            .cancel
+            .reason()
+            .cloned()
+            .unwrap_or(CancelReason::Shutdown)
     }
 }
 

@@ -31,7 +31,12 @@ struct First<'p> {
 
 #[cold]
 fn internal(stage: &StageName, error: WiringError) -> Ending {
-    Ending::Failed(StageError::new(stage.clone(), FIRST, StageErrorKind::Internal, error))
+    Ending::Failed(StageError::new(
+        stage.clone(),
+        FIRST,
+        StageErrorKind::Internal,
+        error,
+    ))
 }
 
 impl<'p> Driver<'p> {
@@ -44,8 +49,13 @@ impl<'p> Driver<'p> {
             Placement::Inherit => self.settings.placement,
             chosen => chosen,
         };
-        let alone = matches!(placement, Placement::Inherit | Placement::Inline) && !self.stack.waits();
-        if alone { self.start_inline(stage, CallState::new(options)) } else { self.start_apart(stage, CallState::new(options), placement) }
+        let alone =
+            matches!(placement, Placement::Inherit | Placement::Inline) && !self.stack.waits();
+        if alone {
+            self.start_inline(stage, CallState::new(options))
+        } else {
+            self.start_apart(stage, CallState::new(options), placement)
+        }
     }
 
     /// The stage alone, in this task: the way most stages go. Layers, start, first poll and drop share one net for panics.
@@ -77,14 +87,24 @@ impl<'p> Driver<'p> {
                 }
             };
             self.data.records[stage as usize].attempts = 1;
-            self.data.events.push_with(since, || EventKind::StageStarted { stage: index, attempt: 1 });
+            self.data
+                .events
+                .push_with(since, || EventKind::StageStarted {
+                    stage: index,
+                    attempt: 1,
+                });
             let _span = state.span().map(|span| span.enter());
-            match future.as_mut().poll(&mut Context::from_waker(self.places.waker(place))) {
+            match future
+                .as_mut()
+                .poll(&mut Context::from_waker(self.places.waker(place)))
+            {
                 Poll::Ready(Ok(value)) => {
                     self.data.values[stage as usize] = Some(value);
                     first.succeeded = true;
                 }
-                Poll::Ready(Err(stop)) => first.answer = Some(Ending::from_result(Err(stop), self.name(stage), FIRST)),
+                Poll::Ready(Err(stop)) => {
+                    first.answer = Some(Ending::from_result(Err(stop), self.name(stage), FIRST))
+                }
                 Poll::Pending => return,
             }
             // The future may hold what the next stage waits for, so it goes before that starts.
@@ -103,8 +123,23 @@ impl<'p> Driver<'p> {
             return;
         }
         match (caught, first) {
-            (Ok(()), First { future: Some(future), .. }) => {
-                self.park(place, Job { stage, state, work: Work::Inline(future), stopped: None }, since);
+            (
+                Ok(()),
+                First {
+                    future: Some(future),
+                    ..
+                },
+            ) => {
+                self.park(
+                    place,
+                    Job {
+                        stage,
+                        state,
+                        work: Work::Inline(future),
+                        stopped: None,
+                    },
+                    since,
+                );
             }
             (caught, first) => {
                 self.places.give_back(place);
@@ -124,9 +159,18 @@ impl<'p> Driver<'p> {
         first: First<'p>,
     ) -> Ending {
         match (caught, first) {
-            (_, First { answer: Some(ending), .. }) => ending,
-            (Err(payload), First { future: None, .. }) if self.data.records[stage as usize].attempts == 0 => {
-                let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+            (
+                _,
+                First {
+                    answer: Some(ending),
+                    ..
+                },
+            ) => ending,
+            (Err(payload), First { future: None, .. })
+                if self.data.records[stage as usize].attempts == 0 =>
+            {
+                let mut call =
+                    Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
                 self.stack.panicked(&mut call, payload)
             }
             (Err(payload), First { future, .. }) => {
@@ -139,12 +183,16 @@ impl<'p> Driver<'p> {
 
     /// Leaves the layers around a stage whose value is in its slot. They may make something else of it.
     fn leave(&mut self, stage: u32, state: &mut CallState) {
-        let Some(value) = self.data.values[stage as usize].take() else { return };
+        let Some(value) = self.data.values[stage as usize].take() else {
+            return;
+        };
         let mut ending = Ending::Succeeded(value);
         let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
         self.stack.exit(&mut call, &mut ending);
         match ending {
-            Ending::Succeeded(value) if value.type_id_of_value() == self.plan.value_type(stage as usize) => {
+            Ending::Succeeded(value)
+                if value.type_id_of_value() == self.plan.value_type(stage as usize) =>
+            {
                 self.data.values[stage as usize] = Some(value);
                 self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);
                 self.machine.succeeded(stage, self.now);
@@ -161,8 +209,16 @@ impl<'p> Driver<'p> {
     fn start_apart(&mut self, stage: u32, mut state: CallState, at: Placement) {
         let since = self.now;
         let mut answer = None;
-        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, &mut state);
-        let caught = catch_unwind(AssertUnwindSafe(|| self.stack.enter(&mut call, &mut answer)));
+        let mut call = Call::new(
+            &self.host,
+            self.plan,
+            StageIndex::new(stage),
+            FIRST,
+            &mut state,
+        );
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            self.stack.enter(&mut call, &mut answer)
+        }));
         if let Err(payload) = caught {
             answer = Some(self.stack.panicked(&mut call, payload));
         }
@@ -178,7 +234,16 @@ impl<'p> Driver<'p> {
         }
         let place = self.places.take();
         let Poll::Ready(polled) = work.poll(&state, self.places.waker(place)) else {
-            return self.park(place, Job { stage, state, work, stopped: None }, since);
+            return self.park(
+                place,
+                Job {
+                    stage,
+                    state,
+                    work,
+                    stopped: None,
+                },
+                since,
+            );
         };
         self.places.give_back(place);
         drop_quietly(work);
@@ -201,14 +266,27 @@ impl<'p> Driver<'p> {
             let limits = job.state.limits();
             if limits != Limits::none() {
                 let (attempt, idle) = (limits.attempt, limits.idle);
-                self.machine.on(Input::Suspended { stage, since, attempt, idle }, self.now);
+                self.machine.on(
+                    Input::Suspended {
+                        stage,
+                        since,
+                        attempt,
+                        idle,
+                    },
+                    self.now,
+                );
             }
         }
         self.places.seat(place, job);
     }
 
     /// The work of a stage that is not alone in this task.
-    fn begin(&mut self, stage: u32, state: &CallState, placement: Placement) -> Result<Work<'p>, WiringError> {
+    fn begin(
+        &mut self,
+        stage: u32,
+        state: &CallState,
+        placement: Placement,
+    ) -> Result<Work<'p>, WiringError> {
         let inputs = Inputs::from_slots(self.plan.upstream(stage as usize), &self.data.values);
         let call = OwnedCall::new(Arc::clone(&self.shared), stage, inputs.to_values()?, state);
         if matches!(placement, Placement::Inherit | Placement::Inline) {
@@ -224,7 +302,8 @@ impl<'p> Driver<'p> {
             Placement::Blocking => {
                 let stop = CancellationToken::new();
                 let (stopped, runtime) = (stop.clone(), Handle::current());
-                let work = move || runtime.block_on(unless_stopped(stopped, detached(engine, plan, call)));
+                let work =
+                    move || runtime.block_on(unless_stopped(stopped, detached(engine, plan, call)));
                 Task::new(tracker.spawn_blocking(work), Some(stop))
             }
             _ => Task::new(tracker.spawn(detached(engine, plan, call)), None),
@@ -234,7 +313,13 @@ impl<'p> Driver<'p> {
     /// Without layers that wait there is one attempt, and the driver tells of it.
     fn tell_started(&mut self, stage: u32) {
         self.data.records[stage as usize].attempts = 1;
-        self.data.events.push(self.now, EventKind::StageStarted { stage: StageIndex::new(stage), attempt: 1 });
+        self.data.events.push(
+            self.now,
+            EventKind::StageStarted {
+                stage: StageIndex::new(stage),
+                attempt: 1,
+            },
+        );
     }
 
     /// What a poll came to.
@@ -285,12 +370,14 @@ impl<'p> Driver<'p> {
         self.now = self.shared.now();
         self.note_long_poll(stage, since);
         self.data.records[stage as usize].ended = self.now;
-        self.data.events.push_with(self.now, || EventKind::StageEnded {
-            stage: StageIndex::new(stage),
-            attempt: 1,
-            outcome: Outcome::Succeeded,
-            error: None,
-        });
+        self.data
+            .events
+            .push_with(self.now, || EventKind::StageEnded {
+                stage: StageIndex::new(stage),
+                attempt: 1,
+                outcome: Outcome::Succeeded,
+                error: None,
+            });
     }
 
     /// Tells the stages that still run why they should stop. The first reason stays.

@@ -22,19 +22,27 @@ impl Driver<'_> {
     pub(super) fn signal_verdict(&self, verdict: Option<Verdict>) {
         match verdict {
             None | Some(Verdict::Completed) => {}
-            Some(Verdict::Failed(stage)) => self.signal(CancelReason::StageFailed { stage: self.name(stage).clone() }),
+            Some(Verdict::Failed(stage)) => self.signal(CancelReason::StageFailed {
+                stage: self.name(stage).clone(),
+            }),
             Some(Verdict::TimedOut) => {
-                self.signal(CancelReason::DeadlineElapsed(self.settings.deadline.unwrap_or_default()));
+                self.signal(CancelReason::DeadlineElapsed(
+                    self.settings.deadline.unwrap_or_default(),
+                ));
             }
             // These were signalled when they arose; what is left is a stage that says it was interrupted when it was not.
-            Some(_) => self.signal(CancelReason::requested("a stage stopped as if the run had been cancelled")),
+            Some(_) => self.signal(CancelReason::requested(
+                "a stage stopped as if the run had been cancelled",
+            )),
         }
     }
 
     /// Stops the stage at a place; it ends like this unless it manages to end by itself.
     pub(super) fn stop(&mut self, place: u32, ending: Ending) {
         self.polled = self.now;
-        let Some(job) = self.places.job(place) else { return };
+        let Some(job) = self.places.job(place) else {
+            return;
+        };
         if let Work::Task(task) = &job.work {
             task.abort();
             job.stopped.get_or_insert(ending);
@@ -53,7 +61,9 @@ impl Driver<'_> {
         self.polled = self.shared.now();
         let mut tasks = Vec::new();
         for place in self.places.taken() {
-            let Some(mut job) = self.places.unseat(place) else { continue };
+            let Some(mut job) = self.places.unseat(place) else {
+                continue;
+            };
             let mut ending = Ending::Interrupted(self.reason());
             match job.work {
                 Work::Task(task) => {
@@ -61,7 +71,11 @@ impl Driver<'_> {
                     self.now = self.shared.now();
                     // Its attempt ends when the task is gone; the layers around it are left while they can be.
                     self.leave_hooks(job.stage, &mut job.state, &mut ending);
-                    tasks.push(LastTask { task, stage: job.stage, ending });
+                    tasks.push(LastTask {
+                        task,
+                        stage: job.stage,
+                        ending,
+                    });
                 }
                 work => {
                     drop_quietly(work);

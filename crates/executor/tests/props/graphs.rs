@@ -25,13 +25,21 @@ impl Graph {
                 *upstream = (wires & ((1 << stage) - 1)) as u8;
                 wires >>= stage;
             }
-            Self { count, upstream, optional: 0 }
+            Self {
+                count,
+                upstream,
+                optional: 0,
+            }
         })
     }
 
     /// Stages that wait for nothing.
     pub(crate) fn independent(count: usize) -> Self {
-        Self { count, upstream: [0; 8], optional: 0 }
+        Self {
+            count,
+            upstream: [0; 8],
+            optional: 0,
+        }
     }
 
     pub(crate) fn optional(self, optional: u8) -> Self {
@@ -52,9 +60,17 @@ impl Graph {
         let (mut required, mut optional) = (Vec::new(), Vec::new());
         for stage in self.stages() {
             let is_upstream = |(up, _): &&(usize, _)| self.upstream[stage] & 1 << up != 0;
-            let waits_for = required.iter().filter(is_upstream).map(|(_, handle)| *handle).collect::<Vec<_>>();
+            let waits_for = required
+                .iter()
+                .filter(is_upstream)
+                .map(|(_, handle)| *handle)
+                .collect::<Vec<_>>();
             let is_upstream = |(up, _): &&(usize, _)| self.upstream[stage] & 1 << up != 0;
-            let may_have = optional.iter().filter(is_upstream).map(|(_, handle)| *handle).collect::<Vec<_>>();
+            let may_have = optional
+                .iter()
+                .filter(is_upstream)
+                .map(|(_, handle)| *handle)
+                .collect::<Vec<_>>();
             let declared = p.stage(format!("s{stage}"), script::ok::<Upstream, ()>(()));
             match self.is_optional(stage) {
                 true => optional.push((stage, declared.optional().after((waits_for, may_have)))),
@@ -62,8 +78,14 @@ impl Graph {
             }
         }
         let plan = match (required.first(), optional.first()) {
-            (Some((_, output)), _) => p.output(*output).build().map(|pipeline| Arc::clone(pipeline.plan())),
-            (None, Some((_, output))) => p.output(*output).build().map(|pipeline| Arc::clone(pipeline.plan())),
+            (Some((_, output)), _) => p
+                .output(*output)
+                .build()
+                .map(|pipeline| Arc::clone(pipeline.plan())),
+            (None, Some((_, output))) => p
+                .output(*output)
+                .build()
+                .map(|pipeline| Arc::clone(pipeline.plan())),
             (None, None) => panic!("a pipeline has at least one stage"),
         };
         plan.unwrap()
@@ -78,6 +100,8 @@ fn there_are_two_to_the_ten_ways_to_wire_five_stages_and_all_of_them_are_built()
     wirings.sort_unstable();
     wirings.dedup();
     assert_eq!(wirings.len(), 1 << 10);
-    let edges: usize = Graph::all(5).map(|graph| graph.plan().in_degrees().iter().sum::<u32>() as usize).sum();
+    let edges: usize = Graph::all(5)
+        .map(|graph| graph.plan().in_degrees().iter().sum::<u32>() as usize)
+        .sum();
     assert_eq!(edges, (1 << 10) * 10 / 2);
 }

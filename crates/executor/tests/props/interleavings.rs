@@ -51,7 +51,10 @@ fn all_pipelines_of_five_stages_go_right_whatever_one_stage_does() {
 
 /// With many cases to try there is time for the long way.
 fn thorough() -> bool {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).is_some_and(|cases: u32| cases >= 10_000)
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .is_some_and(|cases: u32| cases >= 10_000)
 }
 
 fn explore_with_all_options(graph: Graph, deviations: usize) {
@@ -64,7 +67,13 @@ fn explore_with_all_options(graph: Graph, deviations: usize) {
 fn explore(graph: Graph, deviations: usize) {
     let plan = graph.plan();
     for slots in SLOTS {
-        let mut path = Path { graph: &graph, plan: &plan, slots, inputs: Vec::new(), effects: Vec::new() };
+        let mut path = Path {
+            graph: &graph,
+            plan: &plan,
+            slots,
+            inputs: Vec::new(),
+            effects: Vec::new(),
+        };
         path.go(Model::new(&graph, slots), Input::Begin, deviations);
     }
 }
@@ -88,7 +97,10 @@ impl<'a> Path<'a> {
         let agree = wanted.is(&self.effects)
             && machine.running() == model.running.count_ones() as usize
             && machine.verdict() == model.verdict
-            && self.graph.stages().all(|stage| machine.is_running(stage as u32) == model.is_running(stage));
+            && self
+                .graph
+                .stages()
+                .all(|stage| machine.is_running(stage as u32) == model.is_running(stage));
         assert!(
             agree,
             "{:?}, {} slots, told {:?}: wants {:?}, should want {wanted:?}; before: {before:?}",
@@ -106,10 +118,21 @@ impl<'a> Path<'a> {
 
     fn all_ways_on(&mut self, model: Model<'_>, deviations: usize) {
         for stage in self.graph.stages().filter(|stage| model.is_running(*stage)) {
-            let ends = if deviations == 0 { &ENDS[..1] } else { &ENDS[..] };
+            let ends = if deviations == 0 {
+                &ENDS[..1]
+            } else {
+                &ENDS[..]
+            };
             for end in ends.iter().copied() {
                 let left = deviations - usize::from(end != StageEnd::Succeeded);
-                self.go(model, Input::Ended { stage: stage as u32, end }, left);
+                self.go(
+                    model,
+                    Input::Ended {
+                        stage: stage as u32,
+                        end,
+                    },
+                    left,
+                );
             }
         }
         self.go(model, Input::Cancel, deviations);
@@ -118,7 +141,12 @@ impl<'a> Path<'a> {
     /// Once the run is stopped nothing may start, however those that run end: in turn they are interrupted, succeed all the
     /// same, skip or fail.
     fn wind_down(&mut self, model: Model<'_>) {
-        let ends = [StageEnd::Interrupted, StageEnd::Succeeded, StageEnd::Skipped, StageEnd::Failed];
+        let ends = [
+            StageEnd::Interrupted,
+            StageEnd::Succeeded,
+            StageEnd::Skipped,
+            StageEnd::Failed,
+        ];
         let end = ends[(self.inputs.len() + model.running.count_ones() as usize) % ends.len()];
         let last = 7 - model.running.leading_zeros();
         self.go(model, Input::Ended { stage: last, end }, 0);
@@ -142,7 +170,13 @@ impl<'a> Path<'a> {
     fn is_over(&self, mut machine: RunMachine<'_>) {
         for stage in self.graph.stages() {
             let end = ENDS[stage % ENDS.len()];
-            machine.on(Input::Ended { stage: stage as u32, end }, Tick::ZERO);
+            machine.on(
+                Input::Ended {
+                    stage: stage as u32,
+                    end,
+                },
+                Tick::ZERO,
+            );
         }
         machine.on(Input::Cancel, Tick::ZERO);
         machine.on(Input::Tick, Tick::ZERO);

@@ -61,7 +61,10 @@ impl<'g> Model<'g> {
             other => panic!("the model knows nothing of {other:?}"),
         }
         self.look_for_ready();
-        while self.verdict.is_none() && (self.running.count_ones() as usize) < self.slots && self.ready_count > 0 {
+        while self.verdict.is_none()
+            && (self.running.count_ones() as usize) < self.slots
+            && self.ready_count > 0
+        {
             let stage = self.ready[0];
             self.ready.rotate_left(1);
             self.ready_count -= 1;
@@ -115,7 +118,11 @@ impl<'g> Model<'g> {
         }
         wanted.skip = skipped & !(1 << origin);
         self.waiting &= !wanted.skip;
-        for stage in self.graph.stages().filter(|stage| skipped & self.graph.optional & 1 << stage != 0) {
+        for stage in self
+            .graph
+            .stages()
+            .filter(|stage| skipped & self.graph.optional & 1 << stage != 0)
+        {
             self.absent(stage, wanted);
         }
     }
@@ -147,20 +154,25 @@ impl Wanted {
         for effect in effects {
             let fits = match *effect {
                 Effect::Absent(stage) => starts == 0 && take(&mut left.absent, stage),
-                Effect::Skip { stage, because } => starts == 0 && because == left.because && take(&mut left.skip, stage),
+                Effect::Skip { stage, because } => {
+                    starts == 0 && because == left.because && take(&mut left.skip, stage)
+                }
                 Effect::Stop => std::mem::take(&mut left.stop),
                 Effect::Start(stage) => {
                     starts += 1;
                     starts <= left.starts_count && u32::from(left.starts[starts - 1]) == stage
                 }
-                Effect::Done(verdict) => left.done.take() == Some(verdict) && starts == left.starts_count,
+                Effect::Done(verdict) => {
+                    left.done.take() == Some(verdict) && starts == left.starts_count
+                }
                 _ => false,
             };
             if !fits {
                 return false;
             }
         }
-        (left.absent, left.skip, left.stop, left.done, starts) == (0, 0, false, None, left.starts_count)
+        (left.absent, left.skip, left.stop, left.done, starts)
+            == (0, 0, false, None, left.starts_count)
     }
 }
 

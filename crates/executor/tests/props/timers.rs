@@ -21,9 +21,18 @@ struct Step {
 
 #[derive(Clone, Copy, Debug)]
 enum What {
-    Suspended { stage: u32, attempt: Option<u64>, idle: Option<u64> },
-    Beat { stage: u32, idle: u64 },
-    Ended { stage: u32 },
+    Suspended {
+        stage: u32,
+        attempt: Option<u64>,
+        idle: Option<u64>,
+    },
+    Beat {
+        stage: u32,
+        idle: u64,
+    },
+    Ended {
+        stage: u32,
+    },
     Tick,
     Cancel,
 }
@@ -31,7 +40,12 @@ enum What {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let stage = || 0..STAGES;
     let limit = || proptest::option::of(1..50_u64);
-    let suspended = (stage(), limit(), limit()).prop_map(|(stage, attempt, idle)| What::Suspended { stage, attempt, idle });
+    let suspended =
+        (stage(), limit(), limit()).prop_map(|(stage, attempt, idle)| What::Suspended {
+            stage,
+            attempt,
+            idle,
+        });
     let beat = (stage(), 1..50_u64).prop_map(|(stage, idle)| What::Beat { stage, idle });
     let what = prop_oneof![
         8 => suspended,
@@ -40,20 +54,33 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => Just(What::Tick),
         1 => Just(What::Cancel),
     ];
-    proptest::collection::vec((0..20_u64, what).prop_map(|(after, what)| Step { after, what }), 1..40)
+    proptest::collection::vec(
+        (0..20_u64, what).prop_map(|(after, what)| Step { after, what }),
+        1..40,
+    )
 }
 
 #[test]
 fn every_limit_of_a_running_stage_is_told_once_when_its_time_has_come_and_never_before() {
     let cases = (steps(), proptest::option::of(1..300_u64));
-    Property::new("limits are told once, in time").cases(2_000).holds_for(&cases, |(steps, deadline)| {
-        let graph = Graph::independent(STAGES as usize);
-        let plan = graph.plan();
-        let machine = RunMachine::new(&plan, NonZeroUsize::MAX, deadline.map(Tick::from_nanos));
-        let mut run = Run { machine, now: 0, timers: Vec::new(), running: (0..STAGES).collect(), deadline, verdict: None, over: false };
-        run.begin()?;
-        steps.into_iter().try_for_each(|step| run.step(step))
-    });
+    Property::new("limits are told once, in time")
+        .cases(2_000)
+        .holds_for(&cases, |(steps, deadline)| {
+            let graph = Graph::independent(STAGES as usize);
+            let plan = graph.plan();
+            let machine = RunMachine::new(&plan, NonZeroUsize::MAX, deadline.map(Tick::from_nanos));
+            let mut run = Run {
+                machine,
+                now: 0,
+                timers: Vec::new(),
+                running: (0..STAGES).collect(),
+                deadline,
+                verdict: None,
+                over: false,
+            };
+            run.begin()?;
+            steps.into_iter().try_for_each(|step| run.step(step))
+        });
 }
 
 /// The machine, and beside it everything it should know.
@@ -87,7 +114,13 @@ impl Run<'_> {
         let expired: Vec<(u32, Limit)> = self
             .effects()
             .into_iter()
-            .filter_map(|effect| if let Effect::Expire { stage, limit } = effect { Some((stage, limit)) } else { None })
+            .filter_map(|effect| {
+                if let Effect::Expire { stage, limit } = effect {
+                    Some((stage, limit))
+                } else {
+                    None
+                }
+            })
             .collect();
         prop_assert_eq!(expired, due);
         self.over |= self.running.is_empty();
@@ -110,26 +143,60 @@ impl Run<'_> {
         let mut due: Vec<_> = self.timers.extract_if(.., |(at, ..)| *at <= now).collect();
         due.retain(|(_, stage, _)| self.running.contains(stage) && self.verdict.is_none());
         due.sort_unstable();
-        due.into_iter().map(|(_, stage, limit)| (stage, limit)).collect()
+        due.into_iter()
+            .map(|(_, stage, limit)| (stage, limit))
+            .collect()
     }
 
     fn tell(&mut self, what: What, now: Tick) {
         let nanos = Duration::from_nanos;
         match what {
-            What::Suspended { stage, attempt, idle } => {
-                let timers = [attempt.map(|limit| Limit::Attempt(nanos(limit))), idle.map(|limit| idle_limit(now, limit))];
-                let timers = timers.into_iter().flatten().map(|limit| (self.now + length(limit), stage, limit));
+            What::Suspended {
+                stage,
+                attempt,
+                idle,
+            } => {
+                let timers = [
+                    attempt.map(|limit| Limit::Attempt(nanos(limit))),
+                    idle.map(|limit| idle_limit(now, limit)),
+                ];
+                let timers = timers
+                    .into_iter()
+                    .flatten()
+                    .map(|limit| (self.now + length(limit), stage, limit));
                 self.timers.extend(timers);
                 let (attempt, idle) = (attempt.map(nanos), idle.map(nanos));
-                self.machine.on(Input::Suspended { stage, since: now, attempt, idle }, now);
+                self.machine.on(
+                    Input::Suspended {
+                        stage,
+                        since: now,
+                        attempt,
+                        idle,
+                    },
+                    now,
+                );
             }
             What::Beat { stage, idle } => {
-                self.timers.push((self.now + idle, stage, idle_limit(now, idle)));
-                self.machine.on(Input::Beat { stage, at: now, idle: nanos(idle) }, now);
+                self.timers
+                    .push((self.now + idle, stage, idle_limit(now, idle)));
+                self.machine.on(
+                    Input::Beat {
+                        stage,
+                        at: now,
+                        idle: nanos(idle),
+                    },
+                    now,
+                );
             }
             What::Ended { stage } => {
                 self.running.retain(|other| *other != stage);
-                self.machine.on(Input::Ended { stage, end: StageEnd::Succeeded }, now);
+                self.machine.on(
+                    Input::Ended {
+                        stage,
+                        end: StageEnd::Succeeded,
+                    },
+                    now,
+                );
             }
             What::Tick => self.machine.on(Input::Tick, now),
             What::Cancel => {
@@ -141,7 +208,11 @@ impl Run<'_> {
 
     /// The next moment at which the machine wants to be told the time.
     fn check_next(&mut self) -> TestCaseResult {
-        let timers = self.timers.iter().filter(|(_, stage, _)| self.running.contains(stage)).map(|(at, ..)| *at);
+        let timers = self
+            .timers
+            .iter()
+            .filter(|(_, stage, _)| self.running.contains(stage))
+            .map(|(at, ..)| *at);
         let deadline = self.deadline.filter(|_| self.verdict.is_none());
         let next = timers.chain(deadline).min();
         if !self.over {
@@ -156,7 +227,10 @@ impl Run<'_> {
 }
 
 fn idle_limit(since: Tick, limit: u64) -> Limit {
-    Limit::Idle { since, limit: Duration::from_nanos(limit) }
+    Limit::Idle {
+        since,
+        limit: Duration::from_nanos(limit),
+    }
 }
 
 fn length(limit: Limit) -> u64 {

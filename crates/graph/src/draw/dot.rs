@@ -17,7 +17,9 @@ pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
         let mark = overlay.and_then(|overlay| overlay.mark(stage));
         let label = quote(&lines(plan, stage, mark).join("\n"));
         let colours = mark.map(|mark| mark.look.colours());
-        let style = colours.map(|(fill, line)| format!(", fillcolor=\"{fill}\", color=\"{line}\"")).unwrap_or_default();
+        let style = colours
+            .map(|(fill, line)| format!(", fillcolor=\"{fill}\", color=\"{line}\""))
+            .unwrap_or_default();
         let _ = writeln!(out, "    s{stage} [label={label}{style}];");
     }
     out.push_str("    output [shape=oval];\n");
@@ -31,7 +33,11 @@ pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
             let _ = if slot == plan.input_slot() {
                 writeln!(out, "    input -> s{stage};")
             } else {
-                writeln!(out, "    s{slot} -> s{stage}{};", arrow(plan, overlay, slot, stage))
+                writeln!(
+                    out,
+                    "    s{slot} -> s{stage}{};",
+                    arrow(plan, overlay, slot, stage)
+                )
             };
         }
     }
@@ -47,9 +53,18 @@ fn arrow(plan: &Plan, overlay: Option<&Overlay>, from: usize, to: usize) -> Stri
     if overlay.is_some_and(|overlay| overlay.is_critical(from, to)) {
         style.push("penwidth=3");
     }
-    if style.is_empty() { String::new() } else { format!(" [{}]", style.join(", ")) }
+    if style.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", style.join(", "))
+    }
 }
 
 fn quote(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
+    format!(
+        "\"{}\"",
+        text.replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('\n', "\\n")
+    )
 }

@@ -13,8 +13,13 @@ pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
     }
     for stage in 0..plan.len() {
         let mark = overlay.and_then(|overlay| overlay.mark(stage));
-        let text: Vec<_> = lines(plan, stage, mark).iter().map(|line| escape(line)).collect();
-        let class = mark.map(|mark| format!(":::{}", mark.look.as_str())).unwrap_or_default();
+        let text: Vec<_> = lines(plan, stage, mark)
+            .iter()
+            .map(|line| escape(line))
+            .collect();
+        let class = mark
+            .map(|mark| format!(":::{}", mark.look.as_str()))
+            .unwrap_or_default();
         out.line(format_args!("s{stage}[\"{}\"]{class}", text.join("<br/>")));
     }
     out.line(format_args!("output([\"output\"])"));
@@ -38,7 +43,11 @@ fn arrows(plan: &Plan, overlay: Option<&Overlay>, out: &mut Text) -> Vec<usize> 
                 out.line(format_args!("input --> s{stage}"));
             } else {
                 // A dotted arrow carries a value that may be absent.
-                let arrow = if plan.options(slot).presence == Presence::Optional { "-.->" } else { "-->" };
+                let arrow = if plan.options(slot).presence == Presence::Optional {
+                    "-.->"
+                } else {
+                    "-->"
+                };
                 out.line(format_args!("s{slot} {arrow} s{stage}"));
                 if overlay.is_some_and(|overlay| overlay.is_critical(slot, stage)) {
                     thick.push(count);
@@ -54,14 +63,24 @@ fn arrows(plan: &Plan, overlay: Option<&Overlay>, out: &mut Text) -> Vec<usize> 
 fn styles(overlay: Option<&Overlay>, thick: &[usize], out: &mut Text) {
     let Some(overlay) = overlay else { return };
     for look in Look::ALL {
-        if overlay.marks.iter().any(|mark: &StageMark| mark.look == look) {
+        if overlay
+            .marks
+            .iter()
+            .any(|mark: &StageMark| mark.look == look)
+        {
             let (fill, line) = look.colours();
-            out.line(format_args!("classDef {} fill:{fill},stroke:{line},color:#111827", look.as_str()));
+            out.line(format_args!(
+                "classDef {} fill:{fill},stroke:{line},color:#111827",
+                look.as_str()
+            ));
         }
     }
     if !thick.is_empty() {
         let list: Vec<_> = thick.iter().map(ToString::to_string).collect();
-        out.line(format_args!("linkStyle {} stroke-width:4px", list.join(",")));
+        out.line(format_args!(
+            "linkStyle {} stroke-width:4px",
+            list.join(",")
+        ));
     }
 }
 

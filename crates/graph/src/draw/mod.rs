@@ -21,7 +21,10 @@ impl Overlay {
     /// One mark for each stage, in the order of declaration; stages without one are drawn plain.
     #[must_use]
     pub fn new(marks: Vec<StageMark>) -> Self {
-        Self { marks, critical: Vec::new() }
+        Self {
+            marks,
+            critical: Vec::new(),
+        }
     }
 
     /// Draws the arrows of this path thick: the stages that decided how long the run took, from the last back to the first.
@@ -93,7 +96,14 @@ pub enum Look {
 }
 
 impl Look {
-    const ALL: [Self; 6] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Denied, Self::Skipped, Self::Cancelled];
+    const ALL: [Self; 6] = [
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Denied,
+        Self::Skipped,
+        Self::Cancelled,
+    ];
 
     const fn as_str(self) -> &'static str {
         match self {

@@ -12,14 +12,35 @@ const SMALL_STACK: usize = 256 * 1024;
 const MANY: usize = 100_000;
 
 fn on_a_small_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    std::thread::Builder::new().stack_size(SMALL_STACK).spawn(work).unwrap().join().unwrap()
+    std::thread::Builder::new()
+        .stack_size(SMALL_STACK)
+        .spawn(work)
+        .unwrap()
+        .join()
+        .unwrap()
 }
 
 /// `s0` waits for `s1`, that for `s2`, and so on.
 fn chain(last: Option<usize>) -> Wiring {
     let mut wiring = Wiring::new([]);
-    let upstream = |stage: usize| if stage + 1 < MANY { Some(stage + 1) } else { last };
-    wiring.stages = (0..MANY).map(|stage| (format!("s{stage}"), upstream(stage).map(|up| format!("s{up}")).into_iter().collect())).collect();
+    let upstream = |stage: usize| {
+        if stage + 1 < MANY {
+            Some(stage + 1)
+        } else {
+            last
+        }
+    };
+    wiring.stages = (0..MANY)
+        .map(|stage| {
+            (
+                format!("s{stage}"),
+                upstream(stage)
+                    .map(|up| format!("s{up}"))
+                    .into_iter()
+                    .collect(),
+            )
+        })
+        .collect();
     wiring.output = "s0".to_owned();
     wiring
 }
@@ -35,8 +56,12 @@ fn a_hundred_thousand_stages_in_a_chain_declared_backwards_fit_a_small_stack() {
 #[test]
 fn a_circle_of_a_hundred_thousand_stages_is_found_on_a_small_stack() {
     let error = on_a_small_stack(|| chain(Some(0)).build().unwrap_err());
-    let [problem] = error.problems() else { panic!("{} problems", error.problems().len()) };
-    let ProblemKind::Cycle { path } = problem.kind() else { panic!("{:?}", problem.code()) };
+    let [problem] = error.problems() else {
+        panic!("{} problems", error.problems().len())
+    };
+    let ProblemKind::Cycle { path } = problem.kind() else {
+        panic!("{:?}", problem.code())
+    };
     assert_eq!(path.len(), MANY + 1);
 }
 
@@ -66,9 +91,15 @@ fn a_thousand_stages_that_each_wait_for_a_thousand_fit_a_small_stack() {
     let plan = on_a_small_stack(|| {
         let mut p = Pipeline::builder("lattice");
         let input = p.input::<u64>();
-        let first: Vec<Handle<u64>> = (0..1_000).map(|i| p.stage(format!("a{i}"), stage_fn(pass)).after(input)).collect();
-        let second: Vec<Handle<u64>> =
-            (0..1_000).map(|i| p.stage(format!("b{i}"), stage_fn(gather)).after(first.clone())).collect();
+        let first: Vec<Handle<u64>> = (0..1_000)
+            .map(|i| p.stage(format!("a{i}"), stage_fn(pass)).after(input))
+            .collect();
+        let second: Vec<Handle<u64>> = (0..1_000)
+            .map(|i| {
+                p.stage(format!("b{i}"), stage_fn(gather))
+                    .after(first.clone())
+            })
+            .collect();
         Arc::clone(p.output(second[0]).build().unwrap().plan())
     });
     assert_eq!(plan.in_degrees().iter().sum::<u32>(), 1_000_000);

@@ -25,14 +25,24 @@ impl Timeout {
     /// At most so long from start to end.
     #[must_use]
     pub const fn attempt(limit: Duration) -> Self {
-        Self { limits: Limits { attempt: Some(limit), idle: None } }
+        Self {
+            limits: Limits {
+                attempt: Some(limit),
+                idle: None,
+            },
+        }
     }
 
     /// At most so long from one sign of life to the next: the start, `cx.heartbeat()`, an event. The better default for
     /// calls whose length nobody knows.
     #[must_use]
     pub const fn idle(limit: Duration) -> Self {
-        Self { limits: Limits { attempt: None, idle: Some(limit) } }
+        Self {
+            limits: Limits {
+                attempt: None,
+                idle: Some(limit),
+            },
+        }
     }
 
     /// And at most so long from start to end.

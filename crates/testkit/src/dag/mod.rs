@@ -13,7 +13,7 @@ use stageflow_graph::Placement;
 
 pub use generate::Dags;
 pub use shrink::DagTree;
-pub use watch::{Tempo, Watch};
+pub use watch::{Cleaned, Tempo, Watch};
 
 /// A pipeline as data. [`DagSpec::typed`] and [`DagSpec::by_name`] build it, [`DagSpec::predict`] says what must come of it.
 ///
@@ -118,6 +118,13 @@ impl DagSpec {
     #[must_use]
     pub fn slots(mut self, slots: NonZeroUsize) -> Self {
         self.slots = Some(slots);
+        self
+    }
+
+    /// Starts the run with this.
+    #[must_use]
+    pub fn input(mut self, input: u64) -> Self {
+        self.input = input;
         self
     }
 

@@ -26,8 +26,8 @@ impl Node {
         Self { at, spec: spec.stages[at].clone(), upstream, watch: watch.clone() }
     }
 
-    async fn play(&self, input: u64, upstream: &[Option<u64>]) -> Result<u64, Stop> {
-        let visit = self.watch.enter(self.at);
+    async fn play(&self, cx: &StageCx, input: u64, upstream: &[Option<u64>]) -> Result<u64, Stop> {
+        let visit = self.watch.enter(self.at, cx);
         self.pass_time().await;
         let end = match self.spec.behaviour {
             Behaviour::Ok => Ok(value(self.spec.id, input, upstream)),
@@ -63,14 +63,14 @@ impl Stage for TypedNode {
     type Input = (Vec<Arc<u64>>, Vec<Arc<Option<u64>>>, Arc<u64>);
     type Output = u64;
 
-    async fn run(&self, _cx: StageCx, (required, optional, input): Self::Input) -> Result<u64, Stop> {
+    async fn run(&self, cx: StageCx, (required, optional, input): Self::Input) -> Result<u64, Stop> {
         let (mut required, mut optional) = (required.into_iter(), optional.into_iter());
         let next = |(_, may_be_absent): &(String, bool)| match may_be_absent {
             true => optional.next().and_then(|value| *value),
             false => required.next().map(|value| *value),
         };
         let upstream: Vec<Option<u64>> = self.0.upstream.iter().map(next).collect();
-        self.0.play(*input, &upstream).await
+        self.0.play(&cx, *input, &upstream).await
     }
 }
 
@@ -81,9 +81,9 @@ impl Stage for NamedNode {
     type Input = NamedInputs;
     type Output = Value;
 
-    async fn run(&self, _cx: StageCx, inputs: NamedInputs) -> Result<Value, Stop> {
+    async fn run(&self, cx: StageCx, inputs: NamedInputs) -> Result<Value, Stop> {
         let read = |(name, _): &(String, bool)| Ok(inputs.get(name)?.and_then(Value::as_u64));
         let upstream: Vec<Option<u64>> = self.0.upstream.iter().map(read).collect::<Result<_, Stop>>()?;
-        self.0.play(inputs.decode_run_input()?, &upstream).await.map(|value| json!(value))
+        self.0.play(&cx, inputs.decode_run_input()?, &upstream).await.map(|value| json!(value))
     }
 }

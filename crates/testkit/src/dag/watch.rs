@@ -1,7 +1,9 @@
 //! What the stages of a random pipeline are seen to do.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use stageflow_context::StageCx;
 
 use super::DagSpec;
 use crate::{LiveGuard, Probe};
@@ -20,6 +22,7 @@ pub enum Tempo {
 #[derive(Clone, Debug)]
 pub struct Watch {
     tempo: Tempo,
+    cleans_up: bool,
     probe: Probe,
     seen: Arc<Seen>,
 }
@@ -28,6 +31,18 @@ pub struct Watch {
 struct Seen {
     clock: AtomicU64,
     stages: Vec<Stage>,
+    registered: Mutex<Vec<usize>>,
+    cleaned: Mutex<Vec<Cleaned>>,
+}
+
+/// A cleanup that ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cleaned {
+    /// The stage that registered it.
+    pub stage: usize,
+    /// How many stages were alive when it ran.
+    pub live: usize,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +58,28 @@ impl Watch {
     #[must_use]
     pub fn new(spec: &DagSpec, tempo: Tempo) -> Self {
         let stages = spec.stages.iter().map(|_| Stage::default()).collect();
-        Self { tempo, probe: Probe::new(), seen: Arc::new(Seen { clock: AtomicU64::new(1), stages }) }
+        let (registered, cleaned) = (Mutex::default(), Mutex::default());
+        let seen = Arc::new(Seen { clock: AtomicU64::new(1), stages, registered, cleaned });
+        Self { tempo, cleans_up: false, probe: Probe::new(), seen }
+    }
+
+    /// Lets every stage register a cleanup when it starts.
+    #[must_use]
+    pub fn with_cleanups(mut self) -> Self {
+        self.cleans_up = true;
+        self
+    }
+
+    /// The stages that registered a cleanup, in the order in which they did.
+    #[must_use]
+    pub fn registered(&self) -> Vec<usize> {
+        lock(&self.seen.registered).clone()
+    }
+
+    /// The cleanups that ran, in the order in which they did.
+    #[must_use]
+    pub fn cleaned(&self) -> Vec<Cleaned> {
+        lock(&self.seen.cleaned).clone()
     }
 
     /// Counts over all stages.
@@ -75,16 +111,34 @@ impl Watch {
         self.tempo
     }
 
-    pub(crate) fn enter(&self, stage: usize) -> Visit {
+    pub(crate) fn enter(&self, stage: usize, cx: &StageCx) -> Visit {
         let seen = &self.seen.stages[stage];
         seen.calls.fetch_add(1, Ordering::SeqCst);
         seen.started.store(self.tick(), Ordering::SeqCst);
+        if self.cleans_up {
+            self.register(stage, cx);
+        }
         Visit { watch: self.clone(), stage, live: Some(self.probe.enter()) }
+    }
+
+    fn register(&self, stage: usize, cx: &StageCx) {
+        let watch = self.clone();
+        // Held over both, so that the two lists are in the same order.
+        let mut registered = lock(&self.seen.registered);
+        registered.push(stage);
+        cx.on_cleanup(format!("of {stage}"), async move || {
+            let live = watch.probe.live();
+            lock(&watch.seen.cleaned).push(Cleaned { stage, live });
+        });
     }
 
     fn tick(&self) -> u64 {
         self.seen.clock.fetch_add(1, Ordering::SeqCst)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One call that is alive.
