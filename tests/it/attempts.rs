@@ -11,7 +11,32 @@ use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, Scripted, script};
 
-use crate::support::{Lab, Log, PLACEMENTS, outcomes, placed, watched};
+use crate::support::{alone, Lab, Log, PLACEMENTS, outcomes, placed, watched};
+
+/// Calls again until it succeeds, so many times in all.
+pub(crate) struct Again(pub(crate) u32);
+
+#[async_trait]
+impl Around for Again {
+    fn name(&self) -> &str {
+        "again"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Retry
+    }
+
+    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
+        let mut ending = next.run(call).await;
+        for _ in 1..self.0 {
+            if matches!(ending, Ending::Succeeded(_)) {
+                break;
+            }
+            ending = next.run(call).await;
+        }
+        ending
+    }
+}
 
 /// Writes down each attempt it sees.
 struct Witness(&'static str, Phase, Log);

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::support::{Lab, Log, PanicsOnDrop, Tidying, cleanups, watched};
 
 /// Runs one stage that registers what it is told to.
-async fn run_with(
+pub(crate) async fn run_with(
     lab: &Lab,
     register: impl Fn(&StageCx, &Tidying) + Send + Sync + 'static,
 ) -> RunReport<u64> {
@@ -29,7 +29,7 @@ async fn run_with(
     lab.engine.run(&pipeline, 1, RunOptions::new()).await
 }
 
-fn budget(seconds: u32) -> impl FnOnce(EngineBuilder) -> EngineBuilder {
+pub(crate) fn budget(seconds: u32) -> impl FnOnce(EngineBuilder) -> EngineBuilder {
     move |builder| builder.cleanup_budget(seconds.secs())
 }
 

@@ -11,6 +11,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Gate, Scripted, script};
 use tokio::time::{Instant, advance, sleep};
 
+use crate::timeout::slow;
 use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched, with_time_running};
 
 #[tokio::test(start_paused = true)]

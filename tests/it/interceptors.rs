@@ -11,42 +11,8 @@ use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, Scripted, script};
 
-use crate::support::{Lab, Log, PLACEMENTS, outcomes, placed, watched};
-
-fn alone(
-    stage: impl Stage<Input = Arc<u64>, Output = u64>,
-    placement: Placement,
-) -> Pipeline<u64, u64> {
-    let mut p = Pipeline::builder("alone");
-    let n = p.input::<u64>();
-    let a = placed(p.stage("a", stage), placement).after(n);
-    p.output(a).build().unwrap()
-}
-
-/// Calls again until it succeeds, so many times in all.
-struct Again(u32);
-
-#[async_trait]
-impl Around for Again {
-    fn name(&self) -> &str {
-        "again"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Retry
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        let mut ending = next.run(call).await;
-        for _ in 1..self.0 {
-            if matches!(ending, Ending::Succeeded(_)) {
-                break;
-            }
-            ending = next.run(call).await;
-        }
-        ending
-    }
-}
+use crate::attempts::Again;
+use crate::support::{alone, Lab, Log, PLACEMENTS, outcomes, placed, watched};
 
 /// Never calls.
 struct Instead<F>(F);

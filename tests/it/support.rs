@@ -229,6 +229,17 @@ pub(crate) fn placed<S: Stage, P>(
     }
 }
 
+/// A pipeline of one stage, `a`.
+pub(crate) fn alone<O: Send + Sync + 'static>(
+    stage: impl Stage<Input = Arc<u64>, Output = O>,
+    placement: Placement,
+) -> Pipeline<u64, O> {
+    let mut p = Pipeline::builder("alone");
+    let n = p.input::<u64>();
+    let a = placed(p.stage("a", stage), placement).after(n);
+    p.output(a).build().unwrap()
+}
+
 pub(crate) const PLACEMENTS: [Placement; 3] =
     [Placement::Inline, Placement::Spawn, Placement::Blocking];
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, advance, sleep};
 
 use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched, with_time_running};
 
-fn slow(lab: &Lab, seconds: u32) -> Scripted<Arc<u64>, u64> {
+pub(crate) fn slow(lab: &Lab, seconds: u32) -> Scripted<Arc<u64>, u64> {
     script::ok(1).taking(seconds.secs()).watched_by(&lab.probe)
 }
 

@@ -170,7 +170,7 @@ impl<'a> Next<'a> {
             };
             let mut answer = None;
             let entering = catch_unwind(AssertUnwindSafe(|| {
-                enter(&inside[..hooks], left.call, &mut answer)
+                enter(&inside[..hooks], left.call, &mut answer);
             }));
             if let Err(payload) = entering {
                 answer = Some(self.stack.panicked(left.call, payload));

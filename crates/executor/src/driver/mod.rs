@@ -180,7 +180,7 @@ impl<'p> Driver<'p> {
                 }
                 Effect::Done(verdict) => return Pause::Done(verdict),
                 Effect::Absent(stage) => {
-                    self.data.values[stage as usize] = self.plan.absent(stage as usize)
+                    self.data.values[stage as usize] = self.plan.absent(stage as usize);
                 }
                 Effect::Skip { stage, because } => self.skip(stage, because),
                 Effect::Expire { stage, limit } => self.expire(stage, limit),

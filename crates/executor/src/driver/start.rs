@@ -52,9 +52,9 @@ impl<'p> Driver<'p> {
         let alone =
             matches!(placement, Placement::Inherit | Placement::Inline) && !self.stack.waits();
         if alone {
-            self.start_inline(stage, CallState::new(options))
+            self.start_inline(stage, CallState::new(options));
         } else {
-            self.start_apart(stage, CallState::new(options), placement)
+            self.start_apart(stage, CallState::new(options), placement);
         }
     }
 
@@ -103,7 +103,7 @@ impl<'p> Driver<'p> {
                     first.succeeded = true;
                 }
                 Poll::Ready(Err(stop)) => {
-                    first.answer = Some(Ending::from_result(Err(stop), self.name(stage), FIRST))
+                    first.answer = Some(Ending::from_result(Err(stop), self.name(stage), FIRST));
                 }
                 Poll::Pending => return,
             }
@@ -217,7 +217,7 @@ impl<'p> Driver<'p> {
             &mut state,
         );
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            self.stack.enter(&mut call, &mut answer)
+            self.stack.enter(&mut call, &mut answer);
         }));
         if let Err(payload) = caught {
             answer = Some(self.stack.panicked(&mut call, payload));
