@@ -179,10 +179,11 @@ pub(crate) fn write_text(
     for cited in report.ending.sentences() {
         writeln!(out, "{cited}")?;
     }
-    if let Some(message) = report.ending.message() {
-        writeln!(out, "{message}")?;
+    match (&report.ending, report.ending.message()) {
+        (_, None) => Ok(()),
+        (Ending::Unanswerable(_), Some(message)) => writeln!(out, "{message}"),
+        (_, Some(message)) => writeln!(out, "error: {message}"),
     }
-    Ok(())
 }
 
 /// Prints the stages as a table.

@@ -1,17 +1,14 @@
 //! Layers that call more than once: attempts, their numbers, their limits.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use expect_test::expect;
 use futures_util::poll;
-use stageflow::context::{DynValue, StageErrorKind};
-use stageflow::graph::{Placement, StageKind};
+use stageflow::graph::Placement;
 use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait};
 use stageflow::prelude::*;
-use stageflow_testkit::{Gate, Scripted, script};
+use stageflow_testkit::{Scripted, script};
 
-use crate::support::{alone, Lab, Log, PLACEMENTS, outcomes, placed, watched};
+use crate::support::{Lab, Log, PLACEMENTS, alone, watched};
 
 /// Calls again until it succeeds, so many times in all.
 pub(crate) struct Again(pub(crate) u32);
@@ -136,7 +133,7 @@ async fn a_failure_after_several_attempts_names_the_last_one() {
     let report = lab
         .engine
         .run(
-            &alone(script::fail("no"), Placement::Inline),
+            &alone(script::fail::<_, u64>("no"), Placement::Inline),
             1,
             RunOptions::new(),
         )

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::poll;
-use serde_json::json;
 use stageflow::context::CancelReason;
 use stageflow::executor::RunErrorKind;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
 
-use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched};
+use crate::support::{Lab, PLACEMENTS, outcomes, placed, watched};
 
 /// One stage that waits at a gate after it has registered a cleanup, and one after it.
 fn gated(lab: &Lab, gate: &Gate, placement: Placement) -> Pipeline<u64, u64> {

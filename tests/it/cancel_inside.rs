@@ -1,17 +1,13 @@
 //! Cancellation as stages see it, and as they ask for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures_util::poll;
 use serde_json::json;
 use stageflow::context::CancelReason;
-use stageflow::executor::RunErrorKind;
-use stageflow::graph::Placement;
 use stageflow::prelude::*;
-use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
+use stageflow_testkit::{Gate, script};
 
-use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched};
+use crate::support::{Lab, outcomes, wake_myself, watched};
 
 #[tokio::test]
 async fn a_stage_cancels_its_run_gracefully() {

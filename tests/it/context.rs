@@ -185,6 +185,9 @@ async fn a_stage_knows_its_name_its_place_and_its_attempt() {
     assert!(debug.contains(&report.id().to_string()), "{debug}");
 }
 
+/// Where a value lies, and how long it is.
+type Place = (usize, usize);
+
 #[tokio::test]
 async fn values_reach_dependents_shared_and_not_copied() {
     let lab = Lab::new();
@@ -203,7 +206,7 @@ async fn values_reach_dependents_shared_and_not_copied() {
     let spawned = p.stage("spawned", stage_fn(at)).spawn().after(big);
     let both = p.stage(
         "both",
-        stage_fn(async |_cx, (a, b): (Arc<(usize, usize)>, Arc<(usize, usize)>)| Ok((*a, *b))),
+        stage_fn(async |_cx, (a, b): (Arc<Place>, Arc<Place>)| Ok((*a, *b))),
     );
     let both = both.after((inline, spawned));
     let pipeline = p.output(both).build().unwrap();

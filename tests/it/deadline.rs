@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::poll;
-use serde_json::json;
-use stageflow::context::StageErrorKind;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
-use stageflow_testkit::{Gate, Scripted, script};
-use tokio::time::{Instant, advance, sleep};
+use stageflow_testkit::script;
+use tokio::time::{Instant, sleep};
 
-use crate::timeout::slow;
 use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched, with_time_running};
+use crate::timeout::slow;
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_a_run_reaches_stages_in_every_place() {

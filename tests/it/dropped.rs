@@ -5,12 +5,12 @@ use std::task::Poll;
 
 use futures_util::poll;
 use stageflow::graph::Placement;
-use stageflow::interceptors::{Call, Ending, Next, async_trait};
+use stageflow::interceptors::{Call, Ending};
 use stageflow::prelude::*;
 use stageflow_testkit::Gate;
 use tokio::task::JoinSet;
 
-use crate::support::{PassOn, Lab, Log, PLACEMENTS, placed, watched};
+use crate::support::{Lab, Log, PLACEMENTS, PassOn, placed, watched};
 
 /// Three stages side by side, one in each place, that wait for ever after they have registered a cleanup; and one that has
 /// ended.

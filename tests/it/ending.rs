@@ -4,14 +4,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use stageflow::context::StageErrorKind;
 use stageflow::graph::Placement;
-use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait, panic_message};
+use stageflow::interceptors::{Call, Flow, Phase, panic_message};
 use stageflow::prelude::*;
 use stageflow_testkit::Gate;
 
-use crate::support::{PassOn, 
-    Lab, PLACEMENTS, PanicsOnDrop, cleanups, outcomes, placed, watched, with_time_running,
+use crate::support::{
+    Lab, PLACEMENTS, PanicsOnDrop, PassOn, cleanups, outcomes, placed, watched, with_time_running,
 };
 
 /// What the stage `end` does after the stages beside it have started.

@@ -7,6 +7,7 @@ use expect_test::expect;
 use serde_json::json;
 use stageflow::context::{Note, StageErrorKind, StageName};
 use stageflow::graph::NamedInputs;
+use stageflow::interceptors::Ending;
 use stageflow::prelude::*;
 use stageflow_testkit::script;
 

@@ -3,18 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use expect_test::expect;
-use futures_util::poll;
 use serde_json::{Value, json};
 use stageflow::context::{
-    EmitErrorKind, FixedClock, InteractionId, OrgId, RequestId, RunId, SeededIds, SessionId, UserId,
+    FixedClock, InteractionId, OrgId, RequestId, RunId, SeededIds, SessionId, UserId,
 };
 use stageflow::events::{Batch, EventRecord, Receipt};
-use stageflow::graph::Placement;
 use stageflow::prelude::*;
-use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
-use tokio::sync::oneshot;
+use stageflow_testkit::script;
 
-use crate::support::{Lab, PLACEMENTS, placed, watched};
+use crate::support::Lab;
 
 /// Keeps batches as they come.
 #[derive(Clone, Default)]

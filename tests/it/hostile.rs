@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use stageflow::executor::RunReport;
 use stageflow::prelude::*;
-use stageflow_testkit::{Flavour, TestRuntime, script};
+use stageflow_testkit::{Flavour, Probe, TestRuntime, script};
 use tokio::sync::oneshot;
 
 use crate::cleanup::{budget, run_with};
-use crate::support::{PanicsOnDrop, cleanups, Lab, PLACEMENTS, eventually, placed, watched};
+use crate::support::{Lab, PLACEMENTS, PanicsOnDrop, cleanups, eventually, placed, watched};
 
 async fn alone<T: Send + Sync + 'static>(
     lab: &Lab,
@@ -163,12 +163,12 @@ async fn a_stage_that_moves_its_work_into_a_task_of_its_own_is_still_joined_by_i
     let stage = watched(&lab.probe, async |_cx, n: Arc<u64>| {
         let mut tasks = tokio::task::JoinSet::new();
         tasks.spawn(async move { *n + 1 });
-        Ok(tasks
+        tasks
             .join_next()
             .await
             .ok_or("no task")
             .permanent()?
-            .transient()?)
+            .transient()
     });
     let report = alone(&lab, stage).await;
     assert_eq!(report.output().unwrap(), &2);

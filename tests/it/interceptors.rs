@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use expect_test::expect;
-use futures_util::poll;
 use stageflow::context::{DynValue, StageErrorKind};
 use stageflow::graph::{Placement, StageKind};
 use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait};
 use stageflow::prelude::*;
-use stageflow_testkit::{Gate, Scripted, script};
+use stageflow_testkit::{Gate, script};
 
 use crate::attempts::Again;
-use crate::support::{alone, Lab, Log, PLACEMENTS, outcomes, placed, watched};
+use crate::support::{Lab, PLACEMENTS, alone, outcomes};
 
 /// Never calls.
 struct Instead<F>(F);

@@ -9,7 +9,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, TestRuntime, script};
 use tokio::task::JoinSet;
 
-use crate::support::{PassOn, Lab, hold_the_thread, wake_myself, watched};
+use crate::support::{Lab, PassOn, hold_the_thread, wake_myself, watched};
 
 const HELD: Duration = Duration::from_millis(80);
 

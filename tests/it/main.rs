@@ -1,6 +1,7 @@
 //! Behaviour tests over all crates.
 
-#[cfg(test)]
+#![cfg(test)]
+
 mod support;
 
 mod attempts;

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use stageflow::context::{RunId, SeededIds};
 use stageflow::executor::RunReport;
 use stageflow::graph::Placement;
-use stageflow::interceptors::{Call, Ending, Next, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime};
 use tokio::task::JoinSet;
 
-use crate::support::{PassOn, Lab, cleanups, outcomes, placed, texts, watched};
+use crate::support::{Lab, PassOn, cleanups, outcomes, placed, texts, watched};
 
 /// How a run ends, chosen by its number.
 #[derive(Clone, Copy, Debug, PartialEq)]

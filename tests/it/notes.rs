@@ -2,16 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use expect_test::expect;
 use futures_util::poll;
-use serde_json::{Value, json};
-use stageflow::context::{
-    EmitErrorKind, FixedClock, InteractionId, OrgId, RequestId, RunId, SeededIds, SessionId, UserId,
-};
-use stageflow::events::{Batch, EventRecord, Receipt};
+use serde_json::json;
+use stageflow::context::EmitErrorKind;
+use stageflow::events::EventRecord;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
-use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
+use stageflow_testkit::{Flavour, Gate, TestRuntime};
 use tokio::sync::oneshot;
 
 use crate::support::{Lab, PLACEMENTS, placed, watched};

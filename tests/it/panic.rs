@@ -10,8 +10,8 @@ use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
 
-use crate::support::{PassOn, 
-    Lab, PLACEMENTS, PanicsOnDrop, cleanups, outcomes, placed, watched, with_time_running,
+use crate::support::{
+    Lab, PLACEMENTS, PanicsOnDrop, PassOn, cleanups, outcomes, placed, watched, with_time_running,
 };
 
 /// `beside` ends, `bad` does what it is told, `after` needs both.

@@ -9,9 +9,9 @@ use stageflow::context::StageErrorKind;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, Scripted, script};
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{advance, sleep};
 
-use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched, with_time_running};
+use crate::support::{Lab, outcomes, placed, watched, with_time_running};
 
 pub(crate) fn slow(lab: &Lab, seconds: u32) -> Scripted<Arc<u64>, u64> {
     script::ok(1).taking(seconds.secs()).watched_by(&lab.probe)
@@ -173,13 +173,14 @@ fn beating(
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_limit_counts_from_the_last_sign_of_life() {
-    let signs: [(&str, fn(&StageCx)); 3] = [
+    type Sign = (&'static str, fn(&StageCx));
+    let signs: [Sign; 3] = [
         ("a heartbeat", |cx| cx.heartbeat()),
         ("an event", |cx| {
-            cx.try_emit("still.here", json!(1)).unwrap()
+            cx.try_emit("still.here", json!(1)).unwrap();
         }),
         ("an event that is refused", |cx| {
-            assert!(cx.try_emit("No!", json!(1)).is_err())
+            assert!(cx.try_emit("No!", json!(1)).is_err());
         }),
     ];
     for (sign, beat) in signs {

@@ -4,12 +4,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use stageflow_context::{ContextSnapshot, RunId, RunIdentity, SeededIds, StageIndex};
+use stageflow_context::{ContextSnapshot, RunId, RunIdentity, SeededIds, StageIndex, StageName};
 use stageflow_events::{Batch, Event, EventKind, EventSink, MemorySink, RunHeader};
 
 fn batch(from: u64, count: u64) -> Batch {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
-    let stages = Arc::from(["a".parse().unwrap()]);
+    let stages = Arc::from([StageName::nth(0)]);
     let header = RunHeader::new(
         ContextSnapshot::new(identity),
         Arc::from("p"),
@@ -27,7 +27,7 @@ fn batch(from: u64, count: u64) -> Batch {
 }
 
 fn sink(capacity: usize) -> MemorySink {
-    MemorySink::bounded(NonZeroUsize::new(capacity).unwrap())
+    MemorySink::bounded(NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN))
 }
 
 fn numbers(batches: &[Batch]) -> Vec<u64> {

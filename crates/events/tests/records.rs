@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use stageflow_context::{
     CancelReason, ContextSnapshot, Note, Outcome, RunId, RunIdentity, SeededIds, StageError,
-    StageErrorKind, StageIndex,
+    StageErrorKind, StageIndex, StageName,
 };
 use stageflow_events::{CleanupEnded, Event, EventKind, EventRecord, RunHeader, WIRE_VERSION};
 
 fn header(started_at: SystemTime) -> RunHeader {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
-    let stages = ["load", "rank"].map(|name| name.parse().unwrap());
+    let stages = [StageName::nth(0), StageName::nth(1)];
     RunHeader::new(
         ContextSnapshot::new(identity),
         Arc::from("answer"),
@@ -28,12 +28,20 @@ fn record(kind: EventKind) -> EventRecord {
     )
 }
 
-/// Type, stage, attempt and data of each kind.
+/// An event, and the type, stage, attempt and data of its record.
+type Expected = (
+    EventKind,
+    &'static str,
+    Option<&'static str>,
+    Option<u32>,
+    Value,
+);
+
 #[test]
 fn each_kind_has_its_type_and_says_what_there_is_to_say() {
     let (load, rank) = (StageIndex::new(0), StageIndex::new(1));
     let error = StageError::bare(
-        "rank".parse().unwrap(),
+        StageName::nth(1),
         2.try_into().unwrap(),
         StageErrorKind::TimedOut(Duration::from_secs(2)),
     );
@@ -47,9 +55,9 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
     let fine = CleanupEnded::new(load, Arc::from("close"), Outcome::Succeeded, None);
     let note = Note::new("docs.loaded", json!([1, 2])).unwrap();
     let denied = CancelReason::Denied {
-        stage: "rank".parse().unwrap(),
+        stage: StageName::nth(1),
     };
-    let expected: [(EventKind, &str, Option<&str>, Option<u32>, Value); 11] = [
+    let expected: [Expected; 11] = [
         (
             EventKind::RunStarted,
             "run.started",
@@ -63,7 +71,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
                 attempt: 1,
             },
             "stage.started",
-            Some("load"),
+            Some("stage-0"),
             Some(1),
             Value::Null,
         ),
@@ -74,7 +82,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
                 note: Box::new(note),
             },
             "docs.loaded",
-            Some("load"),
+            Some("stage-0"),
             Some(1),
             json!([1, 2]),
         ),
@@ -84,7 +92,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
                 micros: 80_000,
             },
             "stage.long_poll",
-            Some("load"),
+            Some("stage-0"),
             None,
             json!({ "held_us": 80_000 }),
         ),
@@ -96,7 +104,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
                 error: None,
             },
             "stage.ended",
-            Some("load"),
+            Some("stage-0"),
             Some(1),
             json!({ "outcome": "succeeded" }),
         ),
@@ -108,7 +116,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
                 error: Some(error.clone()),
             },
             "stage.ended",
-            Some("rank"),
+            Some("stage-1"),
             Some(2),
             told.clone(),
         ),
@@ -119,7 +127,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
                 error: Some(error),
             },
             "stage.answered",
-            Some("rank"),
+            Some("stage-1"),
             None,
             told,
         ),
@@ -129,21 +137,21 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
                 because: load,
             },
             "stage.skipped",
-            Some("rank"),
+            Some("stage-1"),
             None,
-            json!({ "because": "load" }),
+            json!({ "because": "stage-0" }),
         ),
         (
             EventKind::CleanupEnded(Box::new(failed)),
             "cleanup.ended",
-            Some("load"),
+            Some("stage-0"),
             None,
             json!({ "cleanup": "close", "outcome": "failed", "error": "it was closed" }),
         ),
         (
             EventKind::CleanupEnded(Box::new(fine)),
             "cleanup.ended",
-            Some("load"),
+            Some("stage-0"),
             None,
             json!({ "cleanup": "close", "outcome": "succeeded" }),
         ),
@@ -155,7 +163,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
             "run.ended",
             None,
             None,
-            json!({ "outcome": "denied", "reason": "stage `rank` was denied" }),
+            json!({ "outcome": "denied", "reason": "stage `stage-1` was denied" }),
         ),
     ];
     for (kind, name, stage, attempt, data) in expected {

@@ -55,7 +55,11 @@ impl<T: Send + Sync + 'static> Upstream<Vec<Arc<T>>> for Vec<Handle<T>> {
     }
 
     fn gather(&self, inputs: &mut Inputs<'_>) -> Result<Vec<Arc<T>>, WiringError> {
-        self.iter().map(|handle| handle.gather(inputs)).collect()
+        let mut values = Vec::with_capacity(self.len());
+        for _ in self {
+            values.push(inputs.next_as::<T>()?);
+        }
+        Ok(values)
     }
 }
 

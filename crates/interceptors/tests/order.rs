@@ -149,7 +149,7 @@ fn nothing_can_be_put_outside_the_security_phase() {
 #[test]
 fn an_empty_stack_is_empty() {
     let stack = Stack::new();
-    assert!(stack.is_empty() && stack.len() == 0 && !stack.waits());
+    assert!(stack.is_empty() && !stack.waits());
     assert_eq!(stack.layers().count(), 0);
     assert_eq!(stack.describe(), "call\n└ stage\n");
 }

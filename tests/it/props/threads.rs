@@ -7,14 +7,14 @@ use stageflow_testkit::proptest::prelude::*;
 use stageflow_testkit::proptest::test_runner::TestCaseResult;
 use stageflow_testkit::{Flavour, Property, TestRuntime};
 
-use super::support::{Observed, run_by_name, run_typed};
+use super::support::{Around, Observed, run_by_name, run_typed};
 
 #[test]
 fn on_several_threads_every_run_gives_what_the_oracle_says() {
     let runtime = TestRuntime::running(Flavour::MultiThread);
     let dags = Dags::up_to(40).skipping().crowded().placed_anywhere();
     Property::new("a run that completes gives what the oracle says").cases(500).holds_for(&dags, |spec| {
-        let run = runtime.block_on(run_typed(&spec, Tempo::Yields));
+        let run = runtime.block_on(run_typed(&spec, Tempo::Yields, Around::Nothing));
         run.check_soundness(Clock::Running)?;
         check_natural(&run, &spec)
     });
@@ -25,7 +25,18 @@ fn on_several_threads_every_run_ends_in_a_way_it_may_end() {
     let runtime = TestRuntime::running(Flavour::MultiThread);
     let dags = Dags::up_to(40).ending_badly().crowded().placed_anywhere();
     Property::new("a run that may be stopped ends in a way it may").cases(500).holds_for(&dags, |spec| {
-        let run = runtime.block_on(run_typed(&spec, Tempo::Yields));
+        let run = runtime.block_on(run_typed(&spec, Tempo::Yields, Around::Nothing));
+        run.check_soundness(Clock::Running)?;
+        check_natural(&run, &spec)
+    });
+}
+
+#[test]
+fn on_several_threads_inside_a_layer_every_run_ends_in_a_way_it_may_end() {
+    let runtime = TestRuntime::running(Flavour::MultiThread);
+    let dags = Dags::up_to(40).ending_badly().crowded().placed_anywhere();
+    Property::new("inside a layer a run ends in a way it may").cases(300).holds_for(&dags, |spec| {
+        let run = runtime.block_on(run_typed(&spec, Tempo::Yields, Around::Layer));
         run.check_soundness(Clock::Running)?;
         check_natural(&run, &spec)
     });
@@ -37,7 +48,7 @@ fn on_several_threads_pipelines_wired_by_name_give_what_the_oracle_says() {
     let dags = Dags::up_to(40).ending_badly().crowded().placed_anywhere();
     let dags = (dags, any::<u64>()).prop_map(|(spec, order)| spec.shuffled(order));
     Property::new("a pipeline wired by name ends in a way it may").cases(250).holds_for(&dags, |spec| {
-        let run = runtime.block_on(run_by_name(&spec, Tempo::Yields));
+        let run = runtime.block_on(run_by_name(&spec, Tempo::Yields, Around::Nothing));
         run.check_soundness(Clock::Running)?;
         check_natural(&run, &spec)
     });

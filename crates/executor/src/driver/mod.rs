@@ -157,7 +157,7 @@ impl<'p> Driver<'p> {
             self.shared.wake.begin_turn(cx.waker());
             self.now = self.shared.now();
         }
-        self.data.events.flush();
+        // The task goes on soon: what has gathered since the last full batch can wait for it.
         self.shared.wake.end_turn();
         Poll::Pending
     }

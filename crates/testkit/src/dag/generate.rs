@@ -110,14 +110,19 @@ impl Dags {
             let cancel = dice.one_in(2);
             spec.interruption = Some(if cancel { Interruption::CancelAfter(after) } else { Interruption::Deadline(after) });
         }
-        spec.tidy()
+        let spec = spec.tidy();
+        if self.completes() { spec.completing() } else { spec }
+    }
+
+    fn completes(&self) -> bool {
+        self.endings == Some(0)
     }
 
     fn stage(&self, dice: &mut Dice, shape: Shape, at: usize) -> StageSpec {
         let mut stage = StageSpec::new(self.behaviour(dice)).after(shape.upstream(dice, at));
         stage.delay = if dice.one_in(3) { 0 } else { 1 + dice.below(self.delays.into()) as u32 };
         stage.optional = self.endings.is_some() && dice.one_in(4);
-        if self.endings == Some(0) && !matches!(stage.behaviour, Behaviour::Ok | Behaviour::Skip) {
+        if self.completes() && !matches!(stage.behaviour, Behaviour::Ok | Behaviour::Skip) {
             stage.optional = true;
         }
         if self.placements {
@@ -130,7 +135,7 @@ impl Dags {
                 stage.behaviour = Behaviour::Hang;
             }
             // Whoever is too slow must not always end the run.
-            stage.optional |= stage.is_too_slow() && (self.endings == Some(0) || dice.one_in(2));
+            stage.optional |= stage.is_too_slow() && (self.completes() || dice.one_in(2));
         }
         stage
     }
@@ -153,7 +158,7 @@ impl Strategy for Dags {
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
         let seed = proptest::num::u64::ANY.new_tree(runner)?.current();
-        Ok(DagTree::new(self.draw(seed)))
+        Ok(DagTree::new(self.draw(seed), self.completes()))
     }
 }
 

@@ -8,6 +8,9 @@
 //!
 //! The stages hold what they need and call the functions of the other modules; nothing else here knows how they work.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
