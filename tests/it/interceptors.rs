@@ -128,7 +128,7 @@ async fn what_a_layer_makes_of_an_ending_is_told_the_same_way_with_and_without_l
         let report = lab
             .engine
             .run(
-                &alone(script::fail("no"), Placement::Inline),
+                &alone(script::fail::<_, u64>("no"), Placement::Inline),
                 1,
                 RunOptions::new(),
             )

@@ -6,7 +6,9 @@
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset};
+use pulldown_cmark::{
+    CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd, TextMergeWithOffset,
+};
 use regex::Regex;
 
 use crate::passages::sentences::{Break, Flow};
@@ -171,6 +173,10 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
                     last: None,
                 });
             }
+            // MyST writes its notes as fenced code: ```{note}.
+            Tag::CodeBlock(CodeBlockKind::Fenced(info)) if is_directive(info) => {
+                self.enter(Inside::Prose)
+            }
             Tag::CodeBlock(_) => self.enter(Inside::Code),
             Tag::HtmlBlock => self.enter(Inside::Html),
             Tag::MetadataBlock(_) => self.enter(Inside::Metadata),
@@ -198,6 +204,7 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
             TagEnd::List(_) => {
                 self.lists.pop();
             }
+            TagEnd::CodeBlock if self.inside == Inside::Prose => self.flush(Kind::Paragraph),
             TagEnd::CodeBlock => self.leave_lines(Kind::Code),
             TagEnd::HtmlBlock => self.leave_html(),
             TagEnd::MetadataBlock(_) => self.leave_lines(Kind::Metadata),
@@ -354,4 +361,20 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
             .partition_point(|start| *start <= at + skipped);
         u32::try_from(line).unwrap_or(u32::MAX)
     }
+}
+
+fn is_directive(info: &str) -> bool {
+    let prose = [
+        "note",
+        "tip",
+        "hint",
+        "important",
+        "warning",
+        "caution",
+        "attention",
+        "seealso",
+        "admonition",
+    ];
+    info.strip_prefix('{')
+        .is_some_and(|rest| prose.iter().any(|name| rest.starts_with(name)))
 }

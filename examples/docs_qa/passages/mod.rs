@@ -13,6 +13,8 @@ use crate::corpus::{Document, Format};
 
 /// Longer blocks are cut: a text without a blank line must not become one passage.
 const MOST_SENTENCES: usize = 12;
+/// An item up to this long is one sentence.
+const LONGEST_WHOLE: usize = 220;
 /// A context this long says no more than its last sentence.
 const LONGEST_LEAD: usize = 240;
 
@@ -160,7 +162,10 @@ impl<'a> Collector<'a> {
     /// Adds a block of prose.
     pub(crate) fn prose(&mut self, kind: Kind, lead: Option<&Arc<str>>, flow: Flow) {
         if !flow.is_blank() {
-            let sentences = flow.into_sentences(self.language, &self.source);
+            let mut sentences = flow.into_sentences(self.language, &self.source);
+            if kind == Kind::Item {
+                sentences = whole_if_short(sentences);
+            }
             self.push(kind, lead, &sentences);
         }
     }
@@ -188,6 +193,29 @@ impl<'a> Collector<'a> {
     fn set_headings(&mut self) {
         self.headings = self.stack.iter().map(|(_, title)| title.clone()).collect();
     }
+}
+
+/// A short item is one thing said: `size - how many are kept. Default: 5`.
+fn whole_if_short(sentences: Vec<Sentence>) -> Vec<Sentence> {
+    let length: usize = sentences
+        .iter()
+        .map(|sentence| sentence.text.len() + 1)
+        .sum();
+    let (Some(first), Some(last)) = (sentences.first(), sentences.last()) else {
+        return sentences;
+    };
+    if length > LONGEST_WHOLE {
+        return sentences;
+    }
+    let texts: Vec<&str> = sentences
+        .iter()
+        .map(|sentence| sentence.text.as_str())
+        .collect();
+    vec![Sentence {
+        text: texts.join(" "),
+        line: first.line,
+        end_line: last.end_line,
+    }]
 }
 
 /// What a block says to the block it introduces.

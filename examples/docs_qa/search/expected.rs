@@ -7,12 +7,14 @@ use crate::search::judge::Judge;
 use crate::search::shape;
 
 const EXPECTED: f32 = 0.12;
+/// What a sentence of the form `X is …` counts of one that opens what is said about X.
+const SUBJECT: f32 = 0.7;
 
 impl Judge<'_> {
     pub(super) fn expected(&self, text: &str, at: usize) -> f32 {
         let share: f32 = match self.question.form.expects {
             Expect::Anything => 0.0,
-            Expect::Definition => f32::from(u8::from(self.defines(text, at))),
+            Expect::Definition => self.defines(text, at),
             Expect::Number if self.counts(at) => 1.5,
             Expect::Number if self.question.form.counted.is_some() => {
                 shape::is_met(Expect::Number, text) * 0.5
@@ -73,14 +75,20 @@ impl Judge<'_> {
         })
     }
 
-    /// `X is …`, `X: …` near the start of the sentence, or the first sentence under a heading that is X.
-    fn defines(&self, text: &str, at: usize) -> bool {
-        let starts = |posting: &Posting| {
-            posting.position <= 2 && self.probe.matches.contains_key(&posting.term)
-        };
-        let is_subject = self.entry.sentences[at].iter().any(starts);
-        let opens = self.passage.opens && at == 0 && self.topic() >= 0.5;
-        opens || (is_subject && shape::is_met(Expect::Definition, text) > 0.0)
+    /// The first sentence under a heading that is X, or `X is …`, `X: …` near the start of a sentence.
+    fn defines(&self, text: &str, at: usize) -> f32 {
+        if self.passage.opens && at == 0 && self.topic() >= 0.5 {
+            return 1.0;
+        }
+        let is_asked = |posting: &&Posting| self.probe.matches.contains_key(&posting.term);
+        let mut starts = self.entry.sentences[at]
+            .iter()
+            .filter(|posting| posting.position <= 2);
+        if starts.any(|posting| is_asked(&posting)) {
+            shape::is_met(Expect::Definition, text) * SUBJECT
+        } else {
+            0.0
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! The truth at the end: one shape for every ending.
 
+mod stage;
+
+pub use self::stage::StageReport;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -10,10 +14,10 @@ use stageflow_context::{
     StageName,
 };
 use stageflow_events::CleanupEnded;
-use stageflow_graph::{Handle, Look, Overlay, StageKind, StageMark};
+use stageflow_graph::{Handle, Look, Overlay, StageMark};
 
 use crate::buffer::EventCounts;
-use crate::data::{LongPoll, Record, RunData, Skip};
+use crate::data::{LongPoll, Record, RunData};
 use crate::machine::Verdict;
 use crate::{RunError, RunErrorKind};
 
@@ -288,110 +292,6 @@ impl<O> fmt::Debug for RunReport<O> {
             .field("pipeline", &self.pipeline())
             .field("outcome", &self.outcome())
             .field("errors", &self.errors())
-            .finish_non_exhaustive()
-    }
-}
-
-/// What happened to one stage of a run.
-#[derive(Clone, Copy)]
-pub struct StageReport<'a> {
-    data: &'a RunData,
-    index: usize,
-}
-
-impl<'a> StageReport<'a> {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &'a StageName {
-        &self.data.plan.names()[self.index]
-    }
-
-    /// What it is for.
-    #[must_use]
-    pub fn kind(&self) -> StageKind {
-        self.data.plan.options(self.index).kind
-    }
-
-    /// How it ended. A stage that was never started because the run was stopped is [`Outcome::Cancelled`].
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        self.record().outcome.unwrap_or(Outcome::Cancelled)
-    }
-
-    /// How many attempts were started.
-    #[must_use]
-    pub fn attempts(&self) -> u32 {
-        self.record().attempts
-    }
-
-    /// When it started, from the start of the run; `None` if it never did.
-    #[must_use]
-    pub fn started(&self) -> Option<Duration> {
-        self.was_called().then(|| self.record().started.elapsed())
-    }
-
-    /// When it ended, from the start of the run; `None` if it never started.
-    #[must_use]
-    pub fn ended(&self) -> Option<Duration> {
-        self.was_called().then(|| self.record().ended.elapsed())
-    }
-
-    /// From its start to its end, layers and all attempts included; zero if it never started.
-    #[must_use]
-    pub fn duration(&self) -> Duration {
-        self.record()
-            .ended
-            .elapsed()
-            .saturating_sub(self.record().started.elapsed())
-    }
-
-    /// What went wrong, if something did.
-    #[must_use]
-    pub fn error(&self) -> Option<&'a StageError> {
-        self.data
-            .errors
-            .iter()
-            .find(|error| error.stage() == self.name())
-    }
-
-    /// Why it was skipped, in the words of the stage that skipped first.
-    #[must_use]
-    pub fn skip_reason(&self) -> Option<&'a str> {
-        let because = self.skip()?.because;
-        self.data
-            .skips
-            .iter()
-            .find(|skip| skip.stage == because)
-            .map(|skip| &*skip.reason)
-    }
-
-    /// Not if it was skipped because of another stage, or its turn never came.
-    fn was_called(&self) -> bool {
-        let record = self.record();
-        record
-            .outcome
-            .is_some_and(|outcome| record.attempts > 0 || outcome != Outcome::Skipped)
-    }
-
-    fn skip(&self) -> Option<&'a Skip> {
-        self.data
-            .skips
-            .iter()
-            .find(|skip| skip.stage as usize == self.index)
-    }
-
-    fn record(&self) -> &'a Record {
-        &self.data.records[self.index]
-    }
-}
-
-impl fmt::Debug for StageReport<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StageReport")
-            .field("name", self.name())
-            .field("outcome", &self.outcome())
-            .field("attempts", &self.attempts())
-            .field("duration", &self.duration())
             .finish_non_exhaustive()
     }
 }
