@@ -8,7 +8,9 @@ use stageflow::prelude::*;
 use stageflow_testkit::script;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Lab, PLACEMENTS, outcomes, placed, wake_myself, watched, with_time_running};
+use crate::support::{
+    Lab, PLACEMENTS, PassOn, outcomes, placed, wake_myself, watched, with_time_running,
+};
 use crate::timeout::slow;
 
 #[tokio::test(start_paused = true)]
@@ -82,8 +84,14 @@ async fn the_deadline_counts_from_the_call_and_not_from_the_first_poll() {
 
 #[tokio::test]
 async fn a_stage_that_always_wakes_itself_still_meets_its_limits() {
-    for of_the_run in [false, true] {
-        let lab = Lab::new();
+    for (of_the_run, waits) in [(false, false), (true, false), (false, true), (true, true)] {
+        let lab = Lab::with(|builder| {
+            if waits {
+                builder.intercept(PassOn)
+            } else {
+                builder
+            }
+        });
         let mut p = Pipeline::builder("restless");
         let n = p.input::<u64>();
         let restless = watched(&lab.probe, async |_cx, _: Arc<u64>| -> Result<u64, Stop> {
@@ -115,7 +123,7 @@ async fn a_stage_that_always_wakes_itself_still_meets_its_limits() {
         assert_eq!(
             report.outcome(),
             expected,
-            "of the run: {of_the_run}, after {:?}",
+            "of the run: {of_the_run}, waits {waits}, after {:?}",
             report.duration()
         );
         lab.assert_nothing_left().await;

@@ -11,7 +11,9 @@ use stageflow_testkit::{Flavour, Probe, TestRuntime, script};
 use tokio::sync::oneshot;
 
 use crate::cleanup::{budget, run_with};
-use crate::support::{Lab, PLACEMENTS, PanicsOnDrop, cleanups, eventually, placed, watched};
+use crate::support::{
+    Lab, PLACEMENTS, PanicsOnDrop, cleanups, eventually, placed, wake_myself, watched,
+};
 
 async fn alone<T: Send + Sync + 'static>(
     lab: &Lab,
@@ -320,4 +322,61 @@ async fn a_cleanup_whose_error_cannot_be_shown_costs_only_itself() {
     assert_eq!(cleanups(&report), ["b failed", "a succeeded"]);
     assert!(report.cleanups()[0].error.is_some());
     assert_eq!(lab.events().last().unwrap(), "run succeeded");
+}
+
+/// Gives its value at once, and panics when it is dropped, with something that panics when it is dropped.
+struct ReadyAndArmed(bool);
+
+impl Future for ReadyAndArmed {
+    type Output = Result<u64, Stop>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if std::mem::take(&mut self.0) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(3))
+    }
+}
+
+impl Drop for ReadyAndArmed {
+    fn drop(&mut self) {
+        std::panic::resume_unwind(Box::new(PanicsOnDrop("the payload")));
+    }
+}
+
+#[tokio::test]
+async fn a_future_that_has_given_its_value_may_panic_when_it_is_dropped() {
+    for suspends in [false, true] {
+        let lab = Lab::new();
+        let stage = stage_fn(move |_cx: StageCx, _: Arc<u64>| ReadyAndArmed(suspends));
+        let report = alone(&lab, stage).await;
+        let given = report.output().ok().copied();
+        let panicked = report.error().is_some_and(|error| error.code() == "SF0302");
+        assert!(
+            given == Some(3) || panicked,
+            "suspends {suspends}: {report:?}"
+        );
+        lab.assert_nothing_left().await;
+    }
+}
+
+#[tokio::test]
+async fn limits_hold_also_where_nobody_limits_the_turns_of_a_task() {
+    let lab = Lab::new();
+    let mut p = Pipeline::builder("unconstrained");
+    let n = p.input::<u64>();
+    let restless = watched(&lab.probe, async |_cx, _: Arc<u64>| -> Result<u64, Stop> {
+        // So much that a defect ends the test and not its patience.
+        for _ in 0..2_000_000 {
+            wake_myself().await;
+        }
+        Ok(0)
+    });
+    let a = p.stage("a", restless).timeout(10.millis()).after(n);
+    let pipeline = p.output(a).build().unwrap();
+    let run = lab.engine.run(&pipeline, 1, RunOptions::new());
+    let report = tokio::task::unconstrained(run).await;
+    assert_eq!(report.stage("a").unwrap().outcome(), Outcome::TimedOut);
+    lab.assert_nothing_left().await;
 }

@@ -62,6 +62,11 @@ impl fmt::Debug for Cleanup {
 }
 
 /// What a cleanup may return: nothing, or a result.
+#[diagnostic::on_unimplemented(
+    message = "a cleanup must give nothing or a `Result<(), _>`, this one gives `{Self}`",
+    label = "the future of this cleanup gives `{Self}`",
+    note = "end the cleanup with `;`, or with `Ok(())` if it can fail"
+)]
 pub trait CleanupResult {
     /// As a result.
     ///

@@ -62,6 +62,11 @@ impl Receipt {
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event sink",
+    label = "this cannot take events",
+    note = "use `MemorySink` or `TracingSink`, or implement `EventSink`: `try_emit` takes a batch and says how much of it was taken"
+)]
 #[async_trait]
 pub trait EventSink: Send + Sync + 'static {
     /// Takes what there is room for, at once. Drops the rest, and says how many.

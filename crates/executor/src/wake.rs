@@ -1,7 +1,7 @@
 //! Which of a run's suspended stages want to be polled.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -56,6 +56,8 @@ impl WakeList {
     /// The driver is about to rest. It must look once more afterwards: what was woken before this went unannounced.
     pub(crate) fn end_turn(&self) {
         self.at_work.store(false, Ordering::SeqCst);
+        // Pairs with what others do: they leave something first and look at `at_work` then.
+        fence(Ordering::SeqCst);
     }
 
     /// Moves the places that were woken to the end of `into`.

@@ -1,5 +1,7 @@
 //! The order and the times of events where the driver, the layers and other tasks all have something to say.
 
+#![cfg(test)]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

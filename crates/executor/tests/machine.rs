@@ -1,5 +1,7 @@
 //! The scheduling machine, example by example. Every interleaving of small pipelines is in `props`.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 

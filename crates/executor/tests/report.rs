@@ -1,5 +1,7 @@
 //! What a report says of single stages.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use stageflow_context::Outcome;

@@ -193,7 +193,7 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
     /// Wires a stage that takes nothing: it starts when the run starts.
     pub fn root(self) -> Handle<S::Output>
     where
-        S: Stage<Input = ()>,
+        (): Upstream<S::Input>,
     {
         self.after(())
     }
@@ -217,7 +217,7 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
     /// Wires a stage that takes nothing: it starts when the run starts.
     pub fn root(self) -> Handle<Option<S::Output>>
     where
-        S: Stage<Input = ()>,
+        (): Upstream<S::Input>,
     {
         self.after(())
     }

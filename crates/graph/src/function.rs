@@ -29,7 +29,7 @@ use crate::Stage;
 #[rustfmt::skip] // the compiler shows the comment to whoever passes a wrong function
 pub fn stage_fn<F, Fut, I>(function: F) -> StageFn<F, I>
 where
-    F: Fn(StageCx, I) -> Fut + Send + Sync + 'static, // async fn(cx: StageCx, input: Input) -> Result<Output, Stop>
+    F: Fn(StageCx, I) -> Fut + Send + Sync + 'static, // async fn(cx: StageCx, input: Input or (A, B, ..)) -> Result<Output, Stop>
     Fut: Future<Output: StageReturn> + Send,
     I: Send + 'static,
 {

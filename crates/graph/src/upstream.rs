@@ -19,7 +19,7 @@ use crate::handle::DraftId;
 #[diagnostic::on_unimplemented(
     message = "these upstream stages do not provide `{I}`",
     label = "the stage takes `{I}`, but it is wired to `{Self}`",
-    note = "`Handle<T>` arrives as `Arc<T>`, a tuple of handles as a tuple, `Vec<Handle<T>>` as `Vec<Arc<T>>`, `()` as `()`",
+    note = "`Handle<T>` arrives as `Arc<T>` (of an optional stage as `Arc<Option<T>>`), a tuple of handles as a tuple, `Vec<Handle<T>>` as `Vec<Arc<T>>`, `()` as `()`",
     note = "wire the stage to handles that give its input, or change the stage's input type"
 )]
 pub trait Upstream<I>: Send + Sync + 'static {

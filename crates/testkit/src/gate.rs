@@ -84,7 +84,11 @@ impl Gate {
         let _standing = Standing::at(self);
         let mut state = self.lock();
         while !state.try_pass() {
-            state = self.0.changed_for_threads.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .0
+                .changed_for_threads
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
@@ -123,8 +127,16 @@ impl State {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let State { open, passes, waiting } = *self.lock();
-        f.debug_struct("Gate").field("open", &open).field("passes", &passes).field("waiting", &waiting).finish()
+        let State {
+            open,
+            passes,
+            waiting,
+        } = *self.lock();
+        f.debug_struct("Gate")
+            .field("open", &open)
+            .field("passes", &passes)
+            .field("waiting", &waiting)
+            .finish()
     }
 }
 

@@ -35,7 +35,6 @@ impl Probe {
     }
 
     /// Counts one more call, alive until the guard is gone. Put it into the first line of a stage's future.
-    #[must_use]
     pub fn enter(&self) -> LiveGuard {
         self.0.calls.fetch_add(1, Ordering::SeqCst);
         let live = self.0.live.fetch_add(1, Ordering::SeqCst) + 1;

@@ -82,13 +82,21 @@ impl Property {
             max_shrink_iters: 20_000,
             ..Config::default()
         };
-        let again = format!("repeat it with STAGEFLOW_SEED={} PROPTEST_CASES={}", self.seed, self.cases);
+        let again = format!(
+            "repeat it with STAGEFLOW_SEED={} PROPTEST_CASES={}",
+            self.seed, self.cases
+        );
         match TestRunner::new(config).run(cases, test) {
             Ok(()) => {}
             Err(TestError::Fail(reason, case)) => {
-                panic!("not so: {}\n  because: {reason}\n  for: {case:?}\n  {again}", self.name)
+                panic!(
+                    "not so: {}\n  because: {reason}\n  for: {case:?}\n  {again}",
+                    self.name
+                )
             }
-            Err(TestError::Abort(reason)) => panic!("gave up: {}\n  because: {reason}\n  {again}", self.name),
+            Err(TestError::Abort(reason)) => {
+                panic!("gave up: {}\n  because: {reason}\n  {again}", self.name)
+            }
         }
     }
 }

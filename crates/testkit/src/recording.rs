@@ -1,5 +1,6 @@
 //! A sink that keeps everything.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -60,7 +61,10 @@ impl RecordingSink {
     /// The types of all events, in the order in which they came.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        self.lock().iter().map(|recorded| recorded.name().to_owned()).collect()
+        self.lock()
+            .iter()
+            .map(|recorded| recorded.name().to_owned())
+            .collect()
     }
 
     /// All events as lines for people to read.
@@ -72,13 +76,10 @@ impl RecordingSink {
     /// The runs, in the order in which they were first heard of.
     #[must_use]
     pub fn runs(&self) -> Vec<RunId> {
-        let mut runs = Vec::new();
-        for recorded in self.lock().iter() {
-            if !runs.contains(&recorded.run_id()) {
-                runs.push(recorded.run_id());
-            }
-        }
-        runs
+        let mut known = HashSet::new();
+        let kept = self.lock();
+        let runs = kept.iter().map(Recorded::run_id);
+        runs.filter(|run| known.insert(*run)).collect()
     }
 
     /// Forgets everything.
@@ -129,17 +130,24 @@ impl RecordingSink {
     }
 
     fn check_each(&self, mut grammar: impl FnMut() -> EventGrammar) -> Result<(), GrammarError> {
-        self.runs().into_iter().try_for_each(|run| {
-            let mut grammar = grammar();
-            for recorded in self.events(run) {
-                grammar.observe(&recorded);
-            }
-            grammar.finish()
-        })
+        let mut places = HashMap::new();
+        let mut grammars = Vec::new();
+        for recorded in self.lock().iter() {
+            let place = *places.entry(recorded.run_id()).or_insert_with(|| {
+                grammars.push(grammar());
+                grammars.len() - 1
+            });
+            grammars[place].observe(recorded);
+        }
+        grammars.into_iter().try_for_each(EventGrammar::finish)
     }
 
     fn kept(&self, wanted: impl Fn(&Recorded) -> bool) -> Vec<Recorded> {
-        self.lock().iter().filter(|recorded| wanted(recorded)).cloned().collect()
+        self.lock()
+            .iter()
+            .filter(|recorded| wanted(recorded))
+            .cloned()
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Recorded>> {
@@ -151,7 +159,10 @@ impl EventSink for RecordingSink {
     fn try_emit(&self, batch: Batch) -> Receipt {
         let count = batch.events.len() as u64;
         let Batch { run, events, .. } = batch;
-        self.lock().extend(events.into_iter().map(|event| Recorded { run: Arc::clone(&run), event }));
+        self.lock().extend(events.into_iter().map(|event| Recorded {
+            run: Arc::clone(&run),
+            event,
+        }));
         Receipt::new(count, 0)
     }
 }
@@ -188,7 +199,9 @@ impl Recorded {
     /// The name of the stage it is about, if it is about one.
     #[must_use]
     pub fn stage(&self) -> Option<&str> {
-        self.run.stage(self.event.kind().stage()?).map(|name| name.as_str())
+        self.run
+            .stage(self.event.kind().stage()?)
+            .map(|name| name.as_str())
     }
 
     /// Its type.
@@ -202,7 +215,13 @@ impl fmt::Display for Recorded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use stageflow_events::EventKind as Kind;
 
-        write!(f, "#{:<3} {:>10?} {}", self.event.seq(), self.event.at(), self.name())?;
+        write!(
+            f,
+            "#{:<3} {:>10?} {}",
+            self.event.seq(),
+            self.event.at(),
+            self.name()
+        )?;
         if let Some(stage) = self.stage() {
             write!(f, " {stage}")?;
         }
@@ -212,11 +231,17 @@ impl fmt::Display for Recorded {
         match self.event.kind() {
             Kind::CleanupEnded(ended) => write!(f, " {:?} {}", ended.name, ended.outcome),
             Kind::LongPoll { micros, .. } => write!(f, " {micros} us"),
-            Kind::RunEnded { outcome, .. } | Kind::StageAnswered { outcome, .. } | Kind::StageEnded { outcome, .. } => {
+            Kind::RunEnded { outcome, .. }
+            | Kind::StageAnswered { outcome, .. }
+            | Kind::StageEnded { outcome, .. } => {
                 write!(f, " {outcome}")
             }
             Kind::StageSkipped { because, .. } => {
-                write!(f, " because of {}", self.run.stage(*because).map_or("?", |name| name.as_str()))
+                write!(
+                    f,
+                    " because of {}",
+                    self.run.stage(*because).map_or("?", |name| name.as_str())
+                )
             }
             _ => Ok(()),
         }

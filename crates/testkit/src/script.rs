@@ -24,7 +24,9 @@ pub fn ok<I, O: Clone + Send + Sync + 'static>(value: O) -> Scripted<I, O> {
 }
 
 /// Gives what the function makes of the input; it may also stop.
-pub fn give<I, O>(function: impl Fn(I) -> Result<O, Stop> + Send + Sync + 'static) -> Scripted<I, O> {
+pub fn give<I, O>(
+    function: impl Fn(I) -> Result<O, Stop> + Send + Sync + 'static,
+) -> Scripted<I, O> {
     Scripted::of(End::Give(Box::new(function)))
 }
 
@@ -70,6 +72,7 @@ pub fn retry_after<I, O>(after: Duration, reason: impl Into<String>) -> Scripted
 }
 
 /// Never ends by itself.
+#[must_use]
 pub fn hang<I, O>() -> Scripted<I, O> {
     let mut script = give(|_| Err(Stop::fail("a stage that hangs went on")));
     script.wait(&Wait::Forever);

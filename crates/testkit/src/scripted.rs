@@ -43,7 +43,14 @@ pub(crate) enum End<I, O> {
 
 impl<I, O> Scripted<I, O> {
     pub(crate) fn of(end: End<I, O>) -> Self {
-        Self { steps: vec![Step { waits: Vec::new(), end }], next: AtomicUsize::new(0), probe: Probe::new() }
+        Self {
+            steps: vec![Step {
+                waits: Vec::new(),
+                end,
+            }],
+            next: AtomicUsize::new(0),
+            probe: Probe::new(),
+        }
     }
 
     /// And in the calls after that does what `next` does.
@@ -138,7 +145,10 @@ impl<I: Send + 'static, O: Send + Sync + 'static> Stage for Scripted<I, O> {
 
 impl<I, O> fmt::Debug for Scripted<I, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scripted").field("steps", &self.steps.len()).field("calls", &self.calls()).finish_non_exhaustive()
+        f.debug_struct("Scripted")
+            .field("steps", &self.steps.len())
+            .field("calls", &self.calls())
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,7 +170,10 @@ impl Wait {
 }
 
 /// Holding the thread is what the stage is there for.
-#[expect(clippy::disallowed_methods, reason = "a stage that blocks its thread on purpose, to be seen as a long poll")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a stage that blocks its thread on purpose, to be seen as a long poll"
+)]
 fn hold_thread(duration: Duration) {
     std::thread::sleep(duration);
 }

@@ -52,7 +52,14 @@ impl TestRuntime {
     /// If tokio cannot make a runtime.
     #[must_use]
     pub fn paused() -> Self {
-        Self { runtime: built(Builder::new_current_thread().enable_time().start_paused(true)), limit: Self::YEAR }
+        Self {
+            runtime: built(
+                Builder::new_current_thread()
+                    .enable_time()
+                    .start_paused(true),
+            ),
+            limit: Self::YEAR,
+        }
     }
 
     /// Of this kind, with a running clock.
@@ -66,7 +73,10 @@ impl TestRuntime {
             Flavour::CurrentThread => Builder::new_current_thread(),
             Flavour::MultiThread => Builder::new_multi_thread(),
         };
-        Self { runtime: built(builder.worker_threads(2).enable_time()), limit: Self::MINUTE }
+        Self {
+            runtime: built(builder.worker_threads(2).enable_time()),
+            limit: Self::MINUTE,
+        }
     }
 
     /// Runs one test.
@@ -131,7 +141,10 @@ pub fn on_each_runtime<F: Future<Output = ()>>(test: impl Fn(Flavour) -> F) {
 struct SayWhere(Flavour);
 
 impl Drop for SayWhere {
-    #[expect(clippy::print_stderr, reason = "the test harness shows what a failing test prints")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the test harness shows what a failing test prints"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("this was on the {} runtime", self.0);
@@ -139,7 +152,10 @@ impl Drop for SayWhere {
     }
 }
 
-#[expect(clippy::expect_used, reason = "a test without a runtime has nothing better to do than to fail")]
+#[expect(
+    clippy::expect_used,
+    reason = "a test without a runtime has nothing better to do than to fail"
+)]
 fn built(builder: &mut Builder) -> Runtime {
     builder.build().expect("tokio makes a runtime")
 }

@@ -29,10 +29,16 @@ impl Wiring {
     #[must_use]
     pub fn new<'a>(stages: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>) -> Self {
         let owned = |(name, upstream): (&str, Vec<&str>)| {
-            (name.to_owned(), upstream.into_iter().map(str::to_owned).collect())
+            (
+                name.to_owned(),
+                upstream.into_iter().map(str::to_owned).collect(),
+            )
         };
         let stages: Vec<(String, Vec<String>)> = stages.into_iter().map(owned).collect();
-        let output = stages.first().map(|(name, _)| name.clone()).unwrap_or_default();
+        let output = stages
+            .first()
+            .map(|(name, _)| name.clone())
+            .unwrap_or_default();
         Self { stages, output }
     }
 
@@ -44,7 +50,8 @@ impl Wiring {
     pub fn build(&self) -> Result<NamedPipeline, BuildError> {
         let mut p = Pipeline::by_name("wired");
         for (name, upstream) in &self.stages {
-            p.stage(name, stage_fn(async |_cx, _: NamedInputs| Ok(Value::Null))).after(upstream.iter().cloned());
+            p.stage(name, stage_fn(async |_cx, _: NamedInputs| Ok(Value::Null)))
+                .after(upstream.iter().cloned());
         }
         p.output(self.output.clone()).build()
     }
@@ -52,14 +59,18 @@ impl Wiring {
     /// The places at which a stage of this name is declared.
     #[must_use]
     pub fn places(&self, name: &str) -> Vec<usize> {
-        (0..self.stages.len()).filter(|place| self.stages[*place].0 == name).collect()
+        (0..self.stages.len())
+            .filter(|place| self.stages[*place].0 == name)
+            .collect()
     }
 }
 
 impl fmt::Debug for Wiring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the output is {:?}", self.output)?;
-        self.stages.iter().try_for_each(|(name, upstream)| write!(f, "\n    {name:?} after {upstream:?}"))
+        self.stages
+            .iter()
+            .try_for_each(|(name, upstream)| write!(f, "\n    {name:?} after {upstream:?}"))
     }
 }
 
@@ -70,15 +81,22 @@ pub fn digraphs(stages: usize) -> impl Strategy<Value = Wiring> {
     let edges = |stages: usize, density: usize| {
         collection::vec(collection::vec(0..stages, 0..=density.min(stages)), stages)
     };
-    let wired = (1..=stages, density).prop_flat_map(move |(stages, density)| (edges(stages, density), 0..stages, any::<bool>()));
+    let wired = (1..=stages, density)
+        .prop_flat_map(move |(stages, density)| (edges(stages, density), 0..stages, any::<bool>()));
     wired.prop_map(|(rows, output, forwards)| {
         let name = |stage: usize| format!("s{stage}");
         let row = |(stage, row): (usize, Vec<usize>)| {
             // Half of them have arrows in one direction only, so that some are sound.
             let fits = |up: &usize| !forwards || *up > stage;
-            (name(stage), row.into_iter().filter(fits).map(name).collect())
+            (
+                name(stage),
+                row.into_iter().filter(fits).map(name).collect(),
+            )
         };
-        Wiring { stages: rows.into_iter().enumerate().map(row).collect(), output: name(output) }
+        Wiring {
+            stages: rows.into_iter().enumerate().map(row).collect(),
+            output: name(output),
+        }
     })
 }
 
@@ -102,7 +120,16 @@ enum Spoiling {
 }
 
 fn spoiling() -> impl Strategy<Value = Spoiling> {
-    let bad = proptest::sample::select(vec!["", " ", "no spaces", "-dash", "s\u{e9}", "a//b", "\"quoted\"", "line\nbreak"]);
+    let bad = proptest::sample::select(vec![
+        "",
+        " ",
+        "no spaces",
+        "-dash",
+        "s\u{e9}",
+        "a//b",
+        "\"quoted\"",
+        "line\nbreak",
+    ]);
     let unknown = proptest::sample::select(vec!["s999", "S1", "missing", "", "s1 "]);
     prop_oneof![
         bad.prop_map(Spoiling::BadName),
@@ -117,7 +144,9 @@ impl Wiring {
         match spoiling {
             Spoiling::BadName(name) => (*name).clone_into(&mut self.stages[at].0),
             Spoiling::Output(name) => (*name).clone_into(&mut self.output),
-            Spoiling::SameName(other) => self.stages[at].0 = self.stages[other.index(self.stages.len())].0.clone(),
+            Spoiling::SameName(other) => {
+                self.stages[at].0 = self.stages[other.index(self.stages.len())].0.clone();
+            }
             Spoiling::Unknown(name) => self.stages[at].1.push((*name).to_owned()),
         }
     }

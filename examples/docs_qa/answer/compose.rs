@@ -48,8 +48,17 @@ pub(crate) enum Composition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unanswerable {
     pub(crate) documents: usize,
-    /// Words of the question that stand nowhere.
-    pub(crate) unknown: Vec<String>,
+    pub(crate) why: Why,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// No passage speaks about enough of the question.
+    TooFar,
+    /// These words of the question stand nowhere.
+    Unknown(Vec<String>),
+    /// The model found no answer in what it was shown.
+    ModelFoundNone,
 }
 
 impl fmt::Display for Unanswerable {
@@ -64,9 +73,10 @@ impl fmt::Display for Unanswerable {
             "no passage of the {} {documents} answers this question",
             self.documents
         )?;
-        match self.unknown.as_slice() {
-            [] => write!(f, ": none speaks about enough of it"),
-            words => {
+        match &self.why {
+            Why::TooFar => f.write_str(": none speaks about enough of it"),
+            Why::ModelFoundNone => f.write_str(": the model found none that does"),
+            Why::Unknown(words) => {
                 let words: Vec<String> = words
                     .iter()
                     .map(|word| format!("\u{201c}{word}\u{201d}"))
@@ -83,14 +93,19 @@ pub(crate) fn answerable(ranking: &Ranking) -> Result<(), Unanswerable> {
     if is_close && ranking.unknown_subjects.is_empty() {
         return Ok(());
     }
-    let unknown = if ranking.unknown_subjects.is_empty() {
+    let words = if ranking.unknown_subjects.is_empty() {
         &ranking.unknown
     } else {
         &ranking.unknown_subjects
     };
+    let why = if words.is_empty() {
+        Why::TooFar
+    } else {
+        Why::Unknown(words.clone())
+    };
     Err(Unanswerable {
         documents: ranking.documents,
-        unknown: unknown.clone(),
+        why,
     })
 }
 

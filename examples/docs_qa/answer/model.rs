@@ -5,7 +5,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::answer::citations::Draft;
-use crate::answer::compose::{Compose, Composition, Request, Unanswerable, answerable};
+use crate::answer::compose::{Compose, Composition, Request, Unanswerable, Why, answerable};
 use crate::answer::written::parse;
 
 /// Sentences that the model sees, and characters of them at most.
@@ -68,10 +68,11 @@ impl<M: Model> Compose for Generative<M> {
             .eq_ignore_ascii_case(NO_ANSWER);
         if says_none || (sentences.is_empty() && answer.contains("sentences")) {
             let documents = request.ranking.documents;
-            return Ok(Composition::Unanswerable(Unanswerable {
+            let unanswerable = Unanswerable {
                 documents,
-                unknown: Vec::new(),
-            }));
+                why: Why::ModelFoundNone,
+            };
+            return Ok(Composition::Unanswerable(unanswerable));
         }
         for cited in &mut sentences {
             let known = |(file, line): (&str, u32)| file == cited.file && line == cited.line;

@@ -1,5 +1,5 @@
-//! English verbs (and a few nouns) whose forms no stemmer joins: a question asks what somebody did *throw*, a story tells
-//! what he *threw*.
+//! English words whose forms no stemmer joins: a question asks what somebody did *throw*, a story tells what he *threw*;
+//! and short forms that technical texts use for the long ones.
 
 /// The base form of an irregular one, or the word itself.
 pub(crate) fn base(word: &str) -> &str {
@@ -10,6 +10,7 @@ pub(crate) fn base(word: &str) -> &str {
 }
 
 const FORMS: &[(&str, &str)] = &[
+    ("application", "app apps"),
     ("arise", "arose arisen"),
     ("bear", "bore borne"),
     ("beat", "beaten"),
@@ -28,7 +29,10 @@ const FORMS: &[(&str, &str)] = &[
     ("child", "children"),
     ("choose", "chose chosen choice"),
     ("come", "came"),
+    ("configuration", "config configs"),
     ("deal", "dealt"),
+    ("directory", "dir dirs"),
+    ("documentation", "doc docs"),
     ("draw", "drew drawn"),
     ("drink", "drank drunk"),
     ("drive", "drove driven"),
@@ -50,6 +54,8 @@ const FORMS: &[(&str, &str)] = &[
     ("hear", "heard"),
     ("hide", "hid hidden"),
     ("hold", "held"),
+    ("hour", "hr hrs"),
+    ("information", "info"),
     ("keep", "kept"),
     ("know", "knew known"),
     ("lay", "laid"),
@@ -60,14 +66,18 @@ const FORMS: &[(&str, &str)] = &[
     ("lose", "lost loss"),
     ("make", "made"),
     ("man", "men"),
+    ("maximum", "max"),
     ("mean", "meant"),
     ("meet", "met"),
+    ("millisecond", "ms msec"),
     ("pay", "paid"),
+    ("repository", "repo repos"),
     ("ride", "rode ridden"),
     ("ring", "rang rung"),
     ("rise", "rose risen"),
     ("run", "ran"),
     ("say", "said"),
+    ("second", "sec secs"),
     ("see", "saw seen"),
     ("seek", "sought"),
     ("sell", "sold"),

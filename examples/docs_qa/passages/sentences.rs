@@ -258,17 +258,24 @@ fn join_fragments<'a>(pieces: Vec<(usize, &'a str)>, text: &'a str) -> Vec<(usiz
     let mut joined: Vec<(usize, &'a str)> = Vec::new();
     for (start, piece) in pieces {
         let is_fragment = !piece.chars().any(char::is_alphabetic);
-        let follows_title = joined
+        let goes_on = joined
             .last()
-            .is_some_and(|(_, before)| ends_with_title(before));
+            .is_some_and(|(_, before)| goes_on(before, piece));
         match joined.last_mut() {
-            Some(last) if is_fragment || follows_title => {
+            Some(last) if is_fragment || goes_on => {
                 last.1 = &text[last.0..start + piece.len()];
             }
             _ => joined.push((start, piece)),
         }
     }
     joined
+}
+
+/// `the regex! macro` is one sentence.
+fn goes_on(before: &str, next: &str) -> bool {
+    let is_exclaimed = before.trim_end().ends_with(['!', '?'])
+        && next.trim_start().starts_with(char::is_lowercase);
+    is_exclaimed || ends_with_title(before)
 }
 
 /// `Mr.` ends no sentence; Unicode's rules, used on long ones, do not know that.

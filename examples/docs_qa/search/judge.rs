@@ -35,7 +35,7 @@ const OWN: f32 = 0.20;
 const PAIRS: f32 = 0.20;
 const BM25: f32 = 0.20;
 const PREFERRED: f32 = 0.06;
-const INSTANCE: f32 = 0.08;
+const INSTANCE: f32 = 0.06;
 const LACKS_NAME: f32 = 0.2;
 const TOPIC: f32 = 0.10;
 /// A heading that has this much in common with the question is about the same.

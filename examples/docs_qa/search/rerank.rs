@@ -89,7 +89,10 @@ pub(crate) fn rerank(
     let unknown = || probe.terms[..asked].iter().filter(|term| !term.is_known);
     Ranking {
         evidence,
-        unknown: unknown().map(|term| term.surface.clone()).collect(),
+        unknown: unknown()
+            .filter(|term| term.role != Role::Frame)
+            .map(|term| term.surface.clone())
+            .collect(),
         unknown_subjects: unknown()
             .filter(is_subject)
             .map(|term| term.surface.clone())

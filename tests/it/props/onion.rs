@@ -42,10 +42,21 @@ const HOOKS: [Deed; 7] = [
     Deed::ReplaceOnTheWayOut,
 ];
 
-const AROUNDS: [Deed; 6] =
-    [Deed::PanicAfter, Deed::PanicBefore, Deed::Recover, Deed::Shorten, Deed::Through, Deed::Twice];
+const AROUNDS: [Deed; 6] = [
+    Deed::PanicAfter,
+    Deed::PanicBefore,
+    Deed::Recover,
+    Deed::Shorten,
+    Deed::Through,
+    Deed::Twice,
+];
 
-const PHASES: [Phase; 4] = [Phase::Security, Phase::Retry, Phase::Telemetry, Phase::Inner];
+const PHASES: [Phase; 4] = [
+    Phase::Security,
+    Phase::Retry,
+    Phase::Telemetry,
+    Phase::Inner,
+];
 
 #[derive(Clone, Debug)]
 struct Scripted {
@@ -59,8 +70,13 @@ type Log = Arc<Mutex<Vec<String>>>;
 
 impl Scripted {
     fn say(&self, way: &str, ending: Option<Outcome>) {
-        let ending = ending.map(|ending| format!(" {ending}")).unwrap_or_default();
-        self.log.lock().unwrap().push(format!("{way} {}{ending}", self.id));
+        let ending = ending
+            .map(|ending| format!(" {ending}"))
+            .unwrap_or_default();
+        self.log
+            .lock()
+            .unwrap()
+            .push(format!("{way} {}{ending}", self.id));
     }
 
     fn value(&self) -> Ending {
@@ -69,7 +85,10 @@ impl Scripted {
 }
 
 fn failed(call: &Call<'_>) -> Ending {
-    Ending::Failed(call.error(StageErrorKind::Failed(ErrorClass::Permanent), "a layer wants it"))
+    Ending::Failed(call.error(
+        StageErrorKind::Failed(ErrorClass::Permanent),
+        "a layer wants it",
+    ))
 }
 
 fn panic_quietly() -> ! {
@@ -150,7 +169,11 @@ impl Oracle<'_> {
         let Some(layer) = self.layers.get(at).cloned() else {
             self.attempts += 1;
             self.log.push("stage".to_owned());
-            return if self.attempts > self.failures { (Outcome::Succeeded, 1_000) } else { FAILED };
+            return if self.attempts > self.failures {
+                (Outcome::Succeeded, 1_000)
+            } else {
+                FAILED
+            };
         };
         let own = (Outcome::Succeeded, layer.id);
         self.log.push(format!("in {}", layer.id));
@@ -179,47 +202,83 @@ impl Oracle<'_> {
 const FAILED: (Outcome, u64) = (Outcome::Failed, 0);
 
 fn install(engine: EngineBuilder, layer: Scripted) -> EngineBuilder {
-    if HOOKS.contains(&layer.deed) { engine.intercept(layer) } else { engine.intercept(Waiting(layer)) }
+    if HOOKS.contains(&layer.deed) {
+        engine.intercept(layer)
+    } else {
+        engine.intercept(Waiting(layer))
+    }
 }
 
 #[test]
 fn layers_are_an_exact_onion_whatever_they_do() {
     let runtime = TestRuntime::running(Flavour::MultiThread);
-    let deeds = [&HOOKS[..], &AROUNDS[..], &[Deed::Pass, Deed::Through, Deed::Twice][..]].concat();
+    let deeds = [
+        &HOOKS[..],
+        &AROUNDS[..],
+        &[Deed::Pass, Deed::Through, Deed::Twice][..],
+    ]
+    .concat();
     let layer = (sample::select(deeds), sample::select(PHASES.to_vec()));
-    let placement = sample::select(vec![Placement::Inline, Placement::Spawn, Placement::Blocking]);
+    let placement = sample::select(vec![
+        Placement::Inline,
+        Placement::Spawn,
+        Placement::Blocking,
+    ]);
     let cases = (collection::vec(layer, 0..7), 0..4_usize, placement);
-    Property::new("layers are an onion").cases(1_000).holds_for(&cases, |(layers, failures, placement)| {
-        let log = Log::default();
-        let layer = |(id, (deed, phase))| Scripted { id, deed, phase, log: Arc::clone(&log) };
-        let mut layers: Vec<Scripted> = (0..).zip(layers).map(layer).collect();
+    Property::new("layers are an onion").cases(1_000).holds_for(
+        &cases,
+        |(layers, failures, placement)| {
+            let log = Log::default();
+            let layer = |(id, (deed, phase))| Scripted {
+                id,
+                deed,
+                phase,
+                log: Arc::clone(&log),
+            };
+            let mut layers: Vec<Scripted> = (0..).zip(layers).map(layer).collect();
 
-        let sink = RecordingSink::new();
-        let builder = Engine::builder().events(sink.clone()).placement(placement);
-        let engine = layers.iter().cloned().fold(builder, install).build();
-        let mut p = Pipeline::builder("onion");
-        let input = p.input::<u64>();
-        let (said, flaky) = (Arc::clone(&log), script::flaky::<(), u64>(failures, 1_000));
-        let stage = p.stage("stage", said_by(said, flaky)).after(input);
-        let pipeline = p.output(stage).build().unwrap();
-        let report = runtime.block_on(engine.run(&pipeline, 0, RunOptions::new()));
+            let sink = RecordingSink::new();
+            let builder = Engine::builder().events(sink.clone()).placement(placement);
+            let engine = layers.iter().cloned().fold(builder, install).build();
+            let mut p = Pipeline::builder("onion");
+            let input = p.input::<u64>();
+            let (said, flaky) = (Arc::clone(&log), script::flaky::<(), u64>(failures, 1_000));
+            let stage = p.stage("stage", said_by(said, flaky)).after(input);
+            let pipeline = p.output(stage).build().unwrap();
+            let report = runtime.block_on(engine.run(&pipeline, 0, RunOptions::new()));
 
-        // The order is by phase, then by registration.
-        layers.sort_by_key(|layer| layer.phase);
-        let mut oracle = Oracle { layers: &layers, failures, attempts: 0, log: Vec::new() };
-        let (outcome, value) = oracle.call(0);
-        let said = log.lock().unwrap().clone();
-        prop_assert_eq!(said, oracle.log);
-        prop_assert_eq!(report.outcome(), outcome);
-        prop_assert_eq!(report.output().ok().copied(), (outcome == Outcome::Succeeded).then_some(value));
-        prop_assert_eq!(report.stages().next().unwrap().attempts() as usize, oracle.attempts);
-        prop_assert_eq!(engine.live_tasks(), 0);
-        sink.check_against(pipeline.plan()).map_err(|error| TestCaseError::fail(error.to_string()))
-    });
+            // The order is by phase, then by registration.
+            layers.sort_by_key(|layer| layer.phase);
+            let mut oracle = Oracle {
+                layers: &layers,
+                failures,
+                attempts: 0,
+                log: Vec::new(),
+            };
+            let (outcome, value) = oracle.call(0);
+            let said = log.lock().unwrap().clone();
+            prop_assert_eq!(said, oracle.log);
+            prop_assert_eq!(report.outcome(), outcome);
+            prop_assert_eq!(
+                report.output().ok().copied(),
+                (outcome == Outcome::Succeeded).then_some(value)
+            );
+            prop_assert_eq!(
+                report.stages().next().unwrap().attempts() as usize,
+                oracle.attempts
+            );
+            prop_assert_eq!(engine.live_tasks(), 0);
+            sink.check_against(pipeline.plan())
+                .map_err(|error| TestCaseError::fail(error.to_string()))
+        },
+    );
 }
 
 /// The script's stage, which says that it was called.
-fn said_by(log: Log, script: stageflow_testkit::Scripted<(), u64>) -> impl Stage<Input = Arc<u64>, Output = u64> {
+fn said_by(
+    log: Log,
+    script: stageflow_testkit::Scripted<(), u64>,
+) -> impl Stage<Input = Arc<u64>, Output = u64> {
     let script = Arc::new(script);
     stage_fn(move |cx: StageCx, _: Arc<u64>| {
         let (log, script) = (Arc::clone(&log), Arc::clone(&script));

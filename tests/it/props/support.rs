@@ -1,12 +1,13 @@
 //! Running a random pipeline, and what must be true of any run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use stageflow::context::DynValue;
 use stageflow::events::EventKind;
 use stageflow::executor::Run;
-use stageflow::graph::Placement;
+use stageflow::graph::{Placement, Plan};
 use stageflow::interceptors::{Call, Ending, Next, async_trait};
 use stageflow::prelude::{Engine, Outcome, Pipeline, RunOptions, RunReport};
 use stageflow_testkit::dag::{DagSpec, Interruption, Tempo, Watch};
@@ -55,7 +56,7 @@ pub(super) struct Observed<O> {
     watch: Watch,
     sink: RecordingSink,
     engine: Engine,
-    plan: std::sync::Arc<stageflow::graph::Plan>,
+    plan: Arc<Plan>,
 }
 
 /// Runs the pipeline with typed handles.
@@ -72,7 +73,13 @@ pub(super) async fn run_by_name(spec: &DagSpec, tempo: Tempo, around: Around) ->
     run(spec, &pipeline, spec.input.into(), watch, around).await
 }
 
-async fn run<I, O>(spec: &DagSpec, pipeline: &Pipeline<I, O>, input: I, watch: Watch, around: Around) -> Observed<O>
+async fn run<I, O>(
+    spec: &DagSpec,
+    pipeline: &Pipeline<I, O>,
+    input: I,
+    watch: Watch,
+    around: Around,
+) -> Observed<O>
 where
     I: Send + Sync + 'static,
     O: Send + Sync + 'static,
@@ -88,11 +95,25 @@ where
     }
     let run = engine.run(pipeline, input, options);
     let report = interrupted(run, spec.interruption).await;
-    Observed { spec: spec.clone(), around, report, events: sink.all(), watch, sink, plan: pipeline.plan().clone(), engine }
+    Observed {
+        spec: spec.clone(),
+        around,
+        report,
+        events: sink.all(),
+        watch,
+        sink,
+        plan: Arc::clone(pipeline.plan()),
+        engine,
+    }
 }
 
-async fn interrupted<O: Send + Sync + 'static>(run: Run<'_, O>, interruption: Option<Interruption>) -> RunReport<O> {
-    let Some(Interruption::CancelAfter(after)) = interruption else { return run.await };
+async fn interrupted<O: Send + Sync + 'static>(
+    run: Run<'_, O>,
+    interruption: Option<Interruption>,
+) -> RunReport<O> {
+    let Some(Interruption::CancelAfter(after)) = interruption else {
+        return run.await;
+    };
     let handle = run.handle();
     let canceller = async {
         tokio::time::sleep(Duration::from_millis(after.into())).await;
@@ -104,16 +125,25 @@ async fn interrupted<O: Send + Sync + 'static>(run: Run<'_, O>, interruption: Op
 impl<O: Send + Sync + 'static> Observed<O> {
     /// What must be true of every run, whatever its pipeline, its runtime and its ending.
     pub(super) fn check_soundness(&self, clock: Clock) -> TestCaseResult {
-        self.sink.check_against(&self.plan).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        self.sink
+            .check_against(&self.plan)
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
         if self.around == Around::Nothing {
             let replayed = self.spec.replay(&self.events, clock);
             replayed.map_err(|error| TestCaseError::fail(format!("{error}\n{}", self.story())))?;
         }
         prop_assert_eq!(self.watch.probe().live(), 0, "a stage outlives its run");
         prop_assert_eq!(self.engine.live_tasks(), 0, "a task outlives its run");
-        prop_assert_eq!(self.watch.too_early(&self.spec), vec![], "stages started too early");
+        prop_assert_eq!(
+            self.watch.too_early(&self.spec),
+            vec![],
+            "stages started too early"
+        );
         let counts = self.report.events();
-        prop_assert_eq!((counts.offered, counts.accepted), (self.events.len() as u64, self.events.len() as u64));
+        prop_assert_eq!(
+            (counts.offered, counts.accepted),
+            (self.events.len() as u64, self.events.len() as u64)
+        );
         for stage in 0..self.spec.len() {
             self.check_calls(stage)?;
         }
@@ -125,13 +155,23 @@ impl<O: Send + Sync + 'static> Observed<O> {
         let (report, spec) = (self.stage(stage), &self.spec.stages[stage]);
         let calls = self.watch.calls(stage);
         prop_assert_eq!(report.name().as_str(), spec.name());
-        prop_assert!(report.attempts() <= 1, "{}: {} attempts", spec.name(), report.attempts());
+        prop_assert!(
+            report.attempts() <= 1,
+            "{}: {} attempts",
+            spec.name(),
+            report.attempts()
+        );
         // A task may be stopped before its first poll.
         let stopped_early = report.outcome() == Outcome::Cancelled
             && matches!(spec.placement, Placement::Spawn | Placement::Blocking)
             && calls == 0;
         let called = calls == report.attempts() as usize || stopped_early;
-        prop_assert!(called, "{}: {calls} calls in {} attempts", spec.name(), report.attempts());
+        prop_assert!(
+            called,
+            "{}: {calls} calls in {} attempts",
+            spec.name(),
+            report.attempts()
+        );
         Ok(())
     }
 

@@ -122,11 +122,11 @@ impl<'p> Driver<'p> {
         if !self.begun {
             self.begin_run();
         }
-        // Also in a turn that never gets to rest, limits are kept.
-        if self.machine.next_timer().is_some_and(|at| at <= self.now) {
-            self.machine.on(Input::Tick, self.now);
-        }
         loop {
+            // Also in a turn that never gets to rest, limits are kept.
+            if self.machine.next_timer().is_some_and(|at| at <= self.now) {
+                self.machine.on(Input::Tick, self.now);
+            }
             match self.work_off(cx) {
                 Pause::Done(verdict) => {
                     self.hear();

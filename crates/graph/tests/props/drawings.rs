@@ -87,7 +87,7 @@ fn the_name_of_a_pipeline_cannot_break_out_of_its_quotes() {
         });
 }
 
-fn failed(error: stageflow_graph::BuildError) -> TestCaseError {
+fn failed(error: impl std::error::Error) -> TestCaseError {
     TestCaseError::fail(error.to_string())
 }
 

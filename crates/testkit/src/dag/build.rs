@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use stageflow_graph::{BuildError, Handle, NamedPipeline, Pipeline, Placement, Stage, StageBuilder};
+use stageflow_graph::{
+    BuildError, Handle, NamedPipeline, Pipeline, Placement, Stage, StageBuilder,
+};
 
 use super::node::{NamedNode, Node, TypedNode};
 use super::{DagSpec, StageSpec, Watch};
@@ -30,7 +32,10 @@ impl DagSpec {
                     None => panic!("stage {at} waits for stage {up}, which is declared later"),
                 }
             }
-            let stage = placed(p.stage(spec.name(), TypedNode(Node::new(self, at, watch))), spec);
+            let stage = placed(
+                p.stage(spec.name(), TypedNode(Node::new(self, at, watch))),
+                spec,
+            );
             let upstream = (required, optional, input);
             handles.push(match spec.optional {
                 true => Given::Optional(stage.optional().after(upstream)),
@@ -51,7 +56,9 @@ impl DagSpec {
     pub fn by_name(&self, watch: &Watch) -> Result<NamedPipeline, BuildError> {
         let mut p = Pipeline::by_name("random");
         for (at, spec) in self.stages.iter().enumerate() {
-            let mut stage = p.stage(spec.name(), NamedNode(Node::new(self, at, watch))).placement(spec.placement);
+            let mut stage = p
+                .stage(spec.name(), NamedNode(Node::new(self, at, watch)))
+                .placement(spec.placement);
             if spec.optional {
                 stage = stage.optional();
             }

@@ -40,7 +40,15 @@ impl Dags {
     #[must_use]
     pub fn up_to(stages: usize) -> Self {
         assert!(stages > 0, "a pipeline has at least one stage");
-        Self { stages, delays: 100, endings: None, limits: false, slots: false, placements: false, interruptions: false }
+        Self {
+            stages,
+            delays: 100,
+            endings: None,
+            limits: false,
+            slots: false,
+            placements: false,
+            interruptions: false,
+        }
     }
 
     /// Stages take up to so many milliseconds, not up to 100. The shorter, the more things happen at the same moment.
@@ -98,20 +106,34 @@ impl Dags {
         let mut dice = Dice(seed);
         let count = 1 + dice.below(self.stages as u64) as usize;
         let shape = Shape::draw(&mut dice);
-        let stages = (0..count).map(|at| self.stage(&mut dice, shape, at)).collect();
+        let stages = (0..count)
+            .map(|at| self.stage(&mut dice, shape, at))
+            .collect();
         let mut spec = DagSpec::new(stages);
         spec.input = dice.below(1000);
-        spec.output = if dice.one_in(3) { dice.below(count as u64) as usize } else { count - 1 };
+        spec.output = if dice.one_in(3) {
+            dice.below(count as u64) as usize
+        } else {
+            count - 1
+        };
         if self.slots && dice.one_in(2) {
             spec.slots = NonZeroUsize::new(1 + dice.below(4) as usize);
         }
         if self.interruptions && dice.one_in(4) {
             let after = 1 + dice.below(2 * u64::from(self.delays)) as u32;
             let cancel = dice.one_in(2);
-            spec.interruption = Some(if cancel { Interruption::CancelAfter(after) } else { Interruption::Deadline(after) });
+            spec.interruption = Some(if cancel {
+                Interruption::CancelAfter(after)
+            } else {
+                Interruption::Deadline(after)
+            });
         }
         let spec = spec.tidy();
-        if self.completes() { spec.completing() } else { spec }
+        if self.completes() {
+            spec.completing()
+        } else {
+            spec
+        }
     }
 
     fn completes(&self) -> bool {
@@ -120,13 +142,23 @@ impl Dags {
 
     fn stage(&self, dice: &mut Dice, shape: Shape, at: usize) -> StageSpec {
         let mut stage = StageSpec::new(self.behaviour(dice)).after(shape.upstream(dice, at));
-        stage.delay = if dice.one_in(3) { 0 } else { 1 + dice.below(self.delays.into()) as u32 };
+        stage.delay = if dice.one_in(3) {
+            0
+        } else {
+            1 + dice.below(self.delays.into()) as u32
+        };
         stage.optional = self.endings.is_some() && dice.one_in(4);
         if self.completes() && !matches!(stage.behaviour, Behaviour::Ok | Behaviour::Skip) {
             stage.optional = true;
         }
         if self.placements {
-            let places = [Placement::Inherit, Placement::Inline, Placement::Spawn, Placement::Spawn, Placement::Blocking];
+            let places = [
+                Placement::Inherit,
+                Placement::Inline,
+                Placement::Spawn,
+                Placement::Spawn,
+                Placement::Blocking,
+            ];
             stage.placement = places[dice.below(5) as usize];
         }
         if self.limits && dice.one_in(6) {
@@ -146,7 +178,9 @@ impl Dags {
         match self.endings {
             None => Ok,
             Some(0) => [Ok, Ok, Ok, Ok, Ok, Ok, Skip, Skip, Fail, Panic][dice.below(10) as usize],
-            Some(rarity) if dice.one_in(rarity) => [Skip, Skip, Skip, Fail, Panic, CancelRun][dice.below(6) as usize],
+            Some(rarity) if dice.one_in(rarity) => {
+                [Skip, Skip, Skip, Fail, Panic, CancelRun][dice.below(6) as usize]
+            }
             Some(_) => Ok,
         }
     }

@@ -111,7 +111,13 @@ impl DagSpec {
         }
         let output = stages.len() - 1;
         stages[output].optional = false;
-        Self { stages, output, slots: None, interruption: None, input: 1 }
+        Self {
+            stages,
+            output,
+            slots: None,
+            interruption: None,
+            input: 1,
+        }
     }
 
     /// At most so many stages at a time.
@@ -150,7 +156,9 @@ impl DagSpec {
     /// The stages that wait for `stage`, each once, in the order of declaration.
     #[must_use]
     pub fn downstream(&self, stage: usize) -> Vec<usize> {
-        (0..self.len()).filter(|other| self.stages[*other].upstream.contains(&stage)).collect()
+        (0..self.len())
+            .filter(|other| self.stages[*other].upstream.contains(&stage))
+            .collect()
     }
 
     /// The same pipeline with its stages declared in another order.
@@ -164,7 +172,11 @@ impl DagSpec {
             let upstream = stage.upstream.iter().map(|up| place(*up)).collect();
             StageSpec { upstream, ..stage }
         });
-        Self { stages: stages.collect(), output: place(self.output), ..self.clone() }
+        Self {
+            stages: stages.collect(),
+            output: place(self.output),
+            ..self.clone()
+        }
     }
 
     /// What the stage gives, if its upstream stages give this. `None` is an optional one that gave nothing.
@@ -252,16 +264,19 @@ impl StageSpec {
     /// Whether its limit ends it, not it itself.
     #[must_use]
     pub fn is_too_slow(&self) -> bool {
-        self.limit.is_some_and(|limit| self.behaviour == Behaviour::Hang || limit < self.delay)
+        self.limit
+            .is_some_and(|limit| self.behaviour == Behaviour::Hang || limit < self.delay)
     }
 }
 
 pub(crate) fn value(id: usize, input: u64, upstream: &[Option<u64>]) -> u64 {
     let start = mix(input ^ mix(id as u64));
-    upstream.iter().fold(start, |sum, value| mix(sum ^ value.map_or(0x5eed, |value| value.rotate_left(7) | 1)))
+    upstream.iter().fold(start, |sum, value| {
+        mix(sum ^ value.map_or(0x5eed, |value| value.rotate_left(7) | 1))
+    })
 }
 
-/// Steele's and Vigna's SplitMix64.
+/// The mixer of `SplitMix64` (G. L. Steele, D. Lea, C. H. Flood, 2014).
 pub(crate) fn mix(seed: u64) -> u64 {
     let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -271,7 +286,12 @@ pub(crate) fn mix(seed: u64) -> u64 {
 
 impl fmt::Debug for DagSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} stages, the output is {}", self.len(), self.stages[self.output].name())?;
+        write!(
+            f,
+            "{} stages, the output is {}",
+            self.len(),
+            self.stages[self.output].name()
+        )?;
         if let Some(slots) = self.slots {
             write!(f, ", {slots} at a time")?;
         }
@@ -279,7 +299,11 @@ impl fmt::Debug for DagSpec {
             write!(f, ", {interruption:?}")?;
         }
         for stage in &self.stages {
-            let upstream: Vec<String> = stage.upstream.iter().map(|up| self.stages[*up].name()).collect();
+            let upstream: Vec<String> = stage
+                .upstream
+                .iter()
+                .map(|up| self.stages[*up].name())
+                .collect();
             write!(f, "\n    {stage:?} after [{}]", upstream.join(" "))?;
         }
         Ok(())
@@ -288,7 +312,13 @@ impl fmt::Debug for DagSpec {
 
 impl fmt::Debug for StageSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {:?} at {} ms", self.name(), self.behaviour, self.delay)?;
+        write!(
+            f,
+            "{}: {:?} at {} ms",
+            self.name(),
+            self.behaviour,
+            self.delay
+        )?;
         if let Some(limit) = self.limit {
             write!(f, ", limit {limit} ms")?;
         }

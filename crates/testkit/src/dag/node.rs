@@ -23,7 +23,12 @@ impl Node {
     pub(super) fn new(spec: &DagSpec, at: usize, watch: &Watch) -> Self {
         let up = |up: &usize| (spec.stages[*up].name(), spec.stages[*up].optional);
         let upstream = spec.stages[at].upstream.iter().map(up).collect();
-        Self { at, spec: spec.stages[at].clone(), upstream, watch: watch.clone() }
+        Self {
+            at,
+            spec: spec.stages[at].clone(),
+            upstream,
+            watch: watch.clone(),
+        }
     }
 
     async fn play(&self, cx: &StageCx, input: u64, upstream: &[Option<u64>]) -> Result<u64, Stop> {
@@ -63,7 +68,11 @@ impl Stage for TypedNode {
     type Input = (Vec<Arc<u64>>, Vec<Arc<Option<u64>>>, Arc<u64>);
     type Output = u64;
 
-    async fn run(&self, cx: StageCx, (required, optional, input): Self::Input) -> Result<u64, Stop> {
+    async fn run(
+        &self,
+        cx: StageCx,
+        (required, optional, input): Self::Input,
+    ) -> Result<u64, Stop> {
         let (mut required, mut optional) = (required.into_iter(), optional.into_iter());
         let next = |(_, may_be_absent): &(String, bool)| match may_be_absent {
             true => optional.next().and_then(|value| *value),
@@ -83,7 +92,15 @@ impl Stage for NamedNode {
 
     async fn run(&self, cx: StageCx, inputs: NamedInputs) -> Result<Value, Stop> {
         let read = |(name, _): &(String, bool)| Ok(inputs.get(name)?.and_then(Value::as_u64));
-        let upstream: Vec<Option<u64>> = self.0.upstream.iter().map(read).collect::<Result<_, Stop>>()?;
-        self.0.play(&cx, inputs.decode_run_input()?, &upstream).await.map(|value| json!(value))
+        let upstream: Vec<Option<u64>> = self
+            .0
+            .upstream
+            .iter()
+            .map(read)
+            .collect::<Result<_, Stop>>()?;
+        self.0
+            .play(&cx, inputs.decode_run_input()?, &upstream)
+            .await
+            .map(|value| json!(value))
     }
 }

@@ -22,7 +22,14 @@ pub struct DagTree {
 impl DagTree {
     pub(super) fn new(spec: DagSpec, completes: bool) -> Self {
         let edits = edits(&spec, 0);
-        Self { current: spec, last: None, phase: 0, edits, progress: false, completes }
+        Self {
+            current: spec,
+            last: None,
+            phase: 0,
+            edits,
+            progress: false,
+            completes,
+        }
     }
 
     fn try_next(&mut self) -> bool {
@@ -34,7 +41,11 @@ impl DagTree {
                 continue;
             };
             let smaller = edit.apply(self.current.clone()).tidy();
-            let smaller = if self.completes { smaller.completing() } else { smaller };
+            let smaller = if self.completes {
+                smaller.completing()
+            } else {
+                smaller
+            };
             if smaller != self.current {
                 self.last = Some(std::mem::replace(&mut self.current, smaller));
                 return true;
@@ -69,7 +80,9 @@ impl ValueTree for DagTree {
     }
 
     fn complicate(&mut self) -> bool {
-        let Some(last) = self.last.take() else { return false };
+        let Some(last) = self.last.take() else {
+            return false;
+        };
         self.current = last;
         self.try_next()
     }
@@ -98,24 +111,60 @@ const PHASES: usize = 5;
 fn edits(spec: &DagSpec, phase: usize) -> Vec<Edit> {
     let stages = 0..spec.len();
     match phase {
-        0 => (1..spec.len()).map(Edit::Truncate).filter(|edit| matches!(edit, Edit::Truncate(to) if to.is_power_of_two())).rev().collect(),
-        1 => stages.flat_map(|stage| [Edit::SpliceStage(stage), Edit::RemoveStage(stage)]).collect(),
+        0 => (1..spec.len())
+            .map(Edit::Truncate)
+            .filter(|edit| matches!(edit, Edit::Truncate(to) if to.is_power_of_two()))
+            .rev()
+            .collect(),
+        1 => stages
+            .flat_map(|stage| [Edit::SpliceStage(stage), Edit::RemoveStage(stage)])
+            .collect(),
         2 => {
-            let edges = |stage: usize| (0..spec.stages[stage].upstream.len()).map(move |edge| Edit::RemoveEdge { stage, edge });
-            stages.flat_map(edges).chain([Edit::SoonInterruption, Edit::NoSlots, Edit::NoInterruption]).collect()
+            let edges = |stage: usize| {
+                (0..spec.stages[stage].upstream.len())
+                    .map(move |edge| Edit::RemoveEdge { stage, edge })
+            };
+            stages
+                .flat_map(edges)
+                .chain([Edit::SoonInterruption, Edit::NoSlots, Edit::NoInterruption])
+                .collect()
         }
-        3 => stages.flat_map(|stage| [Edit::Ok(stage), Edit::Required(stage), Edit::Inline(stage), Edit::NoLimit(stage)]).collect(),
+        3 => stages
+            .flat_map(|stage| {
+                [
+                    Edit::Ok(stage),
+                    Edit::Required(stage),
+                    Edit::Inline(stage),
+                    Edit::NoLimit(stage),
+                ]
+            })
+            .collect(),
         _ => stages.flat_map(|stage| times(spec, stage)).collect(),
     }
 }
 
 fn times(spec: &DagSpec, stage: usize) -> Vec<Edit> {
-    let (delay, limit) = (spec.stages[stage].delay, spec.stages[stage].limit.unwrap_or(1));
+    let (delay, limit) = (
+        spec.stages[stage].delay,
+        spec.stages[stage].limit.unwrap_or(1),
+    );
     vec![
-        Edit::Limit { stage, limit: limit - limit.min(1) },
-        Edit::Limit { stage, limit: limit / 2 },
-        Edit::Delay { stage, delay: delay - delay.min(1) },
-        Edit::Delay { stage, delay: delay / 2 },
+        Edit::Limit {
+            stage,
+            limit: limit - limit.min(1),
+        },
+        Edit::Limit {
+            stage,
+            limit: limit / 2,
+        },
+        Edit::Delay {
+            stage,
+            delay: delay - delay.min(1),
+        },
+        Edit::Delay {
+            stage,
+            delay: delay / 2,
+        },
         Edit::Delay { stage, delay: 0 },
     ]
 }
@@ -144,7 +193,9 @@ impl Edit {
             Self::Inline(stage) => spec.stages[stage].placement = Placement::Inherit,
             Self::NoLimit(stage) => spec.stages[stage].limit = None,
             // Never longer than it has become since the edit was thought of.
-            Self::Delay { stage, delay } => spec.stages[stage].delay = spec.stages[stage].delay.min(delay),
+            Self::Delay { stage, delay } => {
+                spec.stages[stage].delay = spec.stages[stage].delay.min(delay);
+            }
             Self::Limit { stage, limit } => {
                 spec.stages[stage].limit = spec.stages[stage].limit.map(|now| now.min(limit));
             }
@@ -173,10 +224,16 @@ impl DagSpec {
 
     /// Takes a stage out; those that waited for it wait for what it waited for.
     fn splice(&mut self, stage: usize) {
-        let Some(inherited) = self.stages.get(stage).map(|stage| stage.upstream.clone()) else { return };
+        let Some(inherited) = self.stages.get(stage).map(|stage| stage.upstream.clone()) else {
+            return;
+        };
         for other in self.downstream(stage) {
             let upstream = &mut self.stages[other].upstream;
-            let missing: Vec<usize> = inherited.iter().copied().filter(|up| !upstream.contains(up)).collect();
+            let missing: Vec<usize> = inherited
+                .iter()
+                .copied()
+                .filter(|up| !upstream.contains(up))
+                .collect();
             upstream.extend(missing);
         }
         self.remove(stage);
@@ -184,7 +241,11 @@ impl DagSpec {
 
     /// Lets every stage that would end the run give a value instead.
     pub(super) fn completing(mut self) -> Self {
-        for stage in self.stages.iter_mut().filter(|stage| !stage.optional || stage.behaviour == Behaviour::CancelRun) {
+        for stage in self
+            .stages
+            .iter_mut()
+            .filter(|stage| !stage.optional || stage.behaviour == Behaviour::CancelRun)
+        {
             if stage.is_too_slow() {
                 stage.limit = None;
             }

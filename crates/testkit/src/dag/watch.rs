@@ -59,8 +59,18 @@ impl Watch {
     pub fn new(spec: &DagSpec, tempo: Tempo) -> Self {
         let stages = spec.stages.iter().map(|_| Stage::default()).collect();
         let (registered, cleaned) = (Mutex::default(), Mutex::default());
-        let seen = Arc::new(Seen { clock: AtomicU64::new(1), stages, registered, cleaned });
-        Self { tempo, cleans_up: false, probe: Probe::new(), seen }
+        let seen = Arc::new(Seen {
+            clock: AtomicU64::new(1),
+            stages,
+            registered,
+            cleaned,
+        });
+        Self {
+            tempo,
+            cleans_up: false,
+            probe: Probe::new(),
+            seen,
+        }
     }
 
     /// Lets every stage register a cleanup when it starts.
@@ -101,9 +111,15 @@ impl Watch {
         let early = |up: usize, down: usize| {
             let (up, down) = (&self.seen.stages[up], &self.seen.stages[down]);
             // An upstream stage that was never called was skipped, or dropped before its first poll.
-            tick(&up.started) > 0 && tick(&down.started) > 0 && !(1..tick(&down.started)).contains(&tick(&up.ended))
+            tick(&up.started) > 0
+                && tick(&down.started) > 0
+                && !(1..tick(&down.started)).contains(&tick(&up.ended))
         };
-        let edges = spec.stages.iter().enumerate().flat_map(|(down, stage)| stage.upstream.iter().map(move |up| (*up, down)));
+        let edges = spec
+            .stages
+            .iter()
+            .enumerate()
+            .flat_map(|(down, stage)| stage.upstream.iter().map(move |up| (*up, down)));
         edges.filter(|(up, down)| early(*up, *down)).collect()
     }
 
@@ -118,7 +134,11 @@ impl Watch {
         if self.cleans_up {
             self.register(stage, cx);
         }
-        Visit { watch: self.clone(), stage, live: Some(self.probe.enter()) }
+        Visit {
+            watch: self.clone(),
+            stage,
+            live: Some(self.probe.enter()),
+        }
     }
 
     fn register(&self, stage: usize, cx: &StageCx) {
@@ -158,6 +178,8 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        self.watch.seen.stages[self.stage].ended.store(self.watch.tick(), Ordering::SeqCst);
+        self.watch.seen.stages[self.stage]
+            .ended
+            .store(self.watch.tick(), Ordering::SeqCst);
     }
 }

@@ -82,7 +82,11 @@ impl DagSpec {
         const ROUNDS: usize = 500;
 
         let mut spec = self;
-        for stage in spec.stages.iter_mut().filter(|stage| stage.placement == Placement::Blocking) {
+        for stage in spec
+            .stages
+            .iter_mut()
+            .filter(|stage| stage.placement == Placement::Blocking)
+        {
             stage.placement = Placement::Spawn;
         }
         spec = spec.tidy();

@@ -42,7 +42,11 @@ impl DagSpec {
         let mut known: Vec<Option<Natural>> = vec![None; self.len()];
         while known.contains(&None) {
             for stage in 0..self.len() {
-                let upstream: Option<Vec<Natural>> = self.stages[stage].upstream.iter().map(|up| known[*up]).collect();
+                let upstream: Option<Vec<Natural>> = self.stages[stage]
+                    .upstream
+                    .iter()
+                    .map(|up| known[*up])
+                    .collect();
                 if let Some(upstream) = upstream {
                     known[stage] = Some(self.naturally(stage, &upstream));
                 }
@@ -72,20 +76,39 @@ impl DagSpec {
 
     fn naturally(&self, stage: usize, upstream: &[Natural]) -> Natural {
         let spec = &self.stages[stage];
-        let absent_or = |outcome, otherwise| if spec.optional { Natural::Absent(outcome) } else { otherwise };
+        let absent_or = |outcome, otherwise| {
+            if spec.optional {
+                Natural::Absent(outcome)
+            } else {
+                otherwise
+            }
+        };
         if upstream.contains(&Natural::Skipped) {
             return absent_or(Outcome::Skipped, Natural::Skipped);
         }
-        if upstream.iter().any(|up| matches!(up, Natural::Never | Natural::Stops(_))) {
+        if upstream
+            .iter()
+            .any(|up| matches!(up, Natural::Never | Natural::Stops(_)))
+        {
             return Natural::Never;
         }
         match spec.behaviour {
-            _ if spec.is_too_slow() => absent_or(Outcome::TimedOut, Natural::Stops(Outcome::TimedOut)),
+            _ if spec.is_too_slow() => {
+                absent_or(Outcome::TimedOut, Natural::Stops(Outcome::TimedOut))
+            }
             Behaviour::Skip => absent_or(Outcome::Skipped, Natural::Skipped),
-            Behaviour::Fail | Behaviour::Panic => absent_or(Outcome::Failed, Natural::Stops(Outcome::Failed)),
+            Behaviour::Fail | Behaviour::Panic => {
+                absent_or(Outcome::Failed, Natural::Stops(Outcome::Failed))
+            }
             Behaviour::CancelRun | Behaviour::Hang => Natural::Stops(Outcome::Cancelled),
             Behaviour::Ok => {
-                let value = |up: &Natural| if let Natural::Value(value) = up { Some(*value) } else { None };
+                let value = |up: &Natural| {
+                    if let Natural::Value(value) = up {
+                        Some(*value)
+                    } else {
+                        None
+                    }
+                };
                 Natural::Value(self.value(stage, &upstream.iter().map(value).collect::<Vec<_>>()))
             }
         }

@@ -44,7 +44,10 @@ impl DagSpec {
         let mut replay = Replay::new(self, clock);
         replay.look_for_ready();
         for recorded in events {
-            replay.observe(recorded).map_err(|complaint| ReplayError { line: recorded.to_string(), complaint })?;
+            replay.observe(recorded).map_err(|complaint| ReplayError {
+                line: recorded.to_string(),
+                complaint,
+            })?;
         }
         Ok(())
     }
@@ -107,25 +110,49 @@ impl<'a> Replay<'a> {
         let interrupted = self.is_interrupted();
         let now = std::mem::replace(&mut self.now, at);
         ensure(at > now, || "the clock went back".to_owned())?;
-        ensure(self.to_be_skipped.is_empty(), || format!("{:?} should have been skipped at {now}", self.to_be_skipped))?;
-        let running: Vec<usize> = (0..self.spec.len()).filter(|stage| self.is_running(*stage)).collect();
+        ensure(self.to_be_skipped.is_empty(), || {
+            format!("{:?} should have been skipped at {now}", self.to_be_skipped)
+        })?;
+        let running: Vec<usize> = (0..self.spec.len())
+            .filter(|stage| self.is_running(*stage))
+            .collect();
         if self.is_stopped() || interrupted {
-            return ensure(running.is_empty(), || format!("{running:?} should have been stopped at {now}"));
+            return ensure(running.is_empty(), || {
+                format!("{running:?} should have been stopped at {now}")
+            });
         }
-        let missed = self.interrupted_at().is_some_and(|after| now < after && after < at);
-        ensure(!missed, || "the run should have been stopped before".to_owned())?;
+        let missed = self
+            .interrupted_at()
+            .is_some_and(|after| now < after && after < at);
+        ensure(!missed, || {
+            "the run should have been stopped before".to_owned()
+        })?;
         let idle = !self.ready.is_empty() && running.len() < self.slots();
-        ensure(!idle, || format!("{:?} should have been started at {now}", self.ready))?;
-        let overdue = running.into_iter().find(|stage| self.due(*stage).is_some_and(|due| due < at));
-        ensure(overdue.is_none(), || format!("{overdue:?} should have ended before"))
+        ensure(!idle, || {
+            format!("{:?} should have been started at {now}", self.ready)
+        })?;
+        let overdue = running
+            .into_iter()
+            .find(|stage| self.due(*stage).is_some_and(|due| due < at));
+        ensure(overdue.is_none(), || {
+            format!("{overdue:?} should have ended before")
+        })
     }
 
     fn started(&mut self, stage: usize) -> Result<(), String> {
         ensure(!self.is_stopped(), || "the run had been stopped".to_owned())?;
-        ensure(self.state[stage] == State::Ready, || format!("it was {:?}", self.state[stage]))?;
-        ensure(self.ready.first() == Some(&stage), || format!("the stages that were ready are, in order, {:?}", self.ready))?;
-        ensure(self.to_be_skipped.is_empty(), || format!("{:?} should have been skipped first", self.to_be_skipped))?;
-        let running = (0..self.spec.len()).filter(|stage| self.is_running(*stage)).count();
+        ensure(self.state[stage] == State::Ready, || {
+            format!("it was {:?}", self.state[stage])
+        })?;
+        ensure(self.ready.first() == Some(&stage), || {
+            format!("the stages that were ready are, in order, {:?}", self.ready)
+        })?;
+        ensure(self.to_be_skipped.is_empty(), || {
+            format!("{:?} should have been skipped first", self.to_be_skipped)
+        })?;
+        let running = (0..self.spec.len())
+            .filter(|stage| self.is_running(*stage))
+            .count();
         ensure(running < self.slots(), || format!("{running} were running"))?;
         self.ready.remove(0);
         self.state[stage] = State::Running(self.now);
@@ -133,18 +160,29 @@ impl<'a> Replay<'a> {
     }
 
     fn ended(&mut self, stage: usize, outcome: Outcome) -> Result<(), String> {
-        ensure(self.is_running(stage), || format!("it was {:?}", self.state[stage]))?;
+        ensure(self.is_running(stage), || {
+            format!("it was {:?}", self.state[stage])
+        })?;
         if outcome == Outcome::Cancelled && (self.is_stopped() || self.is_interrupted()) {
             // It was stopped, or it cancelled the run when that was being stopped anyhow.
             let by_itself = self.natural_outcome(stage) == Outcome::Cancelled;
-            self.stop(if by_itself { Outcome::Cancelled } else { self.interruption() });
+            self.stop(if by_itself {
+                Outcome::Cancelled
+            } else {
+                self.interruption()
+            });
             self.state[stage] = State::Gone;
             return Ok(());
         }
         let due = self.due(stage);
-        ensure(self.clock == Clock::Running || due == Some(self.now), || format!("it was due at {due:?}"))?;
+        ensure(
+            self.clock == Clock::Running || due == Some(self.now),
+            || format!("it was due at {due:?}"),
+        )?;
         let expected = self.natural_outcome(stage);
-        ensure(outcome == expected, || format!("it should have been {expected}"))?;
+        ensure(outcome == expected, || {
+            format!("it should have been {expected}")
+        })?;
         let optional = self.spec.stages[stage].optional;
         self.state[stage] = State::Gone;
         match outcome {
@@ -160,26 +198,39 @@ impl<'a> Replay<'a> {
 
     fn skipped(&mut self, stage: usize) -> Result<(), String> {
         let at = self.to_be_skipped.iter().position(|other| *other == stage);
-        let Some(at) = at else { return Err("no stage it needs was skipped just now".to_owned()) };
+        let Some(at) = at else {
+            return Err("no stage it needs was skipped just now".to_owned());
+        };
         self.to_be_skipped.remove(at);
         Ok(())
     }
 
     fn run_ended(&mut self, outcome: Outcome) -> Result<(), String> {
-        let open: Vec<usize> = (0..self.spec.len()).filter(|stage| self.is_running(*stage)).collect();
+        let open: Vec<usize> = (0..self.spec.len())
+            .filter(|stage| self.is_running(*stage))
+            .collect();
         ensure(open.is_empty(), || format!("{open:?} had not ended"))?;
         if self.is_interrupted() && outcome == self.interruption() {
             return Ok(());
         }
         if self.is_stopped() {
             let stopped = &self.stopped;
-            return ensure(stopped.contains(&outcome), || format!("it should have been one of {stopped:?}"));
+            return ensure(stopped.contains(&outcome), || {
+                format!("it should have been one of {stopped:?}")
+            });
         }
-        let left = (0..self.spec.len()).find(|stage| matches!(self.state[*stage], State::Waiting | State::Ready));
+        let left = (0..self.spec.len())
+            .find(|stage| matches!(self.state[*stage], State::Waiting | State::Ready));
         ensure(left.is_none(), || format!("stage {left:?} was forgotten"))?;
         let gave = self.state[self.spec.output] == State::Gave;
-        let expected = if gave { Outcome::Succeeded } else { Outcome::Skipped };
-        ensure(outcome == expected, || format!("it should have been {expected}"))
+        let expected = if gave {
+            Outcome::Succeeded
+        } else {
+            Outcome::Skipped
+        };
+        ensure(outcome == expected, || {
+            format!("it should have been {expected}")
+        })
     }
 
     /// Something stops the run, and is the first to do so unless it is stopped from outside at the same moment.
@@ -219,7 +270,10 @@ impl<'a> Replay<'a> {
 
     fn look_for_ready(&mut self) {
         for stage in 0..self.spec.len() {
-            let has_all = self.spec.stages[stage].upstream.iter().all(|up| self.state[*up] == State::Gave);
+            let has_all = self.spec.stages[stage]
+                .upstream
+                .iter()
+                .all(|up| self.state[*up] == State::Gave);
             if self.state[stage] == State::Waiting && has_all {
                 self.state[stage] = State::Ready;
                 self.ready.push(stage);
@@ -240,13 +294,16 @@ impl<'a> Replay<'a> {
 
     /// Whether the run may be stopped from outside just now.
     fn is_interrupted(&self) -> bool {
-        self.interrupted_at().is_some_and(|after| self.clock == Clock::Running || after == self.now)
+        self.interrupted_at()
+            .is_some_and(|after| self.clock == Clock::Running || after == self.now)
     }
 
     fn interrupted_at(&self) -> Option<u64> {
-        self.spec.interruption.map(|interruption| match interruption {
-            Interruption::CancelAfter(after) | Interruption::Deadline(after) => after.into(),
-        })
+        self.spec
+            .interruption
+            .map(|interruption| match interruption {
+                Interruption::CancelAfter(after) | Interruption::Deadline(after) => after.into(),
+            })
     }
 
     fn interruption(&self) -> Outcome {
@@ -261,12 +318,18 @@ impl<'a> Replay<'a> {
     }
 
     fn due(&self, stage: usize) -> Option<u64> {
-        let State::Running(since) = self.state[stage] else { return None };
-        self.spec.stages[stage].due().map(|due| since + u64::from(due))
+        let State::Running(since) = self.state[stage] else {
+            return None;
+        };
+        self.spec.stages[stage]
+            .due()
+            .map(|due| since + u64::from(due))
     }
 
     fn slots(&self) -> usize {
-        self.spec.slots.map_or(usize::MAX, std::num::NonZeroUsize::get)
+        self.spec
+            .slots
+            .map_or(usize::MAX, std::num::NonZeroUsize::get)
     }
 }
 

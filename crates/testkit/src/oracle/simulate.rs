@@ -29,7 +29,13 @@ enum State {
 
 impl<'a> Simulation<'a> {
     pub(super) fn new(spec: &'a DagSpec) -> Self {
-        let blank = StagePrediction { outcome: Outcome::Cancelled, started: None, ended: None, value: None, because: None };
+        let blank = StagePrediction {
+            outcome: Outcome::Cancelled,
+            started: None,
+            ended: None,
+            value: None,
+            because: None,
+        };
         Self {
             spec,
             now: 0,
@@ -57,7 +63,11 @@ impl<'a> Simulation<'a> {
             self.next_moment();
         }
         let no_output = self.stages[self.spec.output].value.is_none();
-        let completed = if no_output { Outcome::Skipped } else { Outcome::Succeeded };
+        let completed = if no_output {
+            Outcome::Skipped
+        } else {
+            Outcome::Succeeded
+        };
         Prediction {
             outcome: self.stopped.unwrap_or(completed),
             ended: self.now,
@@ -72,7 +82,10 @@ impl<'a> Simulation<'a> {
     /// Starts the stage that has been ready longest, if it may start.
     fn start_next(&mut self) -> bool {
         let running = self.running().len();
-        let slots = self.spec.slots.map_or(usize::MAX, std::num::NonZeroUsize::get);
+        let slots = self
+            .spec
+            .slots
+            .map_or(usize::MAX, std::num::NonZeroUsize::get);
         if self.stopped.is_some() || self.ready.is_empty() || running >= slots {
             return false;
         }
@@ -96,21 +109,31 @@ impl<'a> Simulation<'a> {
 
     /// Goes to the next moment at which something happens, and lets it happen.
     fn next_moment(&mut self) {
-        let interruption = self.spec.interruption.map(|interruption| match interruption {
-            Interruption::CancelAfter(after) => (u64::from(after), Outcome::Cancelled),
-            Interruption::Deadline(after) => (u64::from(after), Outcome::TimedOut),
-        });
-        let dues = self.running().into_iter().filter_map(|stage| self.due(stage));
+        let interruption = self
+            .spec
+            .interruption
+            .map(|interruption| match interruption {
+                Interruption::CancelAfter(after) => (u64::from(after), Outcome::Cancelled),
+                Interruption::Deadline(after) => (u64::from(after), Outcome::TimedOut),
+            });
+        let dues = self
+            .running()
+            .into_iter()
+            .filter_map(|stage| self.due(stage));
         let next = dues.chain(interruption.map(|(at, _)| at)).min();
         // A run in which everything hangs goes on for ever; `tidy` sees to it that there is none.
-        let Some(next) = next else { return self.stopped = Some(Outcome::Cancelled) };
+        let Some(next) = next else {
+            return self.stopped = Some(Outcome::Cancelled);
+        };
         self.now = next;
         let due = self.due_now();
-        self.ties.extend(due.iter().skip(1).map(|stage| Tie::Stage(*stage)));
+        self.ties
+            .extend(due.iter().skip(1).map(|stage| Tie::Stage(*stage)));
         if let Some((at, outcome)) = interruption
             && at == next
         {
-            self.ties.extend((!due.is_empty()).then_some(Tie::Interruption));
+            self.ties
+                .extend((!due.is_empty()).then_some(Tie::Interruption));
             self.stopped = Some(outcome);
             return;
         }
@@ -133,7 +156,11 @@ impl<'a> Simulation<'a> {
         };
         match self.stages[stage].outcome {
             Outcome::Succeeded => {
-                let upstream: Vec<_> = spec.upstream.iter().map(|up| self.stages[*up].value).collect();
+                let upstream: Vec<_> = spec
+                    .upstream
+                    .iter()
+                    .map(|up| self.stages[*up].value)
+                    .collect();
                 self.stages[stage].value = Some(self.spec.value(stage, &upstream));
             }
             Outcome::Skipped => {
@@ -157,7 +184,10 @@ impl<'a> Simulation<'a> {
         };
         loop {
             let next = (0..self.spec.len()).find_map(|stage| {
-                let skipped = self.spec.stages[stage].upstream.iter().find(|up| is_skipped(&self.stages, **up))?;
+                let skipped = self.spec.stages[stage]
+                    .upstream
+                    .iter()
+                    .find(|up| is_skipped(&self.stages, **up))?;
                 (self.state[stage] == State::Waiting).then_some((stage, *skipped))
             });
             let Some((stage, up)) = next else { return };
@@ -170,7 +200,10 @@ impl<'a> Simulation<'a> {
     /// Notes, in the order of declaration, every stage that waits for a slot only.
     fn look_for_ready(&mut self) {
         for stage in 0..self.spec.len() {
-            let has_all = self.spec.stages[stage].upstream.iter().all(|up| self.gives(*up));
+            let has_all = self.spec.stages[stage]
+                .upstream
+                .iter()
+                .all(|up| self.gives(*up));
             if self.state[stage] == State::Waiting && has_all {
                 self.state[stage] = State::Ready;
                 self.ready.push(stage);
@@ -180,7 +213,8 @@ impl<'a> Simulation<'a> {
 
     /// Whether a stage has ended with a value, or without one where none is needed.
     fn gives(&self, stage: usize) -> bool {
-        self.state[stage] == State::Ended && (self.stages[stage].value.is_some() || self.spec.stages[stage].optional)
+        self.state[stage] == State::Ended
+            && (self.stages[stage].value.is_some() || self.spec.stages[stage].optional)
     }
 
     fn stop_all(&mut self) {
@@ -191,7 +225,9 @@ impl<'a> Simulation<'a> {
     }
 
     fn running(&self) -> Vec<usize> {
-        (0..self.spec.len()).filter(|stage| matches!(self.state[*stage], State::Running { .. })).collect()
+        (0..self.spec.len())
+            .filter(|stage| matches!(self.state[*stage], State::Running { .. }))
+            .collect()
     }
 
     fn due(&self, stage: usize) -> Option<u64> {
@@ -202,6 +238,9 @@ impl<'a> Simulation<'a> {
     }
 
     fn due_now(&self) -> Vec<usize> {
-        self.running().into_iter().filter(|stage| self.due(*stage) == Some(self.now)).collect()
+        self.running()
+            .into_iter()
+            .filter(|stage| self.due(*stage) == Some(self.now))
+            .collect()
     }
 }

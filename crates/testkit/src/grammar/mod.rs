@@ -1,12 +1,15 @@
 //! What a sound story of a run is.
 
+mod rules;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::time::Duration;
 
 use stageflow_context::Outcome;
 use stageflow_events::EventKind;
 use stageflow_graph::{Plan, Presence};
+
+pub use rules::{GrammarError, Rule, Violation};
 
 use crate::Recorded;
 
@@ -26,7 +29,8 @@ pub struct EventGrammar {
     begun: bool,
     ended: bool,
     cleaning: bool,
-    transcript: Vec<String>,
+    /// Written out only if something is wrong.
+    seen: Vec<Recorded>,
     violations: Vec<Violation>,
 }
 
@@ -56,8 +60,17 @@ impl EventGrammar {
     #[must_use]
     pub fn of_plan(mut self, plan: &Plan) -> Self {
         let upstream = |stage: usize| {
-            let stages = plan.upstream(stage).iter().map(|slot| *slot as usize).filter(|slot| *slot != plan.input_slot());
-            stages.map(|stage| Upstream { stage, presence: plan.options(stage).presence }).collect()
+            let stages = plan
+                .upstream(stage)
+                .iter()
+                .map(|slot| *slot as usize)
+                .filter(|slot| *slot != plan.input_slot());
+            stages
+                .map(|stage| Upstream {
+                    stage,
+                    presence: plan.options(stage).presence,
+                })
+                .collect()
         };
         self.upstream = Some((0..plan.len()).map(upstream).collect());
         self
@@ -65,16 +78,24 @@ impl EventGrammar {
 
     /// Reads the next event.
     pub fn observe(&mut self, recorded: &Recorded) {
-        self.transcript.push(recorded.to_string());
+        self.seen.push(recorded.clone());
         self.envelope(recorded);
-        let index = recorded.event.kind().stage().map_or(usize::MAX, |stage| stage.as_usize());
+        let index = recorded
+            .event
+            .kind()
+            .stage()
+            .map_or(usize::MAX, |stage| stage.as_usize());
         match recorded.event.kind() {
             EventKind::RunStarted => {}
             EventKind::RunEnded { outcome, .. } => self.run_ended(*outcome),
             EventKind::StageStarted { attempt, .. } => self.stage_started(index, *attempt),
-            EventKind::StageEnded { attempt, outcome, .. } => self.stage_ended(index, *attempt, *outcome),
+            EventKind::StageEnded {
+                attempt, outcome, ..
+            } => self.stage_ended(index, *attempt, *outcome),
             EventKind::StageAnswered { outcome, .. } => self.stage_answered(index, *outcome),
-            EventKind::StageSkipped { because, .. } => self.stage_skipped(index, because.as_usize()),
+            EventKind::StageSkipped { because, .. } => {
+                self.stage_skipped(index, because.as_usize());
+            }
             EventKind::Note { attempt, .. } => self.note(index, *attempt),
             EventKind::LongPoll { .. } => self.long_poll(index),
             EventKind::CleanupEnded(_) => self.cleaning = true,
@@ -94,17 +115,24 @@ impl EventGrammar {
         if self.violations.is_empty() {
             return Ok(());
         }
-        Err(GrammarError { violations: self.violations, transcript: self.transcript })
+        let transcript = self.seen.iter().map(ToString::to_string).collect();
+        Err(GrammarError::new(self.violations, transcript))
     }
 
     fn envelope(&mut self, recorded: &Recorded) {
         let (seq, at) = (recorded.event.seq(), recorded.event.at());
         if seq != self.next_seq {
-            self.broken(Rule::NoGaps, format!("number {} was expected", self.next_seq));
+            self.broken(
+                Rule::NoGaps,
+                format!("number {} was expected", self.next_seq),
+            );
         }
         self.next_seq = seq + 1;
         if at < self.at {
-            self.broken(Rule::TimeGoesOn, format!("the event before was at {:?}", self.at));
+            self.broken(
+                Rule::TimeGoesOn,
+                format!("the event before was at {:?}", self.at),
+            );
         }
         self.at = self.at.max(at);
         if self.ended {
@@ -112,21 +140,32 @@ impl EventGrammar {
         }
         let starts = matches!(recorded.event.kind(), EventKind::RunStarted);
         if starts == self.begun {
-            self.broken(Rule::RunStartsOnce, "`run.started` is the first event, and only the first");
+            self.broken(
+                Rule::RunStartsOnce,
+                "`run.started` is the first event, and only the first",
+            );
         }
         self.begun = true;
     }
 
     fn run_ended(&mut self, outcome: Outcome) {
         self.ended = true;
-        let open: Vec<usize> = self.stages.iter().filter(|(_, stage)| stage.is_open).map(|(index, _)| *index).collect();
+        let open: Vec<usize> = self
+            .stages
+            .iter()
+            .filter(|(_, stage)| stage.is_open)
+            .map(|(index, _)| *index)
+            .collect();
         for stage in open {
             self.broken(Rule::AttemptsEnd, format!("stage {stage} has not ended"));
         }
         // A layer may still have made something good of a failure; nothing makes good for a denial or a stop.
         let bad = |stage: &Stage| matches!(stage.last, Some(Outcome::Denied | Outcome::Cancelled));
         if outcome == Outcome::Succeeded && self.stages.values().any(bad) {
-            self.broken(Rule::EndingsAgree, "a run does not succeed if a stage was denied or stopped");
+            self.broken(
+                Rule::EndingsAgree,
+                "a run does not succeed if a stage was denied or stopped",
+            );
         }
     }
 
@@ -139,7 +178,10 @@ impl EventGrammar {
             self.broken(Rule::OneAttemptAtATime, "its attempt before is still open");
         }
         if attempt != expected {
-            self.broken(Rule::AttemptsCount, format!("attempt {expected} was expected"));
+            self.broken(
+                Rule::AttemptsCount,
+                format!("attempt {expected} was expected"),
+            );
         }
         if skipped {
             self.broken(Rule::SkippedNeverStart, "it had been skipped");
@@ -158,15 +200,27 @@ impl EventGrammar {
 
     /// What the stage should have waited for.
     fn missing(&self, index: usize) -> Vec<String> {
-        let Some(upstream) = self.upstream.as_ref().and_then(|rows| rows.get(index)) else { return Vec::new() };
+        let Some(upstream) = self.upstream.as_ref().and_then(|rows| rows.get(index)) else {
+            return Vec::new();
+        };
         let complaint = |up: &Upstream| {
             let stage = self.stages.get(&up.stage);
-            let ended = stage.filter(|stage| !stage.is_open).and_then(|stage| stage.last);
+            let ended = stage
+                .filter(|stage| !stage.is_open)
+                .and_then(|stage| stage.last);
             match (ended, up.presence) {
                 (Some(Outcome::Succeeded), _) => None,
-                (Some(Outcome::Failed | Outcome::Skipped | Outcome::TimedOut), Presence::Optional) => None,
-                (Some(outcome), _) => Some(format!("stage {}, which it needs, was {outcome}", up.stage)),
-                (None, _) => Some(format!("stage {}, which it waits for, has not ended", up.stage)),
+                (
+                    Some(Outcome::Failed | Outcome::Skipped | Outcome::TimedOut),
+                    Presence::Optional,
+                ) => None,
+                (Some(outcome), _) => {
+                    Some(format!("stage {}, which it needs, was {outcome}", up.stage))
+                }
+                (None, _) => Some(format!(
+                    "stage {}, which it waits for, has not ended",
+                    up.stage
+                )),
             }
         };
         upstream.iter().filter_map(complaint).collect()
@@ -178,7 +232,10 @@ impl EventGrammar {
         stage.is_open = false;
         stage.last = Some(outcome);
         if !open || attempt != expected {
-            self.broken(Rule::StartBeforeEnd, "there is no start that it could be the end of");
+            self.broken(
+                Rule::StartBeforeEnd,
+                "there is no start that it could be the end of",
+            );
         }
         if answered {
             self.broken(Rule::EndsAreLast, "its call had ended");
@@ -215,129 +272,50 @@ impl EventGrammar {
         if started {
             self.broken(Rule::SkippedNeverStart, "it had been started");
         }
-        if self.stages.get(&because).is_none_or(|stage| stage.last != Some(Outcome::Skipped)) {
+        if self
+            .stages
+            .get(&because)
+            .is_none_or(|stage| stage.last != Some(Outcome::Skipped))
+        {
             self.broken(Rule::EndingsAgree, "the stage it names has not skipped");
         }
     }
 
     /// A stage may hand its context to others, who go on talking; but nobody talks before it starts.
     fn note(&mut self, index: usize, attempt: u32) {
-        if self.stages.get(&index).is_none_or(|stage| stage.attempt < attempt) {
-            self.broken(Rule::StartBeforeEnd, "it was said before its attempt started");
+        if self
+            .stages
+            .get(&index)
+            .is_none_or(|stage| stage.attempt < attempt)
+        {
+            self.broken(
+                Rule::StartBeforeEnd,
+                "it was said before its attempt started",
+            );
         }
     }
 
     /// It is the whole call that held the thread, so its attempt may be over, or the next one not yet begun.
     fn long_poll(&mut self, index: usize) {
-        if self.stages.get(&index).is_none_or(|stage| stage.attempt == 0) {
+        if self
+            .stages
+            .get(&index)
+            .is_none_or(|stage| stage.attempt == 0)
+        {
             self.broken(Rule::StartBeforeEnd, "the stage had not started");
         }
     }
 
     fn broken(&mut self, rule: Rule, detail: impl Into<String>) {
-        let line = self.transcript.last().cloned().unwrap_or_default();
-        self.violations.push(Violation { rule, line, detail: detail.into() });
+        let line = self
+            .seen
+            .last()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        self.violations.push(Violation {
+            rule,
+            line,
+            detail: detail.into(),
+        });
     }
 }
-
-/// The rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Rule {
-    /// Attempts are numbered from 1.
-    AttemptsCount,
-    /// Every attempt that starts ends before the run does.
-    AttemptsEnd,
-    /// Cleanups end after the last stage.
-    CleanupsComeLast,
-    /// What the run's end says agrees with what its stages' ends say.
-    EndingsAgree,
-    /// Nothing starts or ends after a call has ended.
-    EndsAreLast,
-    /// `seq` counts from 0 without gaps.
-    NoGaps,
-    /// A stage has one open attempt at a time.
-    OneAttemptAtATime,
-    /// `run.ended` is the last event, and there is one.
-    RunEndsOnce,
-    /// `run.started` is the first event, and there is one.
-    RunStartsOnce,
-    /// A stage that was skipped is not started, and the other way round.
-    SkippedNeverStart,
-    /// An attempt's start comes before everything else about it.
-    StartBeforeEnd,
-    /// Times do not go back.
-    TimeGoesOn,
-    /// A stage starts after the stages it waits for have ended, with a value if it needs one.
-    UpstreamFirst,
-}
-
-/// One broken rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Violation {
-    /// Which rule.
-    pub rule: Rule,
-    /// The event at which it showed.
-    pub line: String,
-    /// What was expected.
-    pub detail: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {} ({})", self.rule, self.line, self.detail)
-    }
-}
-
-/// Everything that is wrong with the events of one run.
-#[derive(Clone, PartialEq, Eq)]
-pub struct GrammarError {
-    violations: Vec<Violation>,
-    transcript: Vec<String>,
-}
-
-impl GrammarError {
-    /// Every rule that was broken, in the order of the events. Never empty.
-    #[must_use]
-    pub fn violations(&self) -> &[Violation] {
-        &self.violations
-    }
-
-    /// The rules that were broken, each once.
-    #[must_use]
-    pub fn rules(&self) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        for violation in &self.violations {
-            if !rules.contains(&violation.rule) {
-                rules.push(violation.rule);
-            }
-        }
-        rules
-    }
-
-    /// All events of the run, one line each.
-    #[must_use]
-    pub fn transcript(&self) -> &[String] {
-        &self.transcript
-    }
-}
-
-impl fmt::Display for GrammarError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "the events of a run break {} rules:", self.violations.len())?;
-        for violation in &self.violations {
-            writeln!(f, "  {violation}")?;
-        }
-        f.write_str("all events:")?;
-        self.transcript.iter().try_for_each(|line| write!(f, "\n  {line}"))
-    }
-}
-
-impl fmt::Debug for GrammarError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for GrammarError {}
