@@ -10,7 +10,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::Gate;
 use tokio::task::JoinSet;
 
-use crate::support::{Lab, Log, PLACEMENTS, PassOn, placed, watched};
+use crate::support::{Lab, Log, PLACEMENTS, PanicsOnDrop, PassOn, placed, watched};
 
 /// Three stages side by side, one in each place, that wait for ever after they have registered a cleanup; and one that has
 /// ended.
@@ -361,5 +361,34 @@ async fn notes_of_a_blocking_stage_that_outlives_its_caller_stay_before_its_end(
         said[2..4],
         ["a says work.over true", "a cancelled 1"],
         "a stage has not ended while it talks"
+    );
+}
+
+#[tokio::test]
+async fn a_value_that_comes_too_late_and_panics_when_it_is_dropped_keeps_no_cleanup_from_running() {
+    let lab = Lab::new();
+    let (inside, go_on) = (Gate::new(), Gate::new());
+    let mut p = Pipeline::builder("late");
+    let n = p.input::<u64>();
+    let (tidying, enter, leave) = (lab.tidying.clone(), inside.clone(), go_on.clone());
+    let a = watched(&lab.probe, move |cx: StageCx, _: Arc<u64>| {
+        tidying.add(&cx, "a");
+        enter.open();
+        leave.hold_thread();
+        async { Ok(PanicsOnDrop("a late value")) }
+    });
+    let a = p.stage("a", a).blocking().after(n);
+    let pipeline = p.output(a).build().unwrap();
+    let mut run = Box::pin(lab.engine.run(&pipeline, 1, RunOptions::new()));
+    assert!(poll!(&mut run).is_pending());
+    inside.passed().await;
+    drop(run);
+    go_on.open();
+    lab.engine.settled().await;
+    let said = lab.assert_nothing_left().await;
+    assert_eq!(
+        said.last().unwrap(),
+        "run cancelled: the caller went away",
+        "{said:?}"
     );
 }

@@ -175,7 +175,7 @@ impl<'a, 'c, 's> Splitter<'a, 'c, 's> {
             }
             // MyST writes its notes as fenced code: ```{note}.
             Tag::CodeBlock(CodeBlockKind::Fenced(info)) if is_directive(info) => {
-                self.enter(Inside::Prose)
+                self.enter(Inside::Prose);
             }
             Tag::CodeBlock(_) => self.enter(Inside::Code),
             Tag::HtmlBlock => self.enter(Inside::Html),
