@@ -42,7 +42,10 @@ fn full() -> (Engine, Arc<MemorySink>) {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap()
 }
 
 /// How many allocations one run makes, its report and its events included.
@@ -83,7 +86,10 @@ fn a_run_of_one_stage_allocates_little() {
     assert!(bare <= 8 + 2, "{bare} for a run of one stage");
     let (engine, sink) = full();
     let full = allocations(&engine, Some(&sink), &chain(1));
-    assert!(full <= 14 + 2, "{full} for a run of one stage with layers and a sink");
+    assert!(
+        full <= 14 + 2,
+        "{full} for a run of one stage with layers and a sink"
+    );
 }
 
 #[test]

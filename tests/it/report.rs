@@ -231,10 +231,7 @@ async fn the_critical_path_is_the_chain_of_stages_that_decided_how_long_the_run_
         .after(vec![short, long, slow]);
     let pipeline = p.output(last).build().unwrap();
     let report = lab.engine.run(&pipeline, 0, RunOptions::new()).await;
-    let mut path = texts(report.critical_path());
-    if path[0] != "quick" {
-        path.reverse();
-    }
+    let path = texts(report.critical_path());
     assert_eq!(path, ["quick", "long", "last"]);
     let sum: std::time::Duration = path
         .iter()
@@ -267,8 +264,8 @@ async fn the_critical_path_is_in_order_whatever_the_order_of_declaration() {
     let path = texts(report.critical_path());
     assert_eq!(
         path,
-        ["c", "b", "a"],
-        "from the one that ended last back to a root"
+        ["a", "b", "c"],
+        "from a root to the one that ended last"
     );
 }
 
@@ -380,4 +377,46 @@ async fn a_handle_of_another_pipeline_finds_nothing_in_a_report() {
     );
     assert!(report.stage("b").is_none());
     assert_eq!(report.into_output().unwrap().as_ref(), &1);
+}
+
+#[tokio::test]
+async fn options_say_whom_a_run_is_for_and_the_engine_makes_its_id() {
+    use stageflow::context::{
+        CorrelationId, OrgId, RequestId, RunId, SeededIds, SessionId, UserId,
+    };
+    let ids = SeededIds::new(7);
+    let (org, user) = (OrgId::generate(&ids), UserId::generate(&ids));
+    let (session, request) = (SessionId::generate(&ids), RequestId::generate(&ids));
+    let correlation = CorrelationId::generate(&ids);
+    let options = || {
+        let whom = RunOptions::new().org(org).user(user).session(session);
+        whom.request(request).correlation(correlation)
+    };
+    let mut p = Pipeline::builder("whom");
+    let n = p.input::<u64>();
+    let seen = stage_fn(async |cx: StageCx, _: Arc<u64>| Ok(cx.identity().clone()));
+    let seen = p.stage("seen", seen).after(n);
+    let pipeline = p.output(seen).build().unwrap();
+    let engine = Engine::new();
+    let given = RunIdentity::new(RunId::generate(&ids)).with_org_id(OrgId::generate(&ids));
+    let run_id = given.run_id();
+    for (options, fixed) in [
+        (options(), None),
+        (options().identity(given.clone()), Some(run_id)),
+        (
+            options().snapshot(ContextSnapshot::new(given)),
+            Some(run_id),
+        ),
+    ] {
+        let report = engine.run(&pipeline, 1, options).await;
+        let seen = report.output().unwrap();
+        assert_eq!((seen.org_id(), seen.user_id()), (Some(org), Some(user)));
+        assert_eq!(
+            (seen.session_id(), seen.request_id()),
+            (Some(session), Some(request))
+        );
+        assert_eq!(seen.correlation_id(), correlation);
+        assert_eq!(seen.run_id(), report.id());
+        assert!(fixed.is_none_or(|id| id == seen.run_id()));
+    }
 }

@@ -46,7 +46,7 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0201` to `SF0215` belong to this crate, `SF0301` to `SF0309` to [`StageError`].
+//! Codes `SF0201` to `SF0216` belong to this crate, `SF0301` to `SF0308` to [`StageError`].
 //!
 //! # Feature flags
 //!

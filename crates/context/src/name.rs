@@ -105,9 +105,7 @@ impl fmt::Debug for StageName {
 
 /// A text that cannot be the name of a stage.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{name:?} cannot be the name of a stage: {problem}; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit"
-)]
+#[error("SF0211: {}", self.sentence())]
 pub struct NameError {
     name: String,
     problem: String,
@@ -133,6 +131,16 @@ impl NameError {
             name: text.chars().take(64).collect(),
             problem,
         }
+    }
+
+    /// What is wrong and what to do, without the code: for errors that have a code of their own.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let Self { name, problem } = self;
+        format!(
+            "{name:?} cannot be the name of a stage: {problem}; \
+             use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit"
+        )
     }
 
     /// The stable code of this error.

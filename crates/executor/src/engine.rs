@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Run;
 use crate::data::RunData;
-use crate::settings::{RunOptions, RunSettings};
+use crate::settings::{RunOptions, RunSettings, Whom};
 use crate::shared::RunShared;
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
@@ -99,7 +99,7 @@ impl Engine {
         let deadline = settings
             .deadline
             .and_then(|limit| started.checked_add(limit));
-        let snapshot = self.snapshot(options.identity, options.snapshot);
+        let snapshot = self.snapshot(options.identity, options.snapshot, options.whom);
         let plan = pipeline.plan();
         let shared = Arc::new(RunShared::new(
             snapshot,
@@ -139,15 +139,21 @@ impl Engine {
         &self,
         identity: Option<RunIdentity>,
         snapshot: Option<ContextSnapshot>,
+        whom: Whom,
     ) -> ContextSnapshot {
-        match (identity, snapshot) {
+        let snapshot = match (identity, snapshot) {
             (None, Some(snapshot)) => snapshot,
             (Some(identity), Some(snapshot)) => snapshot.fork(identity),
             (Some(identity), None) => ContextSnapshot::new(identity),
             (None, None) => {
-                ContextSnapshot::new(RunIdentity::new(RunId::generate(&*self.inner.ids)))
+                let identity = RunIdentity::new(RunId::generate(&*self.inner.ids));
+                return ContextSnapshot::new(whom.onto(identity));
             }
+        };
+        if whom.is_empty() {
+            return snapshot;
         }
+        snapshot.fork(whom.onto(snapshot.identity().clone()))
     }
 }
 

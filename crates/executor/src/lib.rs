@@ -69,7 +69,7 @@
 //!
 //! # Invariants
 //!
-//! * A stage starts the moment its last upstream stage has ended, if the run has a free slot; never before.
+//! * A stage starts the moment its last upstream stage has ended, if the run has room for it; never before.
 //! * [`Engine::run`] is ready when every task it started has ended and every cleanup has run; never before.
 //! * A panic in a stage, a layer, a sink or a cleanup is an error of that run, and touches no other run.
 //! * A pipeline and an engine hold nothing of a run: any number of runs share them.

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use stageflow_context::{ContextSnapshot, RunIdentity};
+use stageflow_context::{
+    ContextSnapshot, CorrelationId, OrgId, RequestId, RunIdentity, SessionId, UserId,
+};
 use stageflow_graph::Placement;
 
 /// Options of one run. What is not set comes from the engine.
@@ -18,6 +20,7 @@ use stageflow_graph::Placement;
 #[must_use]
 pub struct RunOptions {
     pub(crate) identity: Option<RunIdentity>,
+    pub(crate) whom: Whom,
     pub(crate) snapshot: Option<ContextSnapshot>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) concurrency: Option<NonZeroUsize>,
@@ -29,9 +32,39 @@ impl RunOptions {
         Self::default()
     }
 
-    /// Says who and which run. Over a snapshot it replaces that one's identity.
+    /// Says who and which run, the run's id included. Over a snapshot it replaces that one's identity.
     pub fn identity(mut self, identity: RunIdentity) -> Self {
         self.identity = Some(identity);
+        self
+    }
+
+    /// Says which org the run is for. The engine makes the run's id.
+    pub fn org(mut self, org: OrgId) -> Self {
+        self.whom.org = Some(org);
+        self
+    }
+
+    /// Says which user the run is for.
+    pub fn user(mut self, user: UserId) -> Self {
+        self.whom.user = Some(user);
+        self
+    }
+
+    /// Says which session the run belongs to.
+    pub fn session(mut self, session: SessionId) -> Self {
+        self.whom.session = Some(session);
+        self
+    }
+
+    /// Says which request the run answers.
+    pub fn request(mut self, request: RequestId) -> Self {
+        self.whom.request = Some(request);
+        self
+    }
+
+    /// Ties the run to everything else that is done for the same cause.
+    pub fn correlation(mut self, correlation: CorrelationId) -> Self {
+        self.whom.correlation = Some(correlation);
         self
     }
 
@@ -52,6 +85,52 @@ impl RunOptions {
     pub fn concurrency(mut self, stages: NonZeroUsize) -> Self {
         self.concurrency = Some(stages);
         self
+    }
+}
+
+/// For whom a run is, as far as the options say; over what an identity or a snapshot says.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Whom {
+    org: Option<OrgId>,
+    user: Option<UserId>,
+    session: Option<SessionId>,
+    request: Option<RequestId>,
+    correlation: Option<CorrelationId>,
+}
+
+impl Whom {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            org,
+            user,
+            session,
+            request,
+            correlation,
+        } = self;
+        org.is_none()
+            && user.is_none()
+            && session.is_none()
+            && request.is_none()
+            && correlation.is_none()
+    }
+
+    pub(crate) fn onto(self, mut identity: RunIdentity) -> RunIdentity {
+        if let Some(org) = self.org {
+            identity = identity.with_org_id(org);
+        }
+        if let Some(user) = self.user {
+            identity = identity.with_user_id(user);
+        }
+        if let Some(session) = self.session {
+            identity = identity.with_session_id(session);
+        }
+        if let Some(request) = self.request {
+            identity = identity.with_request_id(request);
+        }
+        match self.correlation {
+            Some(correlation) => identity.with_correlation_id(correlation),
+            None => identity,
+        }
     }
 }
 

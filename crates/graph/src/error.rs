@@ -176,7 +176,7 @@ impl fmt::Display for Problem {
         write!(f, "{}: ", self.code())?;
         let pipeline = &self.pipeline;
         match &self.kind {
-            ProblemKind::BadName(error) => write!(f, "{error}"),
+            ProblemKind::BadName(error) => f.write_str(&error.sentence()),
             ProblemKind::BadSettings { stage, reason } => {
                 write!(
                     f,

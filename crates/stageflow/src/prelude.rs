@@ -7,4 +7,6 @@ pub use stageflow_context::{
 pub use stageflow_events::{EventSink, MemorySink, TracingSink};
 pub use stageflow_executor::{Engine, RunOptions, RunReport};
 pub use stageflow_graph::{Handle, NamedInputs, Pipeline, Stage, StageKind, stage_fn};
-pub use stageflow_interceptors::{Around, CatchPanic, Hook, Timeout, Trace};
+pub use stageflow_interceptors::{
+    Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,
+};

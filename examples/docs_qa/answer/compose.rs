@@ -145,7 +145,7 @@ impl Compose for Extractive {
                 let is_known = sentences
                     .iter()
                     .any(|known| known.file == sentence.file && known.line == sentence.line);
-                if !is_known && sentences.len() < most.max(2) {
+                if !is_known && sentences.len() < most {
                     sentences.push(sentence);
                 }
             }

@@ -32,26 +32,29 @@ pub(crate) fn parse(answer: &str) -> Draft {
         .find('{')
         .zip(answer.rfind('}'))
         .and_then(|(start, end)| answer.get(start..=end));
-    if let Some(written) = json.and_then(|json| serde_json::from_str::<Written>(json).ok()) {
-        let sentences = written.sentences.into_iter().map(|sentence| {
-            let place = sentence.source.trim().trim_matches(['[', ']']);
-            let (file, line) = place.rsplit_once(':').unwrap_or((place, "0"));
-            let quote = sentence.quote.unwrap_or_else(|| sentence.text.clone());
-            let (file, line) = (file.to_owned(), line.parse().unwrap_or_default());
-            Cited {
-                text: one_line(&sentence.text),
-                quote: one_line(&quote),
-                file,
-                line,
-                ..Cited::default()
-            }
-        });
-        return Draft {
-            sentences: sentences.collect(),
-        };
+    let sentences = match json.and_then(|json| serde_json::from_str::<Written>(json).ok()) {
+        Some(written) => written.sentences.into_iter().map(of_json).collect(),
+        None => of_text(answer),
+    };
+    Draft { sentences }
+}
+
+fn of_json(sentence: WrittenSentence) -> Cited {
+    let place = sentence.source.trim().trim_matches(['[', ']']);
+    let (file, line) = place.rsplit_once(':').unwrap_or((place, "0"));
+    let quote = sentence.quote.as_ref().unwrap_or(&sentence.text);
+    Cited {
+        text: one_line(&sentence.text),
+        quote: one_line(quote),
+        file: file.to_owned(),
+        line: line.parse().unwrap_or_default(),
+        ..Cited::default()
     }
+}
+
+fn of_text(answer: &str) -> Vec<Cited> {
     let Some(citation) = &*CITATION else {
-        return Draft::default();
+        return Vec::new();
     };
     let mut sentences = Vec::new();
     let mut from = 0;
@@ -61,16 +64,15 @@ pub(crate) fn parse(answer: &str) -> Draft {
         };
         let text = one_line(answer[from..whole.start()].trim_start_matches(['.', ' ', '\n']));
         from = whole.end();
-        let line = line.as_str().parse().unwrap_or_default();
-        let quote = quoted(&text).unwrap_or_else(|| text.clone());
         sentences.push(Cited {
+            quote: quoted(&text).unwrap_or_else(|| text.clone()),
             text,
-            quote,
             file: file.as_str().to_owned(),
-            line,
+            line: line.as_str().parse().unwrap_or_default(),
             ..Cited::default()
         });
     }
+    // What comes after the last citation has none, and the guard will say so.
     let rest = one_line(answer[from..].trim_start_matches(['.', ' ', '\n']));
     if rest.chars().any(char::is_alphanumeric) {
         sentences.push(Cited {
@@ -79,7 +81,7 @@ pub(crate) fn parse(answer: &str) -> Draft {
             ..Cited::default()
         });
     }
-    Draft { sentences }
+    sentences
 }
 
 /// The longest quotation inside a sentence.

@@ -11,6 +11,13 @@ pub(crate) struct Word<'a> {
     pub(crate) parts: Vec<String>,
 }
 
+impl Word<'_> {
+    /// All of it, in lower case.
+    pub(crate) fn whole(&self) -> &str {
+        &self.parts[0]
+    }
+}
+
 /// The words of a text by Unicode's rules, with identifiers, elisions and scripts without spaces taken apart.
 pub(crate) fn words(text: &str) -> Vec<Word<'_>> {
     let mut found: Vec<Word<'_>> = Vec::new();

@@ -92,78 +92,29 @@ fn expectation(text: &str, terms: &[Term]) -> Expect {
         .map(|word| word.parts[0].clone())
         .collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let asks = |known: &[&str]| words.iter().take(2).any(|word| known.contains(word));
-    let how = words
-        .windows(2)
-        .any(|pair| pair[0] == "how" && MEASURED.contains(&pair[1]));
-    let what = words
-        .iter()
-        .take(2)
-        .any(|word| matches!(*word, "what" | "which"));
-    if asks(&[
-        "when",
-        "wann",
-        "quand",
-        "cu\u{e1}ndo",
-        "cuando",
-        "quando",
-        "wanneer",
-    ]) || (what
-        && words
-            .iter()
-            .take(4)
-            .any(|word| matches!(*word, "year" | "date" | "day" | "month")))
-    {
-        Expect::Date
-    } else if words
-        .windows(2)
-        .any(|pair| matches!(pair, ["which" | "what", "version" | "versions" | "release"]))
-    {
-        Expect::Version
-    } else if how
-        || asks(&[
-            "wieviel",
-            "wieviele",
-            "combien",
-            "cu\u{e1}nto",
-            "cu\u{e1}ntos",
-            "quanti",
-            "hoeveel",
-        ])
-        || words
-            .windows(2)
-            .any(|pair| pair[0] == "wie" && matches!(pair[1], "viel" | "viele" | "lange"))
-        || (what && words.iter().take(5).any(|word| COUNTED.contains(word)))
-    {
-        Expect::Number
-    } else if asks(&[
-        "who",
-        "whom",
-        "whose",
-        "wer",
-        "wem",
-        "qui",
-        "qui\u{e9}n",
-        "quien",
-        "chi",
-        "wie",
-    ]) && !asks(&["how"])
-    {
-        Expect::Person
-    } else if asks(&[
-        "why",
-        "warum",
-        "weshalb",
-        "pourquoi",
-        "perch\u{e9}",
-        "waarom",
-    ]) {
-        Expect::Reason
-    } else if what && defines(&words, terms) {
-        Expect::Definition
-    } else {
-        Expect::Anything
+    let begins = |known: &[&str]| words.iter().take(2).any(|word| known.contains(word));
+    let what = begins(&["what", "which"]);
+    let what_of = |known: &[&str]| what && words.iter().take(5).any(|word| known.contains(word));
+    let version =
+        |pair: &[&str]| matches!(pair, ["which" | "what", "version" | "versions" | "release"]);
+    match () {
+        () if begins(WHEN) || what_of(&["year", "date", "day", "month"]) => Expect::Date,
+        () if words.windows(2).any(version) => Expect::Version,
+        () if begins(HOW_MANY) || measures(&words) || what_of(COUNTED) => Expect::Number,
+        () if begins(WHO) && !begins(&["how"]) => Expect::Person,
+        () if begins(WHY) => Expect::Reason,
+        () if what && defines(&words, terms) => Expect::Definition,
+        () => Expect::Anything,
     }
+}
+
+/// `how long`, `wie viele`.
+fn measures(words: &[&str]) -> bool {
+    words.windows(2).any(|pair| match pair[0] {
+        "how" => MEASURED.contains(&pair[1]),
+        "wie" => matches!(pair[1], "viel" | "viele" | "lange"),
+        _ => false,
+    })
 }
 
 /// `What is a queue?`, `What does a queue do?`, `What is the purpose of a queue?`
@@ -174,6 +125,18 @@ fn defines(words: &[&str], terms: &[Term]) -> bool {
         .is_some_and(|word| matches!(*word, "is" | "are" | "was" | "does" | "do"));
     asks && content <= 2
 }
+
+// English, German, French, Spanish, Italian or Portuguese, Dutch.
+const WHEN: &[&str] = &[
+    "when", "wann", "quand", "cuándo", "cuando", "quando", "wanneer",
+];
+const WHO: &[&str] = &[
+    "who", "whom", "whose", "wer", "wem", "qui", "quién", "quien", "chi", "quem", "wie",
+];
+const WHY: &[&str] = &["why", "warum", "weshalb", "pourquoi", "perché", "waarom"];
+const HOW_MANY: &[&str] = &[
+    "wieviel", "wieviele", "combien", "cuánto", "cuántos", "quanti", "quantos", "hoeveel",
+];
 
 /// What follows `how` when it asks for a quantity.
 const MEASURED: &[&str] = &[

@@ -3,7 +3,7 @@
 mod form;
 
 use crate::language::Analyzer;
-use crate::language::words::words;
+use crate::language::words::{Word, words};
 
 pub(crate) use self::form::{Expect, Form};
 
@@ -86,46 +86,32 @@ pub(crate) fn guard(text: &str, analyzer: &Analyzer) -> Result<Question, Questio
 fn terms_of(text: &str, analyzer: &Analyzer) -> Vec<Term> {
     let language = analyzer.language_of_question(text);
     let found = words(text);
-    let is_capital = |word: &str| word.chars().next().is_some_and(char::is_uppercase);
-    // Where every word is capital, capitals say nothing.
-    let capitals = found.iter().filter(|word| is_capital(word.surface)).count();
-    let capitals_tell = capitals * 2 <= found.len() || found.len() < 3;
+    // Where every word is capital, capitals say nothing; in German every noun is.
+    let capitals = found.iter().filter(|word| is_capital(word)).count();
+    let rare = capitals * 2 <= found.len() || found.len() < 3;
+    let capitals_tell = rare && analyzer.code(language) != "de";
     let mut terms: Vec<Term> = Vec::new();
     for word in &found {
         let whole = &word.parts[0];
         if analyzer.is_stop_word(whole, language) || ALSO_GLUE.contains(&whole.as_str()) {
             continue;
         }
-        let is_first = word.position == 0;
-        let is_written =
-            capitals_tell && !is_first && is_capital(word.surface) && word.parts.len() == 1;
-        let is_named = (is_written && analyzer.code(language) != "de")
-            || whole.chars().any(char::is_numeric)
-            || is_marked(text, word.surface);
-        let role = match () {
-            () if is_named => Role::Name,
-            () if FRAME.contains(&whole.as_str()) => Role::Frame,
-            () => Role::Content,
-        };
         let stems = analyzer.stems(whole);
-        let neighbours = found
-            .windows(2)
-            .filter(|pair| pair.iter().any(|other| other.position == word.position));
-        let joined = neighbours
-            .flat_map(|pair| analyzer.stems(&format!("{}{}", pair[0].parts[0], pair[1].parts[0])));
-        let joined = joined.collect();
+        let is_pair = |pair: &&[Word<'_>]| pair.iter().any(|other| other.position == word.position);
+        let joined = found.windows(2).filter(is_pair);
+        let joined =
+            joined.flat_map(|pair| analyzer.stems(&[pair[0].whole(), pair[1].whole()].concat()));
         let parts = word.parts[1..]
             .iter()
             .filter(|part| !analyzer.is_stop_word(part, language));
-        let parts = parts.map(|part| analyzer.stems(part)).collect();
         if !terms.iter().any(|term| term.stems == stems) {
             terms.push(Term {
                 surface: word.surface.to_owned(),
-                stems,
-                joined,
-                parts,
+                joined: joined.collect(),
+                parts: parts.map(|part| analyzer.stems(part)).collect(),
                 position: word.position,
-                role,
+                role: role(word, text, capitals_tell),
+                stems,
             });
         }
     }
@@ -134,6 +120,21 @@ fn terms_of(text: &str, analyzer: &Analyzer) -> Vec<Term> {
         terms.iter_mut().for_each(|term| term.role = Role::Content);
     }
     terms
+}
+
+fn role(word: &Word<'_>, text: &str, capitals_tell: bool) -> Role {
+    let is_written =
+        capitals_tell && word.position > 0 && is_capital(word) && word.parts.len() == 1;
+    let is_number = word.whole().chars().any(char::is_numeric);
+    match () {
+        () if is_written || is_number || is_marked(text, word.surface) => Role::Name,
+        () if FRAME.contains(&word.whole()) => Role::Frame,
+        () => Role::Content,
+    }
+}
+
+fn is_capital(word: &Word<'_>) -> bool {
+    word.surface.starts_with(char::is_uppercase)
 }
 
 /// Whether the word is quoted or set as code.

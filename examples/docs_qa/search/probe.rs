@@ -60,65 +60,76 @@ impl Index {
 
     fn add_term(&self, probe: &mut Probe, term: &Term, stems: &[String], role: Role) {
         let index = probe.terms.len();
-        let exact = self.known(stems);
-        let joined = self.known(&term.joined);
-        // Where `logout` is a word, `log` alone is only half of what was asked.
-        let strength = if joined.is_empty() { 1.0 } else { HALF };
-        let mut found: Vec<(u32, f32)> = exact.iter().map(|id| (*id, strength)).collect();
-        found.extend(joined.iter().map(|id| (*id, 1.0)));
-        if found.is_empty() {
-            let misspelt = stems
-                .iter()
-                .flat_map(|stem| self.vocabulary.misspellings(stem));
-            found.extend(misspelt.map(|id| (id, MISSPELT)));
-        }
-        // Names have no other forms: `Mark` is not `marked`. But 2.28 has a 2.28.1.
-        let kin = |stem: &String| match role {
-            Role::Name => self
-                .vocabulary
-                .versions(stem)
-                .into_iter()
-                .map(|id| (id, MISSPELT))
-                .collect(),
-            Role::Content | Role::Frame => self
-                .vocabulary
-                .kin(stem)
-                .into_iter()
-                .map(|id| (id, KIN))
-                .collect::<Vec<_>>(),
-        };
-        found.extend(stems.iter().flat_map(kin));
+        let found = self.found(term, stems, role);
         for (id, strength) in &found {
             let known = probe.matches.entry(*id).or_default();
             if !known.iter().any(|(other, _)| *other == index) {
                 known.push((index, *strength));
             }
         }
+        let exact = self.known(stems);
         // Pairs of signs are cut across words, so most that are not found mean nothing.
         let is_cut = exact.is_empty() && term.surface.chars().all(is_spaceless);
         let role = if is_cut { Role::Frame } else { role };
-        let rarity = if exact.is_empty() {
-            if role == Role::Name { 1.0 } else { UNKNOWN }
-        } else {
-            exact.iter().map(|id| self.rarity(*id)).fold(1.0, f32::min)
-        };
-        let weight = (0.35 + 0.65 * rarity)
-            * match role {
-                Role::Name => NAME_WEIGHT,
-                Role::Content => 1.0,
-                Role::Frame => FRAME_WEIGHT,
-            };
         let stands =
             |id: u32| role != Role::Name || self.documents.iter().any(|terms| terms.contains(&id));
-        let is_known = found.iter().any(|(id, _)| stands(*id));
         probe.terms.push(ProbeTerm {
             surface: term.surface.clone(),
             position: term.position,
-            weight,
+            weight: self.weight(&exact, role),
             role,
-            is_known,
+            is_known: found.iter().any(|(id, _)| stands(*id)),
             is_file: exact.iter().any(|id| self.file_names.contains(id)),
         });
+    }
+
+    /// What of the vocabulary a term stands for, and how well.
+    fn found(&self, term: &Term, stems: &[String], role: Role) -> Vec<(u32, f32)> {
+        let joined = self.known(&term.joined);
+        // Where `logout` is a word, `log` alone is only half of what was asked.
+        let strength = if joined.is_empty() { 1.0 } else { HALF };
+        let mut found: Vec<(u32, f32)> = self
+            .known(stems)
+            .into_iter()
+            .map(|id| (id, strength))
+            .collect();
+        found.extend(joined.into_iter().map(|id| (id, 1.0)));
+        if found.is_empty() {
+            let misspelt = stems
+                .iter()
+                .flat_map(|stem| self.vocabulary.misspellings(stem));
+            found.extend(misspelt.map(|id| (id, MISSPELT)));
+        }
+        for stem in stems {
+            match role {
+                // Names have no other forms: `Mark` is not `marked`. But 2.28 has a 2.28.1.
+                Role::Name => found.extend(
+                    self.vocabulary
+                        .versions(stem)
+                        .into_iter()
+                        .map(|id| (id, MISSPELT)),
+                ),
+                Role::Content | Role::Frame => {
+                    found.extend(self.vocabulary.kin(stem).into_iter().map(|id| (id, KIN)));
+                }
+            }
+        }
+        found
+    }
+
+    /// How much a passage gains by a term: most by a rare one.
+    fn weight(&self, exact: &[u32], role: Role) -> f32 {
+        let rarity = match role {
+            _ if !exact.is_empty() => exact.iter().map(|id| self.rarity(*id)).fold(1.0, f32::min),
+            Role::Name => 1.0,
+            Role::Content | Role::Frame => UNKNOWN,
+        };
+        let share = match role {
+            Role::Name => NAME_WEIGHT,
+            Role::Content => 1.0,
+            Role::Frame => FRAME_WEIGHT,
+        };
+        share * (0.35 + 0.65 * rarity)
     }
 
     fn known(&self, stems: &[String]) -> Vec<u32> {

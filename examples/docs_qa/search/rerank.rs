@@ -83,22 +83,21 @@ pub(crate) fn rerank(
             .then_with(|| (a.passage, a.line).cmp(&(b.passage, b.line)))
     });
     evidence.truncate(KEPT);
+    let asked = &probe.terms[..asked];
     // Names, and what is counted: without them no sentence is about the question.
     let is_subject =
-        |term: &&ProbeTerm| term.role == Role::Name || Some(term.position) == question.form.counted;
-    let unknown = || probe.terms[..asked].iter().filter(|term| !term.is_known);
+        |term: &ProbeTerm| term.role == Role::Name || Some(term.position) == question.form.counted;
     Ranking {
         evidence,
-        unknown: unknown()
-            .filter(|term| term.role != Role::Frame)
-            .map(|term| term.surface.clone())
-            .collect(),
-        unknown_subjects: unknown()
-            .filter(is_subject)
-            .map(|term| term.surface.clone())
-            .collect(),
+        unknown: unknown(asked, |term| term.role != Role::Frame),
+        unknown_subjects: unknown(asked, is_subject),
         documents: index.corpus.documents.len(),
     }
+}
+
+fn unknown(terms: &[ProbeTerm], which: impl Fn(&ProbeTerm) -> bool) -> Vec<String> {
+    let unknown = terms.iter().filter(|term| !term.is_known && which(term));
+    unknown.map(|term| term.surface.clone()).collect()
 }
 
 /// `What is its fix?` means the thing that was asked about before.

@@ -52,21 +52,39 @@ pub(crate) fn brief(text: &str) -> f32 {
 }
 
 static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)\b(\d{4}-\d{2}(-\d{2})?|\d{1,2}[./]\d{1,2}[./]\d{2,4}|1\d{3}|20\d{2}|week \d|(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d|\d{1,2}(st|nd|rd|th)?( of)? (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))",
-    )
-    .ok()
+    let month = "(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)";
+    let forms = [
+        r"\d{4}-\d{2}(-\d{2})?",
+        r"\d{1,2}[./]\d{1,2}[./]\d{2,4}",
+        r"(1\d{3}|20\d{2}|week \d)",
+        &format!(r"{month}[a-z]*\.? \d"),
+        &format!(r"\d{{1,2}}(st|nd|rd|th)?( of)? {month}"),
+    ];
+    Regex::new(&format!(r"(?i)\b({})", forms.join("|"))).ok()
 });
 static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundreds?|thousands?|millions?|half|dozens?|once|twice|none)\b").ok()
+    let words = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|\
+                 hundreds?|thousands?|millions?|half|dozens?|once|twice|none";
+    Regex::new(&format!(r"(?i)\d|\b({words})\b")).ok()
 });
 static PERSON: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i:\b(by|author|mr|mrs|miss|dr|team)\b)|\p{Ll}[\p{Ll} ,:|]* \p{Lu}\p{Ll}+|^\p{Lu}\p{Ll}+ \p{Lu}\p{Ll}+").ok()
+    // A title or a role, a capital word inside the sentence, or two at its start.
+    let (title, inside) = (
+        r"(?i:\b(by|author|mr|mrs|miss|dr|team)\b)",
+        r"\p{Ll}[\p{Ll} ,:|]* \p{Lu}\p{Ll}+",
+    );
+    Regex::new(&format!(
+        r"{title}|{inside}|^\p{{Lu}}\p{{Ll}}+ \p{{Lu}}\p{{Ll}}+"
+    ))
+    .ok()
 });
 static REASON: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(because|since|so that|due to|in order to|therefore|reason|as a result|otherwise|weil|damit|denn|parce que|porque|perch\u{e9})\b").ok()
+    let words = "because|since|so that|due to|in order to|therefore|reason|as a result|otherwise|\
+                 weil|damit|denn|parce que|porque|perché";
+    Regex::new(&format!(r"(?i)\b({words})\b")).ok()
 });
 static VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[vV]?\d+\.\d+").ok());
 static DEFINES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^.{0,80}?(\b(is|are|was|means|refers to|provides|ist|sind|est|es|\u{e8})\b|[:\u{2013}\u{2014}]|\s-\s)").ok()
+    let verbs = "is|are|was|means|refers to|provides|ist|sind|est|es|è";
+    Regex::new(&format!(r"(?i)^.{{0,80}}?(\b({verbs})\b|[:–—]|\s-\s)")).ok()
 });

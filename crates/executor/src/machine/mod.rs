@@ -32,7 +32,7 @@ pub struct RunMachine<'p> {
     ready: Vec<u32>,
     next_ready: usize,
     running: usize,
-    slots: usize,
+    width: usize,
     effects: VecDeque<Effect>,
     timers: BinaryHeap<Reverse<(Tick, u32, Limit)>>,
     deadline: Option<Tick>,
@@ -41,16 +41,16 @@ pub struct RunMachine<'p> {
 }
 
 impl<'p> RunMachine<'p> {
-    /// A machine for one run of `plan`, with at most `slots` stages running at a time.
+    /// A machine for one run of `plan`, with at most `width` stages running at a time.
     #[must_use]
-    pub fn new(plan: &'p Plan, slots: NonZeroUsize, deadline: Option<Tick>) -> Self {
+    pub fn new(plan: &'p Plan, width: NonZeroUsize, deadline: Option<Tick>) -> Self {
         Self {
             plan,
             waiting: plan.in_degrees().to_vec(),
             ready: Vec::with_capacity(plan.len()),
             next_ready: 0,
             running: 0,
-            slots: slots.get(),
+            width: width.get(),
             effects: VecDeque::new(),
             timers: BinaryHeap::new(),
             deadline,
@@ -104,7 +104,7 @@ impl<'p> RunMachine<'p> {
             return Some(effect);
         }
         if self.verdict.is_none()
-            && self.running < self.slots
+            && self.running < self.width
             && let Some(stage) = self.ready.get(self.next_ready).copied()
         {
             self.next_ready += 1;

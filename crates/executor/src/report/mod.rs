@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use stageflow_context::{
     CancelReason, DynValue, Outcome, OutputView, RunHost as _, RunId, RunIdentity, StageError,
-    StageName,
+    StageIndex, StageName,
 };
 use stageflow_events::CleanupEnded;
 use stageflow_graph::{Handle, Look, Overlay, StageMark};
@@ -135,6 +135,16 @@ impl<O> RunReport<O> {
         })
     }
 
+    /// The stage at this place, as [`LongPoll`] and [`CleanupEnded`] name it.
+    #[must_use]
+    pub fn stage_at(&self, place: StageIndex) -> Option<StageReport<'_>> {
+        let index = place.as_usize();
+        (index < self.data.plan.len()).then_some(StageReport {
+            data: &self.data,
+            index,
+        })
+    }
+
     /// Every error of every stage, also those the run could do without. If the run failed, the one that decided it is first;
     /// the others follow in the order in which they happened.
     #[must_use]
@@ -187,12 +197,13 @@ impl<O> RunReport<O> {
         &self.data.long_polls
     }
 
-    /// The stages that decided how long the run took: from the one that ended last back to a root, each the last one its
+    /// The stages that decided how long the run took: from a root to the one that ended last, each the last one its
     /// successor waited for.
     #[must_use]
     pub fn critical_path(&self) -> Vec<&StageName> {
         self.critical_stages()
             .into_iter()
+            .rev()
             .map(|stage| &self.data.plan.names()[stage])
             .collect()
     }
