@@ -190,17 +190,17 @@ fn a_name_that_cannot_be_one_says_why() {
         .map(|name| name.parse::<StageName>().unwrap_err())
         .collect();
     expect![[r#"
-        "" cannot be the name of a stage: it is empty; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "re rank" cannot be the name of a stage: ' ' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "-a" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "a//b" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "/a" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "a/" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "ä" cannot be the name of a stage: 'ä' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "a\n" cannot be the name of a stage: '\n' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "\u{202e}a" cannot be the name of a stage: '\u{202e}' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "a\0" cannot be the name of a stage: '\0' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
-        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" cannot be the name of a stage: it has 300 bytes, 255 are allowed; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "" cannot be the name of a stage: it is empty; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "re rank" cannot be the name of a stage: ' ' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "-a" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "a//b" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "/a" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "a/" cannot be the name of a stage: it (or a part of its path) does not start with a letter or a digit; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "ä" cannot be the name of a stage: 'ä' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "a\n" cannot be the name of a stage: '\n' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "\u{202e}a" cannot be the name of a stage: '\u{202e}' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "a\0" cannot be the name of a stage: '\0' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
+        SF0211: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" cannot be the name of a stage: it has 300 bytes, 255 are allowed; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
     "#]].assert_eq(&lines(&errors));
     assert!(errors.iter().all(|error| error.code() == "SF0211"
         && !error.to_string().contains(['\n', '\u{202e}', '\u{0}'])));

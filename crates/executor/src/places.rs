@@ -63,12 +63,11 @@ impl Task {
 
     /// Waits until the task is gone, whatever it ended in.
     pub(crate) async fn gone(self) {
-        drop_quietly(
-            self.handle
-                .await
-                .err()
-                .and_then(|error| error.try_into_panic().ok()),
-        );
+        // A value that comes too late, or a panic, is a user's: letting go of it may panic.
+        match self.handle.await {
+            Ok(ending) => drop_quietly(ending),
+            Err(error) => drop_quietly(error.try_into_panic().ok()),
+        }
     }
 }
 
