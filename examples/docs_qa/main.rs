@@ -88,7 +88,8 @@ async fn run(arguments: &Arguments) -> Result<u8, BoxError> {
     Ok(report::exit_code(&reports))
 }
 
-/// Runs the pipeline for every question, some of them at the same time, and gives the reports in the order of the questions.
+/// Runs the pipeline for every question, some of them at the same time, and gives the reports in the order of the
+/// questions.
 async fn answer_all(
     arguments: &Arguments,
     docs_qa: &DocsQa,

@@ -1,5 +1,7 @@
 //! What runs allocate: counted, not timed, so that a machine under load cannot change the answer.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 

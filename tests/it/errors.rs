@@ -160,7 +160,7 @@ impl Hook for Closed {
         "policy"
     }
 
-    fn enter(&self, call: &mut stageflow::interceptors::Call<'_>) -> stageflow::interceptors::Flow {
+    fn enter(&self, call: &mut Call<'_>) -> Flow {
         use stageflow::interceptors::Flow;
         match call.kind() {
             StageKind::Work => Flow::Deny(call.denied("policy", "closed on Sundays")),

@@ -1,6 +1,7 @@
 //! Answers in a model's own words, from any endpoint that speaks the chat-completions protocol.
 //!
-//! The model sees the best sentences with their places and must quote them; the citation guard then checks what it wrote.
+//! The model sees the best sentences with their places and must quote them; the citation guard then checks what it
+//! wrote.
 
 use std::fmt::{self, Write as _};
 

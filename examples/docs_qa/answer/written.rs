@@ -33,13 +33,13 @@ pub(crate) fn parse(answer: &str) -> Draft {
         .zip(answer.rfind('}'))
         .and_then(|(start, end)| answer.get(start..=end));
     let sentences = match json.and_then(|json| serde_json::from_str::<Written>(json).ok()) {
-        Some(written) => written.sentences.into_iter().map(of_json).collect(),
+        Some(written) => written.sentences.iter().map(of_json).collect(),
         None => of_text(answer),
     };
     Draft { sentences }
 }
 
-fn of_json(sentence: WrittenSentence) -> Cited {
+fn of_json(sentence: &WrittenSentence) -> Cited {
     let place = sentence.source.trim().trim_matches(['[', ']']);
     let (file, line) = place.rsplit_once(':').unwrap_or((place, "0"));
     let quote = sentence.quote.as_ref().unwrap_or(&sentence.text);

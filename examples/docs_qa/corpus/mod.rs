@@ -1,7 +1,7 @@
 //! A folder of prose, read once and kept in memory.
 //!
-//! Everything that cannot be read becomes a [`Note`] instead of an error: one broken file must not cost the answers that
-//! stand in the others. Only a folder with nothing readable at all is an error.
+//! Everything that cannot be read becomes a [`Note`] instead of an error: one broken file must not cost the answers
+//! that stand in the others. Only a folder with nothing readable at all is an error.
 
 mod error;
 mod text;

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Reads one file again, in full, the way [`super::load`] reads it: the citation guard trusts nothing that was read earlier.
+/// Reads one file again, in full, the way [`super::load`] reads it: the citation guard trusts nothing that was read
+/// earlier.
 pub(crate) fn read_text(path: &Path, limit: usize) -> Result<Text, Unreadable> {
     let file = File::open(path).map_err(Unreadable::Io)?;
     let mut bytes = Vec::new();

@@ -1,5 +1,5 @@
-//! English words whose forms no stemmer joins: a question asks what somebody did *throw*, a story tells what he *threw*;
-//! and short forms that technical texts use for the long ones.
+//! English words whose forms no stemmer joins: a question asks what somebody did *throw*, a story tells what he
+//! *threw*; and short forms that technical texts use for the long ones.
 
 /// The base form of an irregular one, or the word itself.
 pub(crate) fn base(word: &str) -> &str {

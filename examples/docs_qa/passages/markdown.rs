@@ -1,7 +1,7 @@
 //! Markdown into passages: paragraphs, list items, table rows, code blocks, headings, front matter.
 //!
-//! A walk over pulldown-cmark's events. Each carries its place in the source, so every line number is exact whatever the
-//! nesting.
+//! A walk over pulldown-cmark's events. Each carries its place in the source, so every line number is exact whatever
+//! the nesting.
 
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};

@@ -3,13 +3,14 @@
 //! Every sentence gets a score between 0 and about 1:
 //!
 //! ```text
-//! score = ( 0.40 coverage + 0.20 own + 0.20 pairs + 0.20 bm25 + topic + instance + expected + preferred )
+//! score = ( 0.40 coverage + 0.20 own + 0.20 pairs + 0.20 bm25
+//!           + topic + instance + expected + preferred )
 //!         * sqrt(coverage) * kind * names * alone * brief
 //! ```
 //!
-//! - `coverage`: the share of the question's terms, weighted by rarity, that the sentence speaks about. A term counts in
-//!   full in the sentence itself and less around it: elsewhere in its passage, in what introduces it, in the headings
-//!   above, in the file's name, anywhere in the file. Another form of a word counts half.
+//! - `coverage`: the share of the question's terms, weighted by rarity, that the sentence speaks about. A term counts
+//!   in full in the sentence itself and less around it: elsewhere in its passage, in what introduces it, in the
+//!   headings above, in the file's name, anywhere in the file. Another form of a word counts half.
 //! - `own`: the same, of the sentence alone.
 //! - `pairs`: how many neighbours in the question are near each other in the sentence (`drop rate`, not `rate … drop`).
 //! - `bm25`: the passage's score in the wide search over the best one's.
@@ -18,7 +19,8 @@
 //! - `expected`: a bonus for what the question's form asks for: a number, a date, a person, a reason, a definition.
 //! - `preferred`: a bonus for the folders and words of the reader's profile.
 //! - `kind`: prose and items 1, code less; a heading says what is spoken of, seldom what is said.
-//! - `names`: less for a sentence around which a name of the question, or a word that files are called after, is missing.
+//! - `names`: less for a sentence around which a name of the question, or a word that files are called after, is
+//!   missing.
 //! - `alone`: a little less for one that begins with `This` or `It`, or ends with a colon.
 //! - `brief`: less for a sentence so long that it mentions everything.
 
