@@ -58,8 +58,13 @@ fn stages_that_end_at_the_same_moment_end_in_the_order_of_declaration() {
     let pipeline = spec.typed(&Watch::new(&spec, Tempo::Clock)).unwrap();
     let engine = Engine::builder().events(sink.clone()).build();
     paused(async { engine.run(&pipeline, 1, RunOptions::new()).await });
-    let ended = sink.all().into_iter().filter(|event| event.name() == "stage.ended");
-    let ended: Vec<String> = ended.filter_map(|event| event.stage().map(str::to_owned)).collect();
+    let ended = sink
+        .all()
+        .into_iter()
+        .filter(|event| event.name() == "stage.ended");
+    let ended: Vec<String> = ended
+        .filter_map(|event| event.stage().map(str::to_owned))
+        .collect();
     assert_eq!(ended, ["s0", "s1", "s2", "s3", "s4", "s5"]);
 }
 

@@ -72,6 +72,19 @@ fn a_pipeline_wired_by_name_in_any_order_is_what_the_oracle_says() {
 }
 
 #[test]
+fn at_a_tie_the_stage_declared_first_ends_first() {
+    let runtime = TestRuntime::paused();
+    let dags = Dags::up_to(40).delays(3).ending_badly().crowded();
+    Property::new("ties go by declaration")
+        .cases(500)
+        .holds_for(&dags, |spec| {
+            let run = runtime.block_on(run_typed(&spec, Tempo::Clock, Around::Nothing));
+            run.check_soundness(Clock::Exact)?;
+            check_prediction(&run, &spec.predict())
+        });
+}
+
+#[test]
 fn runs_keep_to_the_rules_when_everything_happens_at_the_same_moment() {
     let runtime = TestRuntime::paused();
     let dags = everything(40).delays(3);

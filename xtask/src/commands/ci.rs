@@ -16,6 +16,6 @@ pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<Ste
     steps.extend(props::steps(&props::Args::all(CASES), sh, workspace)?);
     steps.extend(features::steps(sh, workspace));
     steps.extend(package::steps(sh, workspace)?);
-    steps.extend(bench::steps(&bench::Args::QUICK, sh));
+    steps.extend(bench::steps(&bench::Args::gate(), sh));
     Ok(steps)
 }

@@ -68,7 +68,8 @@ impl DagSpec {
     /// A stage starts when, and only when, all stages it waits for have ended with a value (or without one, if they are
     /// optional) and a slot is free. Those that wait for a slot get it in the order in which they became ready, those that
     /// became ready together in the order of declaration. A stage without a delay ends at its first poll, before anything else
-    /// happens, if it is in the task of its run. Where the rules leave open what is first, see [`Prediction::ties`].
+    /// happens, if it is in the task of its run. Stages that are due at the same moment end in the order of declaration, and
+    /// only then do others start; with tasks or interruptions among them that is left open: see [`Prediction::ties`].
     #[must_use]
     pub fn predict(&self) -> Prediction {
         Simulation::new(self).run()

@@ -137,8 +137,8 @@ impl<'a> Simulation<'a> {
             self.stopped = Some(outcome);
             return;
         }
-        if let Some(first) = due.first() {
-            self.end(*first);
+        for stage in due {
+            self.end(stage);
         }
     }
 
@@ -167,11 +167,11 @@ impl<'a> Simulation<'a> {
                 self.stages[stage].because = Some(stage);
                 self.skip_dependents();
             }
-            Outcome::Cancelled => self.stopped = Some(Outcome::Cancelled),
-            _ if spec.optional => self.errors.push(stage),
+            Outcome::Cancelled => self.stop(Outcome::Cancelled),
+            _ if spec.optional || self.stopped.is_some() => self.errors.push(stage),
             _ => {
                 self.errors.insert(0, stage);
-                self.stopped = Some(Outcome::Failed);
+                self.stop(Outcome::Failed);
             }
         }
         self.look_for_ready();
@@ -215,6 +215,11 @@ impl<'a> Simulation<'a> {
     fn gives(&self, stage: usize) -> bool {
         self.state[stage] == State::Ended
             && (self.stages[stage].value.is_some() || self.spec.stages[stage].optional)
+    }
+
+    /// The first to stop the run decides how it ends.
+    fn stop(&mut self, outcome: Outcome) {
+        self.stopped = self.stopped.or(Some(outcome));
     }
 
     fn stop_all(&mut self) {
