@@ -56,8 +56,9 @@ async fn a_run_cancelled_before_it_is_polled_starts_nothing() {
     );
 }
 
-#[tokio::test]
-async fn the_first_reason_is_kept() {
+#[test]
+fn the_first_reason_is_kept() {
+    TestRuntime::running(Flavour::CurrentThread).block_on(async {
     for placement in PLACEMENTS {
         let lab = Lab::new();
         let gate = Gate::new();
@@ -85,6 +86,7 @@ async fn the_first_reason_is_kept() {
         let said = lab.assert_nothing_left().await;
         assert_eq!(said.last().unwrap(), "run cancelled: cancelled: first");
     }
+});
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use stageflow::context::CancelReason;
 use stageflow::prelude::*;
-use stageflow_testkit::{Gate, script};
+use stageflow_testkit::{Gate, paused, script};
 
 use crate::support::{Lab, outcomes, wake_myself, watched};
 
@@ -150,41 +150,43 @@ async fn a_stage_that_says_it_was_interrupted_without_reason_ends_the_run_as_can
     lab.assert_nothing_left().await;
 }
 
-#[tokio::test]
-async fn work_that_a_stage_handed_out_hears_of_the_cancellation() {
-    let lab = Lab::new();
-    let gate = Gate::new();
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let tell = std::sync::Mutex::new(Some(tell));
-    let mut p = Pipeline::builder("handed-out");
-    let n = p.input::<u64>();
-    let wait = gate.clone();
-    let a = watched(&lab.probe, move |cx: StageCx, _: Arc<u64>| {
-        // The context leaves the stage; what it is handed to outlives the stage.
-        tell.lock().unwrap().take().unwrap().send(cx).unwrap();
-        let wait = wait.clone();
-        async move {
-            wait.passed().await;
-            Ok(0_u64)
-        }
+#[test]
+fn work_that_a_stage_handed_out_hears_of_the_cancellation() {
+    paused(async {
+        let lab = Lab::new();
+        let gate = Gate::new();
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let tell = std::sync::Mutex::new(Some(tell));
+        let mut p = Pipeline::builder("handed-out");
+        let n = p.input::<u64>();
+        let wait = gate.clone();
+        let a = watched(&lab.probe, move |cx: StageCx, _: Arc<u64>| {
+            // The context leaves the stage; what it is handed to outlives the stage.
+            tell.lock().unwrap().take().unwrap().send(cx).unwrap();
+            let wait = wait.clone();
+            async move {
+                wait.passed().await;
+                Ok(0_u64)
+            }
+        });
+        let a = p.stage("a", a).after(n);
+        let pipeline = p.output(a).build().unwrap();
+        let run = lab.engine.run(&pipeline, 1, RunOptions::new());
+        let handle = run.handle();
+        let outside = async {
+            let cx: StageCx = told.await.unwrap();
+            assert!(!cx.is_cancelled());
+            handle.cancel("enough");
+            cx.cancelled().await;
+            assert_eq!(cx.cancel_reason(), Some(&CancelReason::requested("enough")));
+            cx
+        };
+        let (report, cx) = tokio::join!(run, outside);
+        assert_eq!(report.outcome(), Outcome::Cancelled);
+        assert_eq!(
+            cx.try_emit("too.late", json!(1)).unwrap_err().code(),
+            "SF0215"
+        );
+        lab.assert_nothing_left().await;
     });
-    let a = p.stage("a", a).after(n);
-    let pipeline = p.output(a).build().unwrap();
-    let run = lab.engine.run(&pipeline, 1, RunOptions::new());
-    let handle = run.handle();
-    let outside = async {
-        let cx: StageCx = told.await.unwrap();
-        assert!(!cx.is_cancelled());
-        handle.cancel("enough");
-        cx.cancelled().await;
-        assert_eq!(cx.cancel_reason(), Some(&CancelReason::requested("enough")));
-        cx
-    };
-    let (report, cx) = tokio::join!(run, outside);
-    assert_eq!(report.outcome(), Outcome::Cancelled);
-    assert_eq!(
-        cx.try_emit("too.late", json!(1)).unwrap_err().code(),
-        "SF0215"
-    );
-    lab.assert_nothing_left().await;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use stageflow::executor::{EngineBuilder, RunReport};
 use stageflow::prelude::*;
-use stageflow_testkit::Probe;
+use stageflow_testkit::{Probe, paused};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Lab, Log, Tidying, blow_up, cleanups, watched};
@@ -304,29 +304,31 @@ async fn cleanups_that_breed_for_ever_end_with_the_budget() {
     assert_eq!(report.output().unwrap(), &1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn cleanups_have_a_budget_of_their_own_beside_the_deadline() {
-    let lab = Lab::with(budget(10));
-    let mut p = Pipeline::builder("late");
-    let n = p.input::<u64>();
-    let tidying = lab.tidying.clone();
-    let a = watched(&lab.probe, move |cx: StageCx, _: Arc<u64>| {
-        tidying.add_with(&cx, "a", async || sleep(3.secs()).await);
-        std::future::pending::<Result<u64, Stop>>()
+#[test]
+fn cleanups_have_a_budget_of_their_own_beside_the_deadline() {
+    paused(async {
+        let lab = Lab::with(budget(10));
+        let mut p = Pipeline::builder("late");
+        let n = p.input::<u64>();
+        let tidying = lab.tidying.clone();
+        let a = watched(&lab.probe, move |cx: StageCx, _: Arc<u64>| {
+            tidying.add_with(&cx, "a", async || sleep(3.secs()).await);
+            std::future::pending::<Result<u64, Stop>>()
+        });
+        let a = p.stage("a", a).after(n);
+        let pipeline = p.output(a).build().unwrap();
+        let started = Instant::now();
+        let report = lab
+            .engine
+            .run(&pipeline, 1, RunOptions::new().deadline(1.secs()))
+            .await;
+        assert_eq!(
+            (report.outcome(), cleanups(&report)),
+            (Outcome::TimedOut, vec!["a succeeded".to_owned()])
+        );
+        assert_eq!(started.elapsed(), 4.secs());
+        lab.assert_nothing_left().await;
     });
-    let a = p.stage("a", a).after(n);
-    let pipeline = p.output(a).build().unwrap();
-    let started = Instant::now();
-    let report = lab
-        .engine
-        .run(&pipeline, 1, RunOptions::new().deadline(1.secs()))
-        .await;
-    assert_eq!(
-        (report.outcome(), cleanups(&report)),
-        (Outcome::TimedOut, vec!["a succeeded".to_owned()])
-    );
-    assert_eq!(started.elapsed(), 4.secs());
-    lab.assert_nothing_left().await;
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
-use stageflow_testkit::script;
+use stageflow_testkit::{paused, script};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
@@ -13,53 +13,55 @@ use crate::support::{
 };
 use crate::timeout::slow;
 
-#[tokio::test(start_paused = true)]
-async fn the_deadline_of_a_run_reaches_stages_in_every_place() {
-    for placement in PLACEMENTS {
-        let lab = Lab::with(|builder| builder.deadline(100.secs()));
-        let mut p = Pipeline::builder("deadline");
-        let n = p.input::<u64>();
-        let done = p.stage("done", script::ok::<Arc<u64>, u64>(3)).after(n);
-        let told = watched(&lab.probe, async |cx: StageCx, _: Arc<u64>| {
-            cx.record("left", (cx.deadline().is_some(), cx.remaining()))?;
-            std::future::pending::<Result<u64, Stop>>().await
-        });
-        let a = placed(p.stage("a", told), placement).after(done);
-        let pipeline = p.output(a).build().unwrap();
-        let started = Instant::now();
-        let run = lab
-            .engine
-            .run(&pipeline, 1, RunOptions::new().deadline(2.secs()));
-        let report = if placement == Placement::Blocking {
-            with_time_running(run).await
-        } else {
-            run.await
-        };
-        assert_eq!(report.outcome(), Outcome::TimedOut, "{placement:?}");
-        assert!(
-            placement == Placement::Blocking || started.elapsed() == 2.secs(),
-            "{placement:?}"
-        );
-        assert_eq!(outcomes(&report), ["done succeeded", "a cancelled"]);
-        assert_eq!(
-            (report.value(done).as_deref(), report.errors().len()),
-            (Some(&3), 0)
-        );
-        assert!(
-            report
-                .output()
-                .unwrap_err()
-                .to_string()
-                .contains("the run took longer than 2s")
-        );
-        let left = report
-            .recorded()
-            .unwrap()
-            .get::<(bool, Option<Duration>)>("left")
-            .unwrap();
-        assert!(placement == Placement::Blocking || *left.unwrap() == (true, Some(2.secs())));
-        lab.assert_nothing_left().await;
-    }
+#[test]
+fn the_deadline_of_a_run_reaches_stages_in_every_place() {
+    paused(async {
+        for placement in PLACEMENTS {
+            let lab = Lab::with(|builder| builder.deadline(100.secs()));
+            let mut p = Pipeline::builder("deadline");
+            let n = p.input::<u64>();
+            let done = p.stage("done", script::ok::<Arc<u64>, u64>(3)).after(n);
+            let told = watched(&lab.probe, async |cx: StageCx, _: Arc<u64>| {
+                cx.record("left", (cx.deadline().is_some(), cx.remaining()))?;
+                std::future::pending::<Result<u64, Stop>>().await
+            });
+            let a = placed(p.stage("a", told), placement).after(done);
+            let pipeline = p.output(a).build().unwrap();
+            let started = Instant::now();
+            let run = lab
+                .engine
+                .run(&pipeline, 1, RunOptions::new().deadline(2.secs()));
+            let report = if placement == Placement::Blocking {
+                with_time_running(run).await
+            } else {
+                run.await
+            };
+            assert_eq!(report.outcome(), Outcome::TimedOut, "{placement:?}");
+            assert!(
+                placement == Placement::Blocking || started.elapsed() == 2.secs(),
+                "{placement:?}"
+            );
+            assert_eq!(outcomes(&report), ["done succeeded", "a cancelled"]);
+            assert_eq!(
+                (report.value(done).as_deref(), report.errors().len()),
+                (Some(&3), 0)
+            );
+            assert!(
+                report
+                    .output()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("the run took longer than 2s")
+            );
+            let left = report
+                .recorded()
+                .unwrap()
+                .get::<(bool, Option<Duration>)>("left")
+                .unwrap();
+            assert!(placement == Placement::Blocking || *left.unwrap() == (true, Some(2.secs())));
+            lab.assert_nothing_left().await;
+        }
+    });
 }
 
 #[tokio::test(start_paused = true)]

@@ -69,10 +69,24 @@ impl<F: Fn(&Call<'_>, &Ending) -> Option<Ending> + Send + Sync + 'static> Hook f
     }
 }
 
+/// Answers with a text, whatever is asked.
+struct Parrot;
+
+impl Hook for Parrot {
+    fn name(&self) -> &str {
+        "parrot"
+    }
+
+    fn enter(&self, _: &mut Call<'_>) -> Flow {
+        Flow::Answer(DynValue::new("eight"))
+    }
+}
+
 #[tokio::test]
 async fn an_answer_of_the_wrong_type_is_an_error_that_names_the_type_however_it_is_given() {
     let wrong = || Ending::Succeeded(DynValue::new("eight"));
     let engines = [
+        ("enter", Lab::with(|builder| builder.intercept(Parrot))),
         (
             "around",
             Lab::with(|builder| builder.intercept(Instead(move |_: &Call<'_>| wrong()))),
@@ -99,7 +113,9 @@ async fn an_answer_of_the_wrong_type_is_an_error_that_names_the_type_however_it_
             (&StageErrorKind::WrongAnswer, "a"),
             "{how}: {error}"
         );
-        assert!(error.to_string().contains("u64"), "{how}: {error}");
+        let said = error.to_string();
+        assert!(said.contains("u64"), "{how}: {said}");
+        assert!(how != "enter" || said.contains("layer `parrot`"), "{said}");
         assert_eq!(
             lab.probe.calls(),
             0,

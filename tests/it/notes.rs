@@ -8,7 +8,7 @@ use stageflow::context::EmitErrorKind;
 use stageflow::events::EventRecord;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
-use stageflow_testkit::{Flavour, Gate, TestRuntime};
+use stageflow_testkit::{Flavour, Gate, TestRuntime, paused};
 use tokio::sync::oneshot;
 
 use crate::support::{Lab, PLACEMENTS, placed, watched};
@@ -31,6 +31,12 @@ where
     let a = placed(p.stage("a", stage), placement).after(n);
     let pipeline = p.output(a).build().unwrap();
     lab.engine.run(&pipeline, 1, RunOptions::new()).await
+}
+
+/// Says so much that there is no room left.
+fn fill_up(cx: &StageCx) {
+    let refused = (0..100_000).any(|_| cx.try_emit("filler", json!(1)).is_err());
+    assert!(refused, "there is a bound");
 }
 
 fn refusal(result: Result<(), stageflow::context::EmitError>) -> Option<EmitErrorKind> {
@@ -241,7 +247,7 @@ fn emit_waits_for_room_and_loses_nothing() {
 async fn a_note_that_waits_for_room_and_is_dropped_was_not_emitted() {
     let lab = Lab::new();
     let report = alone(&lab, Placement::Inline, async |cx: StageCx| {
-        while cx.try_emit("filler", json!(1)).is_ok() {}
+        fill_up(&cx);
         {
             let mut waiting = std::pin::pin!(cx.emit("dropped", json!(1)));
             assert!(poll!(&mut waiting).is_pending());
@@ -280,41 +286,43 @@ async fn after_the_end_of_its_run_nobody_hears_a_stage() {
     assert_eq!(lab.assert_nothing_left().await.len(), 4);
 }
 
-#[tokio::test]
-async fn one_who_waits_for_room_is_told_when_the_run_ends() {
-    let lab = Lab::new();
-    let (keep, kept) = oneshot::channel();
-    let keep = Mutex::new(Some(keep));
-    let gate = Gate::new();
-    let wait = gate.clone();
-    let run = alone(&lab, Placement::Inline, move |cx: StageCx| {
-        keep.lock()
-            .unwrap()
-            .take()
-            .unwrap()
-            .send(cx.clone())
-            .unwrap();
-        let wait = wait.clone();
-        async move {
-            wait.passed().await;
-            // Full until the run hears it, which is at the stage's end.
-            while cx.try_emit("filler", json!(1)).is_ok() {}
-            Vec::new()
-        }
-    });
-    let outside = async {
-        let cx: StageCx = kept.await.unwrap();
-        gate.open();
-        let mut kinds = Vec::new();
-        loop {
-            let kind = refusal(cx.emit("outside", json!(1)).await);
-            kinds.push(kind);
-            if kind.is_some() {
-                return kinds;
+#[test]
+fn one_who_waits_for_room_is_told_when_the_run_ends() {
+    paused(async {
+        let lab = Lab::new();
+        let (keep, kept) = oneshot::channel();
+        let keep = Mutex::new(Some(keep));
+        let gate = Gate::new();
+        let wait = gate.clone();
+        let run = alone(&lab, Placement::Inline, move |cx: StageCx| {
+            keep.lock()
+                .unwrap()
+                .take()
+                .unwrap()
+                .send(cx.clone())
+                .unwrap();
+            let wait = wait.clone();
+            async move {
+                wait.passed().await;
+                // Full until the run hears it, which is at the stage's end.
+                fill_up(&cx);
+                Vec::new()
             }
-            tokio::task::yield_now().await;
-        }
-    };
-    let (_, kinds) = tokio::join!(run, outside);
-    assert_eq!(kinds.last(), Some(&Some(EmitErrorKind::Closed)));
+        });
+        let outside = async {
+            let cx: StageCx = kept.await.unwrap();
+            gate.open();
+            let mut kinds = Vec::new();
+            loop {
+                let kind = refusal(cx.emit("outside", json!(1)).await);
+                kinds.push(kind);
+                if kind.is_some() {
+                    return kinds;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let (_, kinds) = tokio::join!(run, outside);
+        assert_eq!(kinds.last(), Some(&Some(EmitErrorKind::Closed)));
+    });
 }
