@@ -64,6 +64,11 @@ async fn a_run_dropped_in_the_middle_stops_stages_in_every_place_and_runs_all_cl
     let mut run = Box::pin(lab.engine.run(&pipeline, 1, RunOptions::new()));
     assert!(poll!(&mut run).is_pending());
     started.crowd(3).await;
+    assert_eq!(
+        lab.engine.live_tasks(),
+        2,
+        "the engine knows of every task it has started"
+    );
     drop(run);
     assert_eq!(lab.tidying.registered().len(), 4);
     lab.engine.settled().await;

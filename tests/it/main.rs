@@ -12,6 +12,7 @@ mod cancel_inside;
 mod cleanup;
 mod compose;
 mod context;
+mod critical_path;
 mod deadline;
 mod drawing;
 mod dropped;

@@ -154,116 +154,118 @@ fn sound_stories_break_no_rule() {
     assert_eq!(broken(&made_good), []);
 }
 
+/// A story for each rule that breaks it, and perhaps others.
+const BROKEN: [(Rule, &[Say]); 18] = [
+    (
+        Rule::AttemptsCount,
+        &[Begin, Start(0, 2), End(0, 2, Succeeded), Over(Skipped)],
+    ),
+    (Rule::AttemptsEnd, &[Begin, Start(0, 1), Over(Cancelled)]),
+    (
+        Rule::CleanupsComeLast,
+        &[
+            Begin,
+            Cleanup(0),
+            Start(0, 1),
+            End(0, 1, Failed),
+            Over(Failed),
+        ],
+    ),
+    (
+        Rule::CleanupsComeLast,
+        &[
+            Begin,
+            Start(0, 1),
+            Cleanup(0),
+            End(0, 1, Failed),
+            Over(Failed),
+        ],
+    ),
+    (
+        Rule::EndingsAgree,
+        &[Begin, Start(0, 1), End(0, 1, Cancelled), Over(Succeeded)],
+    ),
+    (Rule::EndingsAgree, &[Begin, Skip(1, 0), Over(Skipped)]),
+    (
+        Rule::EndsAreLast,
+        &[
+            Begin,
+            Answer(0, Failed),
+            Start(0, 1),
+            End(0, 1, Failed),
+            Over(Failed),
+        ],
+    ),
+    (
+        Rule::EndsAreLast,
+        &[Begin, Answer(0, Failed), Answer(0, Failed), Over(Failed)],
+    ),
+    (
+        Rule::EndsAreLast,
+        &[
+            Begin,
+            Start(0, 1),
+            Answer(0, Failed),
+            End(0, 1, Failed),
+            Over(Failed),
+        ],
+    ),
+    (
+        Rule::OneAttemptAtATime,
+        &[
+            Begin,
+            Start(0, 1),
+            Start(0, 2),
+            End(0, 2, Failed),
+            Over(Failed),
+        ],
+    ),
+    (
+        Rule::RunEndsOnce,
+        &[Begin, Start(0, 1), End(0, 1, Succeeded)],
+    ),
+    (
+        Rule::RunEndsOnce,
+        &[Begin, Over(Cancelled), Over(Cancelled)],
+    ),
+    (
+        Rule::RunStartsOnce,
+        &[Start(0, 1), End(0, 1, Failed), Over(Failed)],
+    ),
+    (Rule::RunStartsOnce, &[Begin, Begin, Over(Cancelled)]),
+    (
+        Rule::SkippedNeverStart,
+        &[
+            Begin,
+            Start(0, 1),
+            End(0, 1, Skipped),
+            Skip(1, 0),
+            Start(1, 1),
+            End(1, 1, Failed),
+            Over(Failed),
+        ],
+    ),
+    (
+        Rule::StartBeforeEnd,
+        &[Begin, End(0, 1, Failed), Over(Failed)],
+    ),
+    (Rule::StartBeforeEnd, &[Begin, Long(0), Over(Cancelled)]),
+    (
+        Rule::UpstreamFirst,
+        &[
+            Begin,
+            Start(0, 1),
+            Start(1, 1),
+            End(0, 1, Succeeded),
+            End(1, 1, Failed),
+            Over(Failed),
+        ],
+    ),
+];
+
 #[test]
 fn every_rule_notices_when_it_is_broken() {
-    let table: [(Rule, &[Say]); 18] = [
-        (
-            Rule::AttemptsCount,
-            &[Begin, Start(0, 2), End(0, 2, Succeeded), Over(Skipped)],
-        ),
-        (Rule::AttemptsEnd, &[Begin, Start(0, 1), Over(Cancelled)]),
-        (
-            Rule::CleanupsComeLast,
-            &[
-                Begin,
-                Cleanup(0),
-                Start(0, 1),
-                End(0, 1, Failed),
-                Over(Failed),
-            ],
-        ),
-        (
-            Rule::CleanupsComeLast,
-            &[
-                Begin,
-                Start(0, 1),
-                Cleanup(0),
-                End(0, 1, Failed),
-                Over(Failed),
-            ],
-        ),
-        (
-            Rule::EndingsAgree,
-            &[Begin, Start(0, 1), End(0, 1, Cancelled), Over(Succeeded)],
-        ),
-        (Rule::EndingsAgree, &[Begin, Skip(1, 0), Over(Skipped)]),
-        (
-            Rule::EndsAreLast,
-            &[
-                Begin,
-                Answer(0, Failed),
-                Start(0, 1),
-                End(0, 1, Failed),
-                Over(Failed),
-            ],
-        ),
-        (
-            Rule::EndsAreLast,
-            &[Begin, Answer(0, Failed), Answer(0, Failed), Over(Failed)],
-        ),
-        (
-            Rule::EndsAreLast,
-            &[
-                Begin,
-                Start(0, 1),
-                Answer(0, Failed),
-                End(0, 1, Failed),
-                Over(Failed),
-            ],
-        ),
-        (
-            Rule::OneAttemptAtATime,
-            &[
-                Begin,
-                Start(0, 1),
-                Start(0, 2),
-                End(0, 2, Failed),
-                Over(Failed),
-            ],
-        ),
-        (
-            Rule::RunEndsOnce,
-            &[Begin, Start(0, 1), End(0, 1, Succeeded)],
-        ),
-        (
-            Rule::RunEndsOnce,
-            &[Begin, Over(Cancelled), Over(Cancelled)],
-        ),
-        (
-            Rule::RunStartsOnce,
-            &[Start(0, 1), End(0, 1, Failed), Over(Failed)],
-        ),
-        (Rule::RunStartsOnce, &[Begin, Begin, Over(Cancelled)]),
-        (
-            Rule::SkippedNeverStart,
-            &[
-                Begin,
-                Start(0, 1),
-                End(0, 1, Skipped),
-                Skip(1, 0),
-                Start(1, 1),
-                End(1, 1, Failed),
-                Over(Failed),
-            ],
-        ),
-        (
-            Rule::StartBeforeEnd,
-            &[Begin, End(0, 1, Failed), Over(Failed)],
-        ),
-        (Rule::StartBeforeEnd, &[Begin, Long(0), Over(Cancelled)]),
-        (
-            Rule::UpstreamFirst,
-            &[
-                Begin,
-                Start(0, 1),
-                Start(1, 1),
-                End(0, 1, Succeeded),
-                End(1, 1, Failed),
-                Over(Failed),
-            ],
-        ),
-    ];
-    for (row, (rule, story)) in table.into_iter().enumerate() {
+    for (row, (rule, story)) in BROKEN.into_iter().enumerate() {
         let rules = broken(story);
         assert!(
             rules.contains(&rule),

@@ -9,6 +9,7 @@ use stageflow::graph::Placement;
 use stageflow::interceptors::{Call, Ending, Flow, Next, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::proptest::prelude::*;
+use stageflow_testkit::proptest::test_runner::TestCaseResult;
 use stageflow_testkit::proptest::{collection, sample};
 use stageflow_testkit::{Flavour, Property, RecordingSink, TestRuntime, script};
 
@@ -235,43 +236,49 @@ fn layers_are_an_exact_onion_whatever_they_do() {
                 phase,
                 log: Arc::clone(&log),
             };
-            let mut layers: Vec<Scripted> = (0..).zip(layers).map(layer).collect();
-
-            let sink = RecordingSink::new();
-            let builder = Engine::builder().events(sink.clone()).placement(placement);
-            let engine = layers.iter().cloned().fold(builder, install).build();
-            let mut p = Pipeline::builder("onion");
-            let input = p.input::<u64>();
-            let (said, flaky) = (Arc::clone(&log), script::flaky::<(), u64>(failures, 1_000));
-            let stage = p.stage("stage", said_by(said, flaky)).after(input);
-            let pipeline = p.output(stage).build().unwrap();
-            let report = runtime.block_on(engine.run(&pipeline, 0, RunOptions::new()));
-
-            // The order is by phase, then by registration.
-            layers.sort_by_key(|layer| layer.phase);
-            let mut oracle = Oracle {
-                layers: &layers,
-                failures,
-                attempts: 0,
-                log: Vec::new(),
-            };
-            let (outcome, value) = oracle.call(0);
-            let said = log.lock().unwrap().clone();
-            prop_assert_eq!(said, oracle.log);
-            prop_assert_eq!(report.outcome(), outcome);
-            prop_assert_eq!(
-                report.output().ok().copied(),
-                (outcome == Outcome::Succeeded).then_some(value)
-            );
-            prop_assert_eq!(
-                report.stages().next().unwrap().attempts() as usize,
-                oracle.attempts
-            );
-            prop_assert_eq!(engine.live_tasks(), 0);
-            sink.check_against(pipeline.plan())
-                .map_err(|error| TestCaseError::fail(error.to_string()))
+            let layers = (0..).zip(layers).map(layer).collect();
+            check_onion(&runtime, layers, failures, placement, &log)
         },
     );
+}
+
+fn check_onion(
+    runtime: &TestRuntime,
+    mut layers: Vec<Scripted>,
+    failures: usize,
+    placement: Placement,
+    log: &Log,
+) -> TestCaseResult {
+    let sink = RecordingSink::new();
+    let builder = Engine::builder().events(sink.clone()).placement(placement);
+    let engine = layers.iter().cloned().fold(builder, install).build();
+    let mut p = Pipeline::builder("onion");
+    let input = p.input::<u64>();
+    let flaky = script::flaky::<(), u64>(failures, 1_000);
+    let stage = p
+        .stage("stage", said_by(Arc::clone(log), flaky))
+        .after(input);
+    let pipeline = p.output(stage).build().unwrap();
+    let report = runtime.block_on(engine.run(&pipeline, 0, RunOptions::new()));
+
+    // The order is by phase, then by registration.
+    layers.sort_by_key(|layer| layer.phase);
+    let mut oracle = Oracle {
+        layers: &layers,
+        failures,
+        attempts: 0,
+        log: Vec::new(),
+    };
+    let (outcome, value) = oracle.call(0);
+    let output = (outcome == Outcome::Succeeded).then_some(value);
+    prop_assert_eq!(log.lock().unwrap().clone(), oracle.log);
+    prop_assert_eq!(report.outcome(), outcome);
+    prop_assert_eq!(report.output().ok().copied(), output);
+    let attempts = report.stages().next().unwrap().attempts();
+    prop_assert_eq!(attempts as usize, oracle.attempts);
+    prop_assert_eq!(engine.live_tasks(), 0);
+    let checked = sink.check_against(pipeline.plan());
+    checked.map_err(|error| TestCaseError::fail(error.to_string()))
 }
 
 /// The script's stage, which says that it was called.

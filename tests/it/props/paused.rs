@@ -5,7 +5,7 @@ use std::time::Duration;
 use stageflow::context::StageErrorKind;
 use stageflow::prelude::*;
 use stageflow_testkit::dag::{Behaviour, DagSpec, Dags, Tempo};
-use stageflow_testkit::oracle::{Clock, Prediction};
+use stageflow_testkit::oracle::{Clock, Prediction, StagePrediction};
 use stageflow_testkit::proptest::prelude::*;
 use stageflow_testkit::proptest::test_runner::TestCaseResult;
 use stageflow_testkit::{Property, TestRuntime};
@@ -117,41 +117,9 @@ fn check_prediction<O: Send + Sync + 'static>(
         "{}",
         story()
     );
-    let millis = |at: Option<u64>| at.map(Duration::from_millis);
-    for (at, (report, stage)) in run.report.stages().zip(&expected.stages).enumerate() {
-        let name = report.name();
-        prop_assert_eq!(report.outcome(), stage.outcome, "{}: {}", name, story());
-        prop_assert_eq!(
-            report.started(),
-            millis(stage.started),
-            "{} started: {}",
-            name,
-            story()
-        );
-        prop_assert_eq!(
-            report.ended(),
-            millis(stage.ended),
-            "{} ended: {}",
-            name,
-            story()
-        );
-        // Inside layers an attempt starts when its task is first polled, which may be never.
-        if run.around == Around::Nothing || stage.outcome != Outcome::Cancelled {
-            prop_assert_eq!(
-                report.attempts() > 0,
-                stage.started.is_some(),
-                "{}: {}",
-                name,
-                story()
-            );
-        }
-        prop_assert_eq!(run.value(at), stage.value, "{}: {}", name, story());
-        prop_assert_eq!(
-            report.skip_reason(),
-            stage.because.map(|_| "it was to skip"),
-            "{}",
-            name
-        );
+    for stage in 0..run.spec.len() {
+        let checked = check_stage(run, stage, &expected.stages[stage]);
+        checked.map_err(|error| TestCaseError::fail(format!("{error}: {}", story())))?;
     }
     check_errors(run, expected)?;
     if run.around == Around::Nothing {
@@ -159,6 +127,36 @@ fn check_prediction<O: Send + Sync + 'static>(
     } else {
         Ok(())
     }
+}
+
+fn check_stage<O: Send + Sync + 'static>(
+    run: &Observed<O>,
+    at: usize,
+    expected: &StagePrediction,
+) -> TestCaseResult {
+    let (report, name) = (run.stage(at), run.spec.stages[at].name());
+    let millis = |at: Option<u64>| at.map(Duration::from_millis);
+    prop_assert_eq!(report.outcome(), expected.outcome, "{}", name);
+    prop_assert_eq!(
+        report.started(),
+        millis(expected.started),
+        "{} started",
+        name
+    );
+    prop_assert_eq!(report.ended(), millis(expected.ended), "{} ended", name);
+    // Inside layers an attempt starts when its task is first polled, which may be never.
+    if run.around == Around::Nothing || expected.outcome != Outcome::Cancelled {
+        prop_assert_eq!(
+            report.attempts() > 0,
+            expected.started.is_some(),
+            "{}",
+            name
+        );
+    }
+    prop_assert_eq!(run.value(at), expected.value, "{}", name);
+    let because = expected.because.map(|_| "it was to skip");
+    prop_assert_eq!(report.skip_reason(), because, "{}", name);
+    Ok(())
 }
 
 fn check_errors<O: Send + Sync + 'static>(

@@ -150,59 +150,56 @@ impl Run<'_> {
 
     fn tell(&mut self, what: What, now: Tick) {
         let nanos = Duration::from_nanos;
-        match what {
+        let input = match what {
             What::Suspended {
                 stage,
                 attempt,
                 idle,
             } => {
-                let timers = [
-                    attempt.map(|limit| Limit::Attempt(nanos(limit))),
-                    idle.map(|limit| idle_limit(now, limit)),
-                ];
-                let timers = timers
-                    .into_iter()
-                    .flatten()
-                    .map(|limit| (self.now + length(limit), stage, limit));
-                self.timers.extend(timers);
                 let (attempt, idle) = (attempt.map(nanos), idle.map(nanos));
-                self.machine.on(
-                    Input::Suspended {
-                        stage,
-                        since: now,
-                        attempt,
-                        idle,
-                    },
-                    now,
-                );
+                self.arm(stage, attempt.map(Limit::Attempt));
+                self.arm(stage, idle.map(|limit| Limit::Idle { since: now, limit }));
+                Input::Suspended {
+                    stage,
+                    since: now,
+                    attempt,
+                    idle,
+                }
             }
             What::Beat { stage, idle } => {
-                self.timers
-                    .push((self.now + idle, stage, idle_limit(now, idle)));
-                self.machine.on(
-                    Input::Beat {
-                        stage,
-                        at: now,
-                        idle: nanos(idle),
-                    },
-                    now,
+                let idle = nanos(idle);
+                self.arm(
+                    stage,
+                    Some(Limit::Idle {
+                        since: now,
+                        limit: idle,
+                    }),
                 );
+                Input::Beat {
+                    stage,
+                    at: now,
+                    idle,
+                }
             }
             What::Ended { stage } => {
                 self.running.retain(|other| *other != stage);
-                self.machine.on(
-                    Input::Ended {
-                        stage,
-                        end: StageEnd::Succeeded,
-                    },
-                    now,
-                );
+                Input::Ended {
+                    stage,
+                    end: StageEnd::Succeeded,
+                }
             }
-            What::Tick => self.machine.on(Input::Tick, now),
+            What::Tick => Input::Tick,
             What::Cancel => {
                 self.decide(Verdict::Cancelled);
-                self.machine.on(Input::Cancel, now);
+                Input::Cancel
             }
+        };
+        self.machine.on(input, now);
+    }
+
+    fn arm(&mut self, stage: u32, limit: Option<Limit>) {
+        if let Some(limit) = limit {
+            self.timers.push((self.now + length(limit), stage, limit));
         }
     }
 
@@ -223,13 +220,6 @@ impl Run<'_> {
 
     fn effects(&mut self) -> Vec<Effect> {
         std::iter::from_fn(|| self.machine.next_effect()).collect()
-    }
-}
-
-fn idle_limit(since: Tick, limit: u64) -> Limit {
-    Limit::Idle {
-        since,
-        limit: Duration::from_nanos(limit),
     }
 }
 
