@@ -10,7 +10,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::Gate;
 use tokio::task::JoinSet;
 
-use crate::support::{Lab, Log, PLACEMENTS, PanicsOnDrop, PassOn, placed, watched};
+use crate::support::{Lab, Log, OpenInTheEnd, PLACEMENTS, PanicsOnDrop, PassOn, placed, watched};
 
 /// Three stages side by side, one in each place, that wait for ever after they have registered a cleanup; and one that has
 /// ended.
@@ -263,6 +263,7 @@ async fn layers_that_were_entered_are_left_once_when_a_run_is_dropped() {
 async fn a_blocking_stage_that_is_still_at_work_holds_back_the_cleanups_of_a_dropped_run() {
     let lab = Lab::new();
     let (inside, go_on) = (Gate::new(), Gate::new());
+    let _go_on = OpenInTheEnd(&go_on);
     let mut p = Pipeline::builder("held");
     let n = p.input::<u64>();
     let (tidying, enter, leave, after) = (
@@ -344,6 +345,7 @@ async fn a_run_dropped_outside_the_runtime_still_runs_its_cleanups() {
 async fn notes_of_a_blocking_stage_that_outlives_its_caller_stay_before_its_end() {
     let lab = Lab::new();
     let (inside, go_on) = (Gate::new(), Gate::new());
+    let _go_on = OpenInTheEnd(&go_on);
     let mut p = Pipeline::builder("talkative");
     let n = p.input::<u64>();
     let (enter, leave) = (inside.clone(), go_on.clone());
@@ -373,6 +375,7 @@ async fn notes_of_a_blocking_stage_that_outlives_its_caller_stay_before_its_end(
 async fn a_value_that_comes_too_late_and_panics_when_it_is_dropped_keeps_no_cleanup_from_running() {
     let lab = Lab::new();
     let (inside, go_on) = (Gate::new(), Gate::new());
+    let _go_on = OpenInTheEnd(&go_on);
     let mut p = Pipeline::builder("late");
     let n = p.input::<u64>();
     let (tidying, enter, leave) = (lab.tidying.clone(), inside.clone(), go_on.clone());
@@ -391,9 +394,5 @@ async fn a_value_that_comes_too_late_and_panics_when_it_is_dropped_keeps_no_clea
     go_on.open();
     lab.engine.settled().await;
     let said = lab.assert_nothing_left().await;
-    assert_eq!(
-        said.last().unwrap(),
-        "run cancelled: the caller went away",
-        "{said:?}"
-    );
+    assert!(said.contains(&"cleanup a succeeded".to_owned()), "{said:?}");
 }

@@ -9,7 +9,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, Probe, TestRuntime, script};
 use tokio::task::Id;
 
-use crate::support::{Lab, PLACEMENTS, placed, watched};
+use crate::support::{Lab, OpenInTheEnd, PLACEMENTS, placed, watched};
 
 /// Which thread and which task a stage is in.
 type Whereabouts = (ThreadId, Option<Id>);
@@ -195,6 +195,7 @@ fn spawned_stages_use_several_threads_at_the_same_time() {
     TestRuntime::running(Flavour::MultiThread).block_on(async {
         let lab = Lab::new();
         let gate = Gate::new();
+        let _gate = OpenInTheEnd(&gate);
         let mut p = Pipeline::builder("parallel");
         let n = p.input::<u64>();
         // Each holds its thread until the other one lets it go: on one thread this would hang.

@@ -7,7 +7,7 @@ use stageflow::executor::RunErrorKind;
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, Scripted, script};
 
-use crate::support::{Lab, outcomes, texts};
+use crate::support::{Lab, OpenInTheEnd, outcomes, texts};
 
 type Stage = Scripted<Arc<u64>, u64>;
 
@@ -173,6 +173,7 @@ async fn of_several_errors_the_one_that_decided_comes_first_and_the_others_in_th
 async fn a_spawned_stage_that_fails_while_it_is_stopped_is_reported_after_the_first() {
     let lab = Lab::new();
     let (inside, go_on) = (Gate::new(), Gate::new());
+    let _go_on = OpenInTheEnd(&go_on);
     let mut p = Pipeline::builder("late");
     let n = p.input::<u64>();
     let (enter, leave) = (inside.clone(), go_on.clone());

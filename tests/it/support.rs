@@ -10,7 +10,7 @@ use stageflow::executor::EngineBuilder;
 use stageflow::graph::{Placement, StageBuilder};
 use stageflow::interceptors::{Call, Ending, Next, async_trait};
 use stageflow::prelude::*;
-use stageflow_testkit::{Probe, Recorded, RecordingSink};
+use stageflow_testkit::{Gate, Probe, Recorded, RecordingSink};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -263,6 +263,15 @@ impl Drop for PanicsOnDrop {
         if !std::thread::panicking() {
             panic!("{}", self.0);
         }
+    }
+}
+
+/// Opens a gate in the end, so that a test that fails does not wait for a thread that waits for it.
+pub(crate) struct OpenInTheEnd<'a>(pub(crate) &'a Gate);
+
+impl Drop for OpenInTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.open();
     }
 }
 

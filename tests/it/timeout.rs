@@ -11,7 +11,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Gate, Scripted, script};
 use tokio::time::{advance, sleep};
 
-use crate::support::{Lab, outcomes, placed, watched, with_time_running};
+use crate::support::{Lab, OpenInTheEnd, outcomes, placed, watched, with_time_running};
 
 pub(crate) fn slow(lab: &Lab, seconds: u32) -> Scripted<Arc<u64>, u64> {
     script::ok(1).taking(seconds.secs()).watched_by(&lab.probe)
@@ -333,6 +333,7 @@ async fn a_blocking_stage_at_an_await_is_stopped_at_its_limit() {
 async fn a_blocking_stage_that_holds_its_thread_beyond_its_limit_is_waited_for() {
     let lab = Lab::new();
     let gate = Gate::new();
+    let _gate = OpenInTheEnd(&gate);
     let mut p = Pipeline::builder("held");
     let n = p.input::<u64>();
     let held = script::ok::<Arc<u64>, u64>(4)

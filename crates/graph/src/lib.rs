@@ -105,7 +105,7 @@ mod upstream;
 pub use builder::{
     Embedding, Finish, IsOptional, IsRequired, PipelineBuilder, PipelineInput, StageBuilder,
 };
-pub use draw::{Look, Overlay, StageMark};
+pub use draw::{Overlay, StageMark};
 pub use erased::StageFuture;
 pub use error::{BuildError, Problem, ProblemKind};
 pub use function::{StageFn, StageReturn, stage_fn};

@@ -14,7 +14,7 @@ use stageflow_context::{
     StageIndex, StageName,
 };
 use stageflow_events::CleanupEnded;
-use stageflow_graph::{Handle, Look, Overlay, StageMark};
+use stageflow_graph::{Handle, Overlay, StageMark};
 
 use crate::buffer::EventCounts;
 use crate::data::{LongPoll, Record, RunData};
@@ -212,7 +212,7 @@ impl<O> RunReport<O> {
     #[must_use]
     pub fn overlay(&self) -> Overlay {
         let mark = |stage: StageReport<'_>| {
-            let mark = StageMark::new(look(stage.outcome()));
+            let mark = StageMark::new(stage.outcome());
             if stage.attempts() > 0 {
                 mark.took(stage.duration())
             } else {
@@ -304,16 +304,5 @@ impl<O> fmt::Debug for RunReport<O> {
             .field("outcome", &self.outcome())
             .field("errors", &self.errors())
             .finish_non_exhaustive()
-    }
-}
-
-fn look(outcome: Outcome) -> Look {
-    match outcome {
-        Outcome::Denied => Look::Denied,
-        Outcome::Failed => Look::Failed,
-        Outcome::Skipped => Look::Skipped,
-        Outcome::Succeeded => Look::Succeeded,
-        Outcome::TimedOut => Look::TimedOut,
-        _ => Look::Cancelled,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Overlay, lines};
+use super::{Overlay, colours, lines};
 use crate::{Plan, Presence};
 
 pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
@@ -16,7 +16,7 @@ pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
     for stage in 0..plan.len() {
         let mark = overlay.and_then(|overlay| overlay.mark(stage));
         let label = quote(&lines(plan, stage, mark).join("\n"));
-        let colours = mark.map(|mark| mark.look.colours());
+        let colours = mark.map(|mark| colours(mark.outcome));
         let style = colours
             .map(|(fill, line)| format!(", fillcolor=\"{fill}\", color=\"{line}\""))
             .unwrap_or_default();

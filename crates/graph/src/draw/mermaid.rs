@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Look, Overlay, StageMark, lines};
+use stageflow_context::Outcome;
+
+use super::{Overlay, StageMark, class, colours, lines};
 use crate::{Plan, Presence};
 
 pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
@@ -18,7 +20,7 @@ pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
             .map(|line| escape(line))
             .collect();
         let class = mark
-            .map(|mark| format!(":::{}", mark.look.as_str()))
+            .map(|mark| format!(":::{}", class(mark.outcome)))
             .unwrap_or_default();
         out.line(format_args!("s{stage}[\"{}\"]{class}", text.join("<br/>")));
     }
@@ -62,16 +64,16 @@ fn arrows(plan: &Plan, overlay: Option<&Overlay>, out: &mut Text) -> Vec<usize> 
 
 fn styles(overlay: Option<&Overlay>, thick: &[usize], out: &mut Text) {
     let Some(overlay) = overlay else { return };
-    for look in Look::ALL {
+    for outcome in Outcome::ALL {
         if overlay
             .marks
             .iter()
-            .any(|mark: &StageMark| mark.look == look)
+            .any(|mark: &StageMark| mark.outcome == outcome)
         {
-            let (fill, line) = look.colours();
+            let (fill, line) = colours(outcome);
             out.line(format_args!(
                 "classDef {} fill:{fill},stroke:{line},color:#111827",
-                look.as_str()
+                class(outcome)
             ));
         }
     }

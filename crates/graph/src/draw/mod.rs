@@ -5,6 +5,8 @@ mod mermaid;
 
 use std::time::Duration;
 
+use stageflow_context::Outcome;
+
 use crate::{Placement, Plan, Presence};
 
 pub(crate) use dot::dot;
@@ -58,15 +60,18 @@ impl Overlay {
 /// How one stage of a run is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageMark {
-    look: Look,
+    outcome: Outcome,
     took: Option<Duration>,
 }
 
 impl StageMark {
-    /// A stage that looks like this.
+    /// A stage that ended like this.
     #[must_use]
-    pub const fn new(look: Look) -> Self {
-        Self { look, took: None }
+    pub const fn new(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            took: None,
+        }
     }
 
     /// Writes how long it took into its box.
@@ -77,62 +82,20 @@ impl StageMark {
     }
 }
 
-/// How a stage ended, as far as a drawing tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Look {
-    /// It was stopped, or never started because the run was.
-    Cancelled,
-    /// A layer refused it.
-    Denied,
-    /// It failed.
-    Failed,
-    /// There was nothing for it to do.
-    Skipped,
-    /// It gave its value.
-    Succeeded,
-    /// It took too long.
-    TimedOut,
+/// The name of an outcome's style.
+fn class(outcome: Outcome) -> String {
+    outcome.as_str().replace('_', "")
 }
 
-impl Look {
-    const ALL: [Self; 6] = [
-        Self::Succeeded,
-        Self::Failed,
-        Self::TimedOut,
-        Self::Denied,
-        Self::Skipped,
-        Self::Cancelled,
-    ];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cancelled => "cancelled",
-            Self::Denied => "denied",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-            Self::Succeeded => "succeeded",
-            Self::TimedOut => "timedout",
-        }
-    }
-
-    /// Fill and line, readable on light and on dark pages and told apart without colour by the label.
-    const fn colours(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Cancelled => ("#e5e7eb", "#6b7280"),
-            Self::Denied => ("#ede9fe", "#6d28d9"),
-            Self::Failed => ("#fee2e2", "#b91c1c"),
-            Self::Skipped => ("#f3f4f6", "#9ca3af"),
-            Self::Succeeded => ("#dcfce7", "#15803d"),
-            Self::TimedOut => ("#ffedd5", "#c2410c"),
-        }
-    }
-
-    const fn label(self) -> &'static str {
-        match self {
-            Self::TimedOut => "timed out",
-            other => other.as_str(),
-        }
+/// Fill and line, readable on light and on dark pages and told apart without colour by the label.
+const fn colours(outcome: Outcome) -> (&'static str, &'static str) {
+    match outcome {
+        Outcome::Denied => ("#ede9fe", "#6d28d9"),
+        Outcome::Failed => ("#fee2e2", "#b91c1c"),
+        Outcome::Skipped => ("#f3f4f6", "#9ca3af"),
+        Outcome::Succeeded => ("#dcfce7", "#15803d"),
+        Outcome::TimedOut => ("#ffedd5", "#c2410c"),
+        _ => ("#e5e7eb", "#6b7280"),
     }
 }
 
@@ -154,8 +117,12 @@ fn lines(plan: &Plan, stage: usize, mark: Option<&StageMark>) -> Vec<String> {
     let mut lines = vec![plan.names()[stage].to_string(), facts.join(", ")];
     if let Some(mark) = mark {
         lines.push(match mark.took {
-            Some(took) => format!("{} in {}", mark.look.label(), short(took)),
-            None => mark.look.label().to_owned(),
+            Some(took) => format!(
+                "{} in {}",
+                mark.outcome.as_str().replace('_', " "),
+                short(took)
+            ),
+            None => mark.outcome.as_str().replace('_', " "),
         });
     }
     lines
