@@ -230,17 +230,13 @@ async fn end_a_run(way: Way, expected: &Expected, places: (Placement, Placement)
     }
     let run = lab.engine.run(&pipeline, 5, options);
     let handle = run.handle();
-    let report = match way {
-        Way::AttemptTimeout | Way::IdleTimeout | Way::RunDeadline => with_time_running(run).await,
-        Way::CancelByHandle | Way::PanicWhenDropped => {
-            let cancel = async {
-                waiting.crowd(1).await;
-                assert!(handle.cancel("enough"));
-            };
-            tokio::join!(run, cancel).0
+    let cancel = async {
+        if matches!(way, Way::CancelByHandle | Way::PanicWhenDropped) {
+            waiting.crowd(1).await;
+            assert!(handle.cancel("enough"));
         }
-        _ => run.await,
     };
+    let (report, ()) = with_time_running(async { tokio::join!(run, cancel) }).await;
 
     let Expected(outcome, stage, run_code, stage_code, reason) = expected;
     assert_eq!(report.outcome(), *outcome);

@@ -11,7 +11,7 @@ use stageflow::events::{Batch, EventRecord, Receipt};
 use stageflow::prelude::*;
 use stageflow_testkit::script;
 
-use crate::support::Lab;
+use crate::support::{Lab, undisturbed};
 
 /// Keeps batches as they come.
 #[derive(Clone, Default)]
@@ -28,7 +28,7 @@ impl EventSink for Batches {
 #[tokio::test]
 async fn events_come_in_batches_that_are_in_order_and_share_their_header() {
     let batches = Batches::default();
-    let engine = Engine::builder().events(batches.clone()).build();
+    let engine = undisturbed().events(batches.clone()).build();
     let mut p = Pipeline::builder("long");
     let mut at = p.input::<u64>();
     for i in 0..200 {
@@ -66,7 +66,7 @@ async fn events_come_in_batches_that_are_in_order_and_share_their_header() {
 #[tokio::test]
 async fn a_full_sink_counts_exactly_what_it_dropped() {
     let sink = Arc::new(MemorySink::bounded(5.try_into().unwrap()));
-    let engine = Engine::builder().events(Arc::clone(&sink)).build();
+    let engine = undisturbed().events(Arc::clone(&sink)).build();
     let mut p = Pipeline::builder("two");
     let n = p.input::<u64>();
     let a = p.stage("a", script::ok::<Arc<u64>, u64>(1)).after(n);
@@ -121,7 +121,7 @@ impl EventSink for Boastful {
 
 #[tokio::test]
 async fn a_sink_that_miscounts_does_not_spoil_the_sum() {
-    let engine = Engine::builder().events(Boastful).build();
+    let engine = undisturbed().events(Boastful).build();
     let mut p = Pipeline::builder("one");
     let n = p.input::<u64>();
     let a = p.stage("a", script::ok::<Arc<u64>, u64>(1)).after(n);

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use stageflow::prelude::*;
 
+use crate::support::undisturbed;
+
 async fn double(_cx: StageCx, n: Arc<u64>) -> Result<u64, Stop> {
     Ok(*n * 2)
 }
@@ -21,7 +23,7 @@ async fn a_diamond_gives_its_output_and_every_value() {
     let c = p.stage("c", stage_fn(sum)).after((a, b));
     let pipeline = p.output(c).build().unwrap();
     let sink = Arc::new(MemorySink::bounded(1000.try_into().unwrap()));
-    let engine = Engine::builder()
+    let engine = undisturbed()
         .events(Arc::clone(&sink))
         .intercept(Timeout::attempt(1.secs()))
         .build();

@@ -11,7 +11,8 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
 
 use crate::support::{
-    Lab, PLACEMENTS, PanicsOnDrop, PassOn, cleanups, outcomes, placed, watched, with_time_running,
+    Lab, PLACEMENTS, PanicsOnDrop, PassOn, cleanups, outcomes, placed, undisturbed, watched,
+    with_time_running,
 };
 
 /// `beside` ends, `bad` does what it is told, `after` needs both.
@@ -262,7 +263,7 @@ impl EventSink for ClumsySink {
 
 #[tokio::test]
 async fn a_sink_that_panics_harms_nothing_and_everything_is_counted_as_dropped() {
-    let engine = Engine::builder().events(ClumsySink).build();
+    let engine = undisturbed().events(ClumsySink).build();
     let pipeline = around_a(script::ok(2), Placement::Inline);
     let report = engine.run(&pipeline, 1, RunOptions::new()).await;
     assert_eq!(report.output().unwrap(), &3);

@@ -104,6 +104,11 @@ impl Tidying {
     }
 }
 
+/// Starts an engine that tells of no long polls: a busy machine makes them of anything.
+pub(crate) fn undisturbed() -> EngineBuilder {
+    Engine::builder().long_poll(Duration::MAX)
+}
+
 /// An engine with a sink, and what there was before its runs.
 pub(crate) struct Lab {
     pub(crate) engine: Engine,
@@ -120,7 +125,7 @@ impl Lab {
 
     pub(crate) fn with(set_up: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
         let sink = RecordingSink::new();
-        let engine = set_up(Engine::builder().events(sink.clone())).build();
+        let engine = set_up(undisturbed().events(sink.clone())).build();
         let tasks_before = Handle::current().metrics().num_alive_tasks();
         Self {
             engine,
