@@ -9,6 +9,8 @@ use stageflow_interceptors::drop_quietly;
 
 use crate::engine::EngineInner;
 use crate::machine::Tick;
+#[cfg(feature = "stress-sabotage")]
+use crate::sabotage::{Fault, Saboteur};
 use crate::shared::RunShared;
 
 /// How many events are handed over at once.
@@ -38,20 +40,24 @@ pub(crate) struct EventBuffer {
 }
 
 struct Outlet {
+    #[cfg(feature = "stress-sabotage")]
+    engine: Arc<EngineInner>,
     header: Arc<RunHeader>,
     sink: Arc<dyn EventSink>,
 }
 
 impl EventBuffer {
-    pub(crate) fn new(shared: &RunShared, plan: &Plan, engine: &EngineInner) -> Self {
+    pub(crate) fn new(shared: &RunShared, plan: &Plan, engine: &Arc<EngineInner>) -> Self {
         let outlet = engine.sink.as_ref().map(|sink| {
             let header = RunHeader::new(
-                shared.snapshot.clone(),
+                engine.saboteur.snapshot(&shared.snapshot),
                 Arc::clone(plan.name()),
                 Arc::clone(plan.names()),
                 engine.wall.now(),
             );
             Outlet {
+                #[cfg(feature = "stress-sabotage")]
+                engine: Arc::clone(engine),
                 header: Arc::new(header),
                 sink: Arc::clone(sink),
             }
@@ -111,6 +117,8 @@ impl EventBuffer {
             return self.events.reserve(capacity);
         }
         let events = std::mem::replace(&mut self.events, Vec::with_capacity(capacity));
+        #[cfg(feature = "stress-sabotage")]
+        let events = spoilt(events, &outlet.engine.saboteur);
         let offered = events.len() as u64;
         let batch = Batch::new(Arc::clone(&outlet.header), events);
         let emitted = catch_unwind(AssertUnwindSafe(|| outlet.sink.try_emit(batch)));
@@ -121,7 +129,37 @@ impl EventBuffer {
         self.counts.offered += offered;
         // A sink that miscounts must not make events vanish from the sum.
         let accepted = receipt.accepted.min(offered);
+        #[cfg(feature = "stress-sabotage")]
+        let accepted = if outlet
+            .engine
+            .saboteur
+            .strikes(Fault::CountRefusedAsAccepted)
+        {
+            offered
+        } else {
+            accepted
+        };
         self.counts.accepted += accepted;
         self.counts.dropped += offered - accepted;
     }
+}
+
+/// What a broken engine makes of a batch.
+#[cfg(feature = "stress-sabotage")]
+fn spoilt(events: Vec<Event>, saboteur: &Saboteur) -> Vec<Event> {
+    let mut spoilt: Vec<Event> = Vec::with_capacity(events.len());
+    for event in events {
+        if saboteur.strikes(Fault::LoseEvent) {
+            continue;
+        }
+        if saboteur.strikes(Fault::RepeatEvent) {
+            spoilt.push(event.clone());
+        }
+        spoilt.push(event);
+        let last = spoilt.len() - 1;
+        if last > 0 && saboteur.strikes(Fault::SwapEvents) {
+            spoilt.swap(last - 1, last);
+        }
+    }
+    spoilt
 }

@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::data::RunData;
 use crate::places::LastTask;
+use crate::sabotage::Fault;
 
 /// Everything that happens after the last stage. It needs nothing of the caller's, so it can go on without the caller.
 pub(crate) async fn wind_down(
@@ -39,7 +40,11 @@ pub(crate) async fn wind_down(
         }
         data.conclude(stage, ending, now);
     }
-    run_cleanups(&mut data, budget).await;
+    if data.engine.saboteur.strikes(Fault::SplitCleanupBudget) {
+        run_in_shares(&mut data, budget).await;
+    } else {
+        run_cleanups(&mut data, budget).await;
+    }
     let now = data.shared.now();
     data.close(now);
     data
@@ -48,6 +53,12 @@ pub(crate) async fn wind_down(
 /// Runs the cleanups, last in, first out. One that takes longer than a twentieth of the budget is no longer waited for: the
 /// next one starts beside it, and it may go on until the budget is used up. So one that hangs costs only itself.
 async fn run_cleanups(data: &mut RunData, budget: Duration) {
+    if data.engine.saboteur.strikes(Fault::CleanupsForwards) {
+        let registered: Vec<_> = std::iter::from_fn(|| data.shared.cleanups.pop()).collect();
+        for cleanup in registered {
+            data.shared.cleanups.push(cleanup);
+        }
+    }
     let deadline = later(budget);
     let mut running = Running::default();
     while Instant::now() < deadline {
@@ -60,6 +71,10 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
             }
             continue;
         };
+        if data.engine.saboteur.strikes(Fault::SkipCleanup) {
+            tell(data, succeeded(&cleanup));
+            continue;
+        }
         let latest = running.start(cleanup);
         let patience = deadline.min(later(budget / 20));
         while let Next::Ended(id, ended) = running.next(patience).await {
@@ -92,6 +107,27 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
             ),
         );
     }
+}
+
+/// How a broken engine shares the budget out: so that one that hangs takes nothing from the others, nor they from it.
+#[cold]
+async fn run_in_shares(data: &mut RunData, budget: Duration) {
+    let share = budget
+        / u32::try_from(data.shared.cleanups.len())
+            .unwrap_or(u32::MAX)
+            .max(1);
+    while let Some(cleanup) = data.shared.cleanups.pop() {
+        let mut ended = succeeded(&cleanup);
+        if tokio::time::timeout(share, cleanup.start()).await.is_err() {
+            ended.outcome = Outcome::TimedOut;
+        }
+        tell(data, ended);
+    }
+}
+
+fn succeeded(cleanup: &Cleanup) -> CleanupEnded {
+    let name = Arc::clone(cleanup.name());
+    CleanupEnded::new(cleanup.stage(), name, Outcome::Succeeded, None)
 }
 
 /// So much later, or as good as never if that is beyond what an instant can hold.

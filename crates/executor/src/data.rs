@@ -14,6 +14,7 @@ use stageflow_interceptors::Ending;
 use crate::buffer::EventBuffer;
 use crate::engine::EngineInner;
 use crate::machine::{StageEnd, Tick, Verdict};
+use crate::sabotage::Fault;
 use crate::shared::{RunShared, Said, What};
 
 /// What happened to one stage.
@@ -235,6 +236,7 @@ impl RunData {
     }
 
     fn settle(&mut self, stage: u32, ending: Ending) -> StageEnd {
+        let ending = self.spoilt(stage, ending);
         let name = || self.plan.names()[stage as usize].clone();
         match ending {
             Ending::Succeeded(value) => {
@@ -268,6 +270,46 @@ impl RunData {
                 StageEnd::CancelledRun
             }
             _ => StageEnd::Interrupted,
+        }
+    }
+
+    /// What a broken engine makes of an ending.
+    fn spoilt(&self, stage: u32, ending: Ending) -> Ending {
+        let saboteur = &self.engine.saboteur;
+        match ending {
+            Ending::Failed(error)
+                if matches!(error.kind(), StageErrorKind::Panicked(_))
+                    && saboteur.strikes(Fault::SwallowPanic) =>
+            {
+                Ending::Skipped(Arc::from("it panicked"))
+            }
+            Ending::Failed(error)
+                if matches!(error.kind(), StageErrorKind::RetryRefused)
+                    && saboteur.strikes(Fault::RetryIsSkip) =>
+            {
+                Ending::Skipped(Arc::from("it asked for another attempt"))
+            }
+            Ending::Failed(error) if stage > 0 && saboteur.strikes(Fault::BlameAnother) => {
+                let name = self.plan.names()[stage as usize - 1].clone();
+                Ending::Failed(StageError::new(
+                    name,
+                    error.attempt(),
+                    StageErrorKind::Failed(error.class()),
+                    error,
+                ))
+            }
+            ending => ending,
+        }
+    }
+
+    /// What a broken engine makes of the whole run.
+    pub(crate) fn spoil(&mut self) {
+        let cancelled = matches!(self.verdict, Verdict::Cancelled | Verdict::CancelledBy(_));
+        if cancelled && self.engine.saboteur.strikes(Fault::CancelIsSuccess) {
+            self.verdict = Verdict::Completed;
+        }
+        if self.verdict != Verdict::Completed && self.engine.saboteur.strikes(Fault::LoseOutputs) {
+            self.values.fill(None);
         }
     }
 

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Run;
 use crate::data::RunData;
+use crate::sabotage::Saboteur;
 use crate::settings::{RunOptions, RunSettings, Whom};
 use crate::shared::RunShared;
 
@@ -54,6 +55,7 @@ pub(crate) struct EngineInner {
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: RunSettings,
+    pub(crate) saboteur: Saboteur,
     pub(crate) tracker: TaskTracker,
 }
 
@@ -72,6 +74,7 @@ impl Engine {
             wall: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::new()),
             settings: RunSettings::default(),
+            saboteur: Saboteur::default(),
         }
     }
 
@@ -180,6 +183,7 @@ pub struct EngineBuilder {
     wall: Arc<dyn WallClock>,
     ids: Arc<dyn IdSource>,
     settings: RunSettings,
+    saboteur: Saboteur,
 }
 
 impl EngineBuilder {
@@ -237,6 +241,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Breaks the engine: at every `every`-th chance it goes wrong in this way. A test that passes with it proves nothing.
+    #[cfg(feature = "stress-sabotage")]
+    pub fn sabotage(mut self, fault: crate::Fault, every: std::num::NonZeroU64) -> Self {
+        self.saboteur = Saboteur::new(fault, every);
+        self
+    }
+
     /// The engine.
     #[must_use]
     pub fn build(self) -> Engine {
@@ -246,6 +257,7 @@ impl EngineBuilder {
             wall,
             ids,
             settings,
+            saboteur,
         } = self;
         Engine {
             inner: Arc::new(EngineInner {
@@ -254,6 +266,7 @@ impl EngineBuilder {
                 wall,
                 ids,
                 settings,
+                saboteur,
                 tracker: TaskTracker::new(),
             }),
         }

@@ -81,7 +81,8 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! `stress-sabotage` lets an engine be broken on purpose, for the controls of the stress suite. Never switch it on in a
+//! program that is released.
 //!
 //! # Where it sits
 //!
@@ -101,6 +102,7 @@ pub mod machine;
 mod places;
 mod report;
 mod run;
+mod sabotage;
 mod settings;
 mod shared;
 mod wake;
@@ -111,4 +113,6 @@ pub use engine::{Engine, EngineBuilder};
 pub use error::{RunError, RunErrorKind};
 pub use report::{RunReport, StageReport};
 pub use run::{Run, RunHandle};
+#[cfg(feature = "stress-sabotage")]
+pub use sabotage::Fault;
 pub use settings::RunOptions;

@@ -16,6 +16,7 @@ use crate::cleanup::wind_down;
 use crate::data::RunData;
 use crate::driver::Driver;
 use crate::engine::EngineInner;
+use crate::sabotage::Fault;
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
 
@@ -51,7 +52,7 @@ impl<'a, O> Run<'a, O> {
         settings: RunSettings,
     ) -> Self {
         let shared = Arc::clone(&data.shared);
-        let state = State::Stages(Driver::new(plan, &engine.stack, data, settings));
+        let state = State::Stages(Driver::new(plan, engine, data, settings));
         Self {
             shared,
             engine,
@@ -92,6 +93,9 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
             };
             let now = driver.now();
             let mut data = driver.into_data(verdict);
+            if this.engine.saboteur.strikes(Fault::ReturnBeforeCleanups) {
+                run_behind_the_back(this.engine, &this.shared);
+            }
             if data.shared.cleanups.is_empty() {
                 data.close(now);
                 return Poll::Ready(RunReport::new(data));
@@ -144,6 +148,17 @@ impl<O> Drop for Run<'_, O> {
             ),
         }
     }
+}
+
+/// Where a broken engine leaves its cleanups.
+#[cold]
+fn run_behind_the_back(engine: &EngineInner, shared: &RunShared) {
+    let cleanups: Vec<_> = std::iter::from_fn(|| shared.cleanups.pop()).collect();
+    drop(engine.tracker.spawn(async move {
+        for cleanup in cleanups {
+            drop(cleanup.start().await);
+        }
+    }));
 }
 
 impl<O> fmt::Debug for Run<'_, O> {

@@ -8,6 +8,7 @@ mod start;
 mod stop;
 
 use std::collections::VecDeque;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,8 +22,10 @@ use tokio::task::coop;
 use tokio::time::Sleep;
 
 use crate::data::RunData;
+use crate::engine::EngineInner;
 use crate::machine::{Effect, Input, Limit, RunMachine, Tick, Verdict};
 use crate::places::{Places, Polled, Work};
+use crate::sabotage::Fault;
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
 
@@ -58,7 +61,7 @@ enum Pause {
 impl<'p> Driver<'p> {
     pub(crate) fn new(
         plan: &'p Plan,
-        stack: &'p Stack,
+        engine: &'p EngineInner,
         data: Box<RunData>,
         settings: RunSettings,
     ) -> Self {
@@ -68,9 +71,9 @@ impl<'p> Driver<'p> {
             .map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
         Self {
             plan,
-            stack,
+            stack: &engine.stack,
             host: Arc::clone(&shared) as Arc<dyn RunHost>,
-            machine: RunMachine::new(plan, settings.concurrency, deadline),
+            machine: machine(plan, engine, settings.concurrency, deadline),
             places: Places::new(Arc::clone(&shared)),
             now: Tick::ZERO,
             polled: Tick::ZERO,
@@ -98,6 +101,7 @@ impl<'p> Driver<'p> {
     pub(crate) fn into_data(mut self, verdict: Verdict) -> Box<RunData> {
         self.signal_verdict(Some(verdict));
         self.data.verdict = verdict;
+        self.data.spoil();
         if let Verdict::Failed(stage) | Verdict::Denied(stage) = verdict {
             let primary = self
                 .data
@@ -150,7 +154,9 @@ impl<'p> Driver<'p> {
             self.shared.wake.end_turn();
             // What came in while the turn ended was not announced.
             self.take_woken();
-            let cancelled = self.shared.cancel.is_cancelled() && self.machine.verdict().is_none();
+            let cancelled = self.shared.cancel.is_cancelled()
+                && self.machine.verdict().is_none()
+                && !self.cancels_late();
             if self.woken.is_empty() && !cancelled && !self.shared.has_mail() {
                 return Poll::Pending;
             }
@@ -165,7 +171,10 @@ impl<'p> Driver<'p> {
     /// Carries out the machine's effects until there are none.
     fn work_off(&mut self, cx: &mut Context<'_>) -> Pause {
         loop {
-            if self.shared.cancel.is_cancelled() && self.machine.verdict().is_none() {
+            if self.shared.cancel.is_cancelled()
+                && self.machine.verdict().is_none()
+                && !self.cancels_late()
+            {
                 self.machine.on(Input::Cancel, self.now);
             }
             let Some(effect) = self.machine.next_effect() else {
@@ -342,6 +351,11 @@ impl<'p> Driver<'p> {
         }
     }
 
+    /// A broken engine lets the stages that run end first.
+    fn cancels_late(&self) -> bool {
+        self.machine.running() > 0 && self.data.engine.saboteur.strikes(Fault::CancelLate)
+    }
+
     pub(super) fn name(&self, stage: u32) -> &'p stageflow_context::StageName {
         &self.plan.names()[stage as usize]
     }
@@ -354,6 +368,20 @@ impl<'p> Driver<'p> {
             .cloned()
             .unwrap_or(CancelReason::Shutdown)
     }
+}
+
+fn machine<'p>(
+    plan: &'p Plan,
+    engine: &'p EngineInner,
+    width: NonZeroUsize,
+    deadline: Option<Tick>,
+) -> RunMachine<'p> {
+    let machine = RunMachine::new(plan, width, deadline);
+    #[cfg(feature = "stress-sabotage")]
+    let machine = machine.sabotaged(&engine.saboteur);
+    #[cfg(not(feature = "stress-sabotage"))]
+    let _ = engine;
+    machine
 }
 
 /// Whether the task may go on in this turn. If not, it was woken for the next.

@@ -17,6 +17,7 @@ use super::attempt::{OwnedCall, detached, onion, unless_stopped};
 use super::{Driver, at_least_one};
 use crate::machine::{Input, Tick};
 use crate::places::{Job, Polled, Task, Work};
+use crate::sabotage::Fault;
 
 const FIRST: std::num::NonZeroU32 = std::num::NonZeroU32::MIN;
 
@@ -49,6 +50,9 @@ impl<'p> Driver<'p> {
             Placement::Inherit => self.settings.placement,
             chosen => chosen,
         };
+        if self.data.engine.saboteur.strikes(Fault::SkipStage) && self.pretend(stage) {
+            return;
+        }
         let alone =
             matches!(placement, Placement::Inherit | Placement::Inline) && !self.stack.waits();
         if alone {
@@ -370,6 +374,9 @@ impl<'p> Driver<'p> {
         self.now = self.shared.now();
         self.note_long_poll(stage, since);
         self.data.records[stage as usize].ended = self.now;
+        if self.data.engine.saboteur.strikes(Fault::ForgetEnd) {
+            return;
+        }
         self.data
             .events
             .push_with(self.now, || EventKind::StageEnded {
@@ -378,6 +385,24 @@ impl<'p> Driver<'p> {
                 outcome: Outcome::Succeeded,
                 error: None,
             });
+    }
+
+    /// A broken engine passes a stage's first value on as the stage's own. `false` if it would not be taken for one.
+    #[cold]
+    fn pretend(&mut self, stage: u32) -> bool {
+        let first = self.plan.upstream(stage as usize).first();
+        let value = first.and_then(|slot| self.data.values[*slot as usize].clone());
+        let Some(value) =
+            value.filter(|value| value.type_id_of_value() == self.plan.value_type(stage as usize))
+        else {
+            return false;
+        };
+        self.tell_started(stage);
+        self.data.values[stage as usize] = Some(value);
+        self.tell_succeeded(stage, self.now);
+        self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);
+        self.machine.succeeded(stage, self.now);
+        true
     }
 
     /// Tells the stages that still run why they should stop. The first reason stays.

@@ -7,6 +7,7 @@ use super::Driver;
 use crate::data::RunData;
 use crate::machine::Verdict;
 use crate::places::{LastTask, Work};
+use crate::sabotage::Fault;
 
 impl Driver<'_> {
     /// Signals, then stops everything that was started. Tasks are waited for; everything else is gone at once.
@@ -45,8 +46,10 @@ impl Driver<'_> {
         };
         if let Work::Task(task) = &job.work {
             task.abort();
-            job.stopped.get_or_insert(ending);
-            return;
+            if !self.data.engine.saboteur.strikes(Fault::AbandonTasks) {
+                job.stopped.get_or_insert(ending);
+                return;
+            }
         }
         if let Some(mut job) = self.places.unseat(place) {
             drop_quietly(job.work);

@@ -13,6 +13,10 @@ use std::time::Duration;
 
 use stageflow_graph::{Plan, Presence};
 
+use crate::sabotage::Fault;
+#[cfg(feature = "stress-sabotage")]
+use crate::sabotage::Saboteur;
+
 pub use words::{Effect, Input, Limit, StageEnd, Tick, Verdict};
 
 const RUNNING: u32 = u32::MAX;
@@ -38,6 +42,8 @@ pub struct RunMachine<'p> {
     deadline: Option<Tick>,
     verdict: Option<Verdict>,
     done: bool,
+    #[cfg(feature = "stress-sabotage")]
+    saboteur: Option<&'p Saboteur>,
 }
 
 impl<'p> RunMachine<'p> {
@@ -56,7 +62,16 @@ impl<'p> RunMachine<'p> {
             deadline,
             verdict: None,
             done: false,
+            #[cfg(feature = "stress-sabotage")]
+            saboteur: None,
         }
+    }
+
+    /// The same machine, in the hands of a saboteur.
+    #[cfg(feature = "stress-sabotage")]
+    pub(crate) fn sabotaged(mut self, saboteur: &'p Saboteur) -> Self {
+        self.saboteur = Some(saboteur);
+        self
     }
 
     /// Tells the machine something, and the time.
@@ -103,7 +118,7 @@ impl<'p> RunMachine<'p> {
         if let Some(effect) = self.effects.pop_front() {
             return Some(effect);
         }
-        if self.verdict.is_none()
+        if (self.verdict.is_none() || self.strikes(Fault::StartAfterStop))
             && self.running < self.width
             && let Some(stage) = self.ready.get(self.next_ready).copied()
         {
@@ -173,6 +188,13 @@ impl<'p> RunMachine<'p> {
     fn make_ready(&mut self, stage: u32) {
         self.waiting[stage as usize] = READY;
         self.ready.push(stage);
+        if self.strikes(Fault::StartTwice) {
+            self.ready.push(stage);
+        }
+        if self.ready.len() > self.next_ready + 1 && self.strikes(Fault::SwapReady) {
+            let last = self.ready.len() - 1;
+            self.ready.swap(last - 1, last);
+        }
     }
 
     #[inline]
@@ -180,7 +202,9 @@ impl<'p> RunMachine<'p> {
         if !self.is_running(stage) {
             return;
         }
-        self.running -= 1;
+        if end != StageEnd::Failed || !self.strikes(Fault::LeakSlot) {
+            self.running -= 1;
+        }
         self.waiting[stage as usize] = ENDED;
         match end {
             StageEnd::Succeeded => self.release(stage),
@@ -201,11 +225,20 @@ impl<'p> RunMachine<'p> {
     #[inline]
     fn release(&mut self, stage: u32) {
         let plan = self.plan;
+        if self.strikes(Fault::ScanAll) {
+            let ready = self.waiting.iter().filter(|state| **state == READY).count();
+            std::hint::black_box(ready);
+        }
         for next in plan.downstream(stage as usize) {
+            if self.strikes(Fault::ForgetDependent) {
+                continue;
+            }
+            let early =
+                u32::from(self.waiting[*next as usize] == 2 && self.strikes(Fault::StartEarly));
             let waiting = &mut self.waiting[*next as usize];
             // A dependent may have ended already: it was skipped because of another upstream stage.
             if *waiting < ENDED {
-                *waiting -= 1;
+                *waiting -= 1 + early;
                 if *waiting == 0 {
                     self.make_ready(*next);
                 }
@@ -225,6 +258,10 @@ impl<'p> RunMachine<'p> {
         while let Some(stage) = skipped.pop() {
             if self.is_optional(stage) {
                 self.absent(stage);
+                continue;
+            }
+            if self.strikes(Fault::KeepDependents) {
+                self.release(stage);
                 continue;
             }
             for next in self.plan.downstream(stage as usize) {
@@ -264,9 +301,21 @@ impl<'p> RunMachine<'p> {
             && at <= now
         {
             self.timers.pop();
-            if self.is_running(stage) && self.verdict.is_none() {
+            if self.is_running(stage) && self.verdict.is_none() && !self.strikes(Fault::IgnoreLimit)
+            {
                 self.effects.push_back(Effect::Expire { stage, limit });
             }
         }
+    }
+
+    /// Without the feature: never, and the question is not even asked.
+    #[inline]
+    fn strikes(&self, _fault: Fault) -> bool {
+        #[cfg(feature = "stress-sabotage")]
+        return self
+            .saboteur
+            .is_some_and(|saboteur| saboteur.strikes(_fault));
+        #[cfg(not(feature = "stress-sabotage"))]
+        false
     }
 }

@@ -1,0 +1,9 @@
+//! What every scenario stands on.
+
+pub(crate) mod book;
+pub(crate) mod runner;
+pub(crate) mod runtime;
+pub(crate) mod seed;
+pub(crate) mod severity;
+pub mod stats;
+pub(crate) mod stop;

@@ -1,0 +1,246 @@
+//! Where a scenario does its work: randomness, runtimes, engines, and a book in which it writes what it sees.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stageflow_executor::{Engine, EngineBuilder};
+use stageflow_testkit::paused;
+use tokio::time::timeout;
+
+use crate::harness::book::Book;
+use crate::harness::stop::StopSign;
+use crate::scenario::{Control, Sabotage};
+use crate::{Breach, Op, RunPicture, Runtime, Seed, TimeMode};
+
+/// What a scenario works with.
+#[derive(Debug)]
+pub struct Lab {
+    pub(crate) id: &'static str,
+    pub(crate) root: Seed,
+    pub(crate) scale: u32,
+    pub(crate) control: Option<Control>,
+    pub(crate) only_trial: Option<u64>,
+    pub(crate) runtime: Option<Runtime>,
+    pub(crate) time: Option<TimeMode>,
+    pub(crate) limit: Duration,
+    pub(crate) stop: StopSign,
+    pub(crate) book: Arc<Book>,
+    pub(crate) trial: u64,
+}
+
+/// One of the many times a scenario does the same with other numbers.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Trial {
+    /// From 0.
+    pub index: u64,
+    /// Everything random in it comes from here.
+    pub seed: Seed,
+}
+
+/// A scenario that could not be run: what it needs is not there. Broken invariants are no errors, see [`Lab::check`].
+#[derive(Debug, thiserror::Error)]
+#[error("the scenario could not be run: {0}")]
+pub struct LabError(#[source] Box<dyn std::error::Error + Send + Sync>);
+
+impl LabError {
+    /// For this reason.
+    pub fn new(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl Lab {
+    /// The scenario's seed.
+    #[must_use]
+    pub fn seed(&self) -> Seed {
+        self.root.named(self.id)
+    }
+
+    /// So many at scale 1; ten times, a hundred times as many at the others.
+    #[must_use]
+    pub fn scaled(&self, count: u64) -> u64 {
+        count * u64::from(self.scale)
+    }
+
+    /// 1, 10 or 100.
+    #[must_use]
+    pub fn scale(&self) -> u32 {
+        self.scale
+    }
+
+    /// The runtimes to use: the one asked for, or these.
+    #[must_use]
+    pub fn runtimes(&self, default: &[Runtime]) -> Vec<Runtime> {
+        self.runtime
+            .map_or_else(|| default.to_vec(), |one| vec![one])
+    }
+
+    /// Whether this clock is to be used.
+    #[must_use]
+    pub fn uses(&self, time: TimeMode) -> bool {
+        self.time.is_none_or(|asked| asked == time)
+    }
+
+    /// Does the same `count` times with other seeds, each in a [`Trial`] of its own. Ends early if it is told to stop, and
+    /// when a control has been noticed.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a trial.
+    pub fn trials(
+        &mut self,
+        count: u64,
+        mut trial: impl FnMut(&mut Self, Trial) -> Result<(), LabError>,
+    ) -> Result<(), LabError> {
+        let first = self.trial;
+        for index in first..first + count {
+            if self.is_over() {
+                break;
+            }
+            self.trial = index;
+            if self.only_trial.is_none_or(|only| only == index) {
+                self.book.count_trials(1);
+                let seed = self.seed().child(index);
+                trial(self, Trial { index, seed })?;
+            }
+        }
+        self.trial = first + count;
+        Ok(())
+    }
+
+    /// Counts trials that were done in one go.
+    pub fn count_trials(&mut self, count: u64) {
+        self.book.count_trials(count);
+    }
+
+    /// Whether to stop: told so by hand, out of time, or a control that was noticed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stop.is_set() || (self.control.is_some() && self.book.violations() > 0)
+    }
+
+    /// Whether this is a control, and the healthy runs are over.
+    #[must_use]
+    pub fn is_control(&self) -> bool {
+        self.control.is_some()
+    }
+
+    /// Whether the variant of this name is to be broken. Controls made by [`Control::own`](crate::Control::own) ask this.
+    #[must_use]
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.control.is_some_and(|control| {
+            control.name == name && matches!(control.sabotage, Sabotage::Own)
+        })
+    }
+
+    /// An engine; a broken one if this is a control that breaks it.
+    pub fn engine(&self) -> EngineBuilder {
+        sabotaged(Engine::builder(), self.control)
+    }
+
+    /// Runs on a runtime of this kind, on the machine's clock.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started, or the work takes longer than the scenario may: that is a [`Breach::Hang`].
+    pub fn on<F: Future>(&mut self, runtime: Runtime, work: F) -> Result<F::Output, LabError> {
+        self.book.used(runtime, TimeMode::Real);
+        let tokio = runtime.start().map_err(LabError::new)?;
+        let limit = self.limit;
+        match tokio.block_on(async { timeout(limit, work).await }) {
+            Ok(output) => Ok(output),
+            Err(_) => Err(self.hang(limit)),
+        }
+    }
+
+    /// Runs on one thread under a clock that jumps to the next timer. Work that waits for nothing at all panics.
+    pub fn paused<F: Future>(&mut self, work: F) -> F::Output {
+        self.book.used(Runtime::Ct, TimeMode::Virtual);
+        paused(work)
+    }
+
+    /// Writes down a broken invariant if `holds` is false. `true` if it holds.
+    pub fn check(
+        &self,
+        holds: bool,
+        invariant: &str,
+        breach: Breach,
+        detail: impl FnOnce() -> String,
+    ) -> bool {
+        if !holds {
+            self.book.violation(invariant, breach, detail(), self.trial);
+        }
+        holds
+    }
+
+    /// Writes down a number.
+    pub fn metric(&self, name: &str, unit: &str, value: f64) {
+        self.book.metric(name, unit, value);
+    }
+
+    /// Writes down samples of a quantity; their median and its interval become a metric of the same name.
+    pub fn samples(&self, name: &str, unit: &str, values: impl IntoIterator<Item = f64>) {
+        self.book.samples(name, unit, values);
+    }
+
+    /// Writes down how a cost grows with size, and gives the slope of the logarithms.
+    pub fn scaling(&self, name: &str, unit: &str, points: &[[f64; 2]]) -> f64 {
+        self.book.scaling(name, unit, points)
+    }
+
+    /// A bound for a metric or a slope that was written down. Missing it is a finding; controls have no bounds.
+    pub fn gate(&self, metric: &str, op: Op, limit: f64) {
+        if self.control.is_none() {
+            self.book.gate(metric, op, limit, self.trial);
+        }
+    }
+
+    /// A bound that is an invariant, such as a slope: as [`Lab::gate`], and controls are held to it too.
+    pub fn law(&self, metric: &str, op: Op, limit: f64) {
+        self.book.gate(metric, op, limit, self.trial);
+    }
+
+    /// Says something for the scenario's log.
+    pub fn log(&self, line: impl Into<String>) {
+        self.book.log(line.into());
+    }
+
+    /// Shows the run in the report; the first few are kept.
+    pub fn show_run(&self, title: &str, picture: &RunPicture) {
+        self.book.show_run(title, picture);
+    }
+
+    /// Shows a text in the report; the first few are kept.
+    pub fn show(&self, title: &str, text: impl Into<String>) {
+        self.book.show(title, text.into());
+    }
+
+    fn hang(&self, limit: Duration) -> LabError {
+        let detail = format!("the work had not ended after {limit:?}");
+        self.book
+            .violation("everything ends", Breach::Hang, detail.clone(), self.trial);
+        LabError::new(detail)
+    }
+}
+
+#[cfg(feature = "sabotage")]
+fn sabotaged(engine: EngineBuilder, control: Option<Control>) -> EngineBuilder {
+    let Some(Sabotage::Engine { fault, every }) = control.map(|control| control.sabotage) else {
+        return engine;
+    };
+    let every = NonZeroU64::new(every).unwrap_or(NonZeroU64::MIN);
+    match stageflow_executor::Fault::ALL
+        .iter()
+        .find(|known| known.name() == fault)
+    {
+        Some(fault) => engine.sabotage(*fault, every),
+        None => engine,
+    }
+}
+
+#[cfg(not(feature = "sabotage"))]
+fn sabotaged(engine: EngineBuilder, _control: Option<Control>) -> EngineBuilder {
+    engine
+}

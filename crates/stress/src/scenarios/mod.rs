@@ -1,0 +1,64 @@
+//! The built-in scenarios, a file each.
+
+mod a01_one_key;
+mod a02_undeclared;
+mod a03_round_trip;
+mod a05_growth;
+mod a06_bad_builds;
+mod a07_random_dags;
+mod a11_scaling;
+mod a12_grammar;
+mod a21_partial;
+mod a22_cleanups;
+mod c1_baseline;
+mod c2_writes;
+mod c3_immutability;
+mod c4_isolation;
+mod d1_snapshots;
+mod d2_cycles;
+mod d3_overflow;
+mod d4_cancel;
+mod d5_controls;
+mod e1_exploration;
+mod m1_failures;
+mod m4_exhaustion;
+mod pending;
+mod t1_overflow;
+mod t2_correlation;
+mod t3_cancel;
+mod t4_tenants;
+
+use crate::Scenario;
+
+/// All of them, those that cannot be run yet last.
+pub(crate) fn all() -> Vec<Scenario> {
+    let ready = [
+        c1_baseline::scenario(),
+        c2_writes::scenario(),
+        c3_immutability::scenario(),
+        c4_isolation::scenario(),
+        t1_overflow::scenario(),
+        t2_correlation::scenario(),
+        t3_cancel::scenario(),
+        t4_tenants::scenario(),
+        d1_snapshots::scenario(),
+        d2_cycles::scenario(),
+        d3_overflow::scenario(),
+        d4_cancel::scenario(),
+        d5_controls::scenario(),
+        a01_one_key::scenario(),
+        a02_undeclared::scenario(),
+        a03_round_trip::scenario(),
+        a05_growth::scenario(),
+        a06_bad_builds::scenario(),
+        a07_random_dags::scenario(),
+        a11_scaling::scenario(),
+        a12_grammar::scenario(),
+        a21_partial::scenario(),
+        a22_cleanups::scenario(),
+        m1_failures::scenario(),
+        m4_exhaustion::scenario(),
+        e1_exploration::scenario(),
+    ];
+    ready.into_iter().chain(pending::scenarios()).collect()
+}
