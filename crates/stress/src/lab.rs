@@ -185,9 +185,9 @@ impl Lab {
         self.book.samples(name, unit, values);
     }
 
-    /// Writes down how a cost grows with size, and gives the slope of the logarithms.
-    pub fn scaling(&self, name: &str, unit: &str, points: &[[f64; 2]]) -> f64 {
-        self.book.scaling(name, unit, points)
+    /// Writes down how a cost grows with size; the slope of the logarithms becomes a metric of the same name.
+    pub fn scaling(&self, name: &str, unit: &str, points: &[[f64; 2]]) {
+        self.book.scaling(name, unit, points);
     }
 
     /// A bound for a metric or a slope that was written down. Missing it is a finding; controls have no bounds.

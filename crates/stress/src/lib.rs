@@ -61,6 +61,7 @@
 pub mod cli;
 mod harness;
 mod lab;
+mod ledger;
 mod registry;
 mod results;
 mod scenario;

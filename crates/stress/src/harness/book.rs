@@ -125,7 +125,7 @@ impl Book {
         pages.samples.insert(name.to_owned(), samples);
     }
 
-    pub(crate) fn scaling(&self, name: &str, unit: &str, points: &[[f64; 2]]) -> f64 {
+    pub(crate) fn scaling(&self, name: &str, unit: &str, points: &[[f64; 2]]) {
         let (slope, ci95) = log_log_slope(points);
         let mut pages = self.lock();
         pages.scalings.push(Scaling {
@@ -142,7 +142,6 @@ impl Book {
             n: points.len() as u64,
         };
         pages.metrics.insert(name.to_owned(), metric);
-        slope
     }
 
     /// A value that is missed is missed on the side of its interval that speaks for it: noise is no finding.

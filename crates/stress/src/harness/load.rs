@@ -1,0 +1,1 @@
+//! Open-loop load: things happen when they are due, whoever is late.

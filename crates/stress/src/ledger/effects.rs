@@ -1,0 +1,1 @@
+//! Side effects, with the run, stage and attempt that did them.

@@ -1,0 +1,1 @@
+//! Resources: what was acquired and what was released, by id.
