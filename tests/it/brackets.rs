@@ -309,3 +309,35 @@ async fn a_future_that_panics_when_it_is_dropped_does_not_keep_layers_from_being
         lab.assert_nothing_left().await;
     }
 }
+
+/// Has nothing to do on the way back, and says so.
+struct LeftOut(usize, Log);
+
+impl Hook for LeftOut {
+    fn name(&self) -> &str {
+        "left-out"
+    }
+
+    fn enter(&self, _: &mut Call<'_>) -> Flow {
+        Flow::Pass
+    }
+
+    fn exit(&self, _: &mut Call<'_>, _: &mut Ending) {
+        self.1.write(format!("-{}", self.0));
+    }
+}
+
+#[tokio::test]
+async fn the_first_sixty_four_layers_can_be_left_out_on_the_way_back() {
+    let log = Log::default();
+    let engine = (0..67).fold(Engine::builder(), |engine, at| {
+        engine.intercept(LeftOut(at, log.clone()))
+    });
+    let mut p = Pipeline::builder("deep");
+    let n = p.input::<u64>();
+    let a = p.stage("a", script::ok::<Arc<u64>, u64>(1)).after(n);
+    let pipeline = p.output(a).build().unwrap();
+    let report = engine.build().run(&pipeline, 0, RunOptions::new()).await;
+    assert_eq!(report.output().unwrap(), &1);
+    assert_eq!(log.lines(), ["-66", "-65", "-64"]);
+}

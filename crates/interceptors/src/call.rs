@@ -168,7 +168,14 @@ pub struct CallState {
     limits: Limits,
     /// Made at first use: most calls carry neither a span nor anything of a layer.
     extras: Option<Box<Extras>>,
-    pub(crate) entered: usize,
+    /// Where in the stack the call is.
+    pub(crate) entered: u32,
+    /// How many layers were entered beyond those that have a bit.
+    far: u32,
+    /// A bit for each layer that is to be left whatever the ending.
+    owed: u64,
+    /// A bit for each layer that is to be left unless the call succeeds.
+    guards: u64,
 }
 
 #[derive(Default)]
@@ -188,6 +195,9 @@ impl CallState {
             },
             extras: None,
             entered: 0,
+            far: 0,
+            owed: 0,
+            guards: 0,
         }
     }
 
@@ -203,11 +213,82 @@ impl CallState {
         self.extras.as_ref()?.span.as_ref()
     }
 
-    /// Whether a layer was entered and not yet left.
+    /// Whether a layer was entered that is still to be left, should the call not succeed.
     #[inline]
     #[must_use]
     pub fn is_entered(&self) -> bool {
-        self.entered > 0
+        self.owed | self.guards != 0 || self.far > 0
+    }
+
+    /// Whether a layer was entered that is to be left even if the call succeeds.
+    #[inline]
+    #[must_use]
+    pub fn awaits_success(&self) -> bool {
+        self.owed != 0 || self.far > 0
+    }
+
+    /// So many layers are about to be reached, and are to be left from now on: also if one panics half-way in.
+    #[inline]
+    pub(crate) fn set_out(&mut self, layers: usize) {
+        let end = self.entered + layers as u32;
+        let reached = below(end) & !below(self.entered);
+        self.owed |= reached;
+        self.guards &= !reached;
+        self.far += end.max(BITS) - self.entered.max(BITS);
+    }
+
+    /// The call goes no further than the layer it has reached.
+    #[cold]
+    pub(crate) fn turn_back(&mut self) {
+        self.owed &= below(self.entered);
+        self.far = self.entered.saturating_sub(BITS);
+    }
+
+    /// The layer that was reached last is left out on the way back.
+    #[inline]
+    pub(crate) fn pass(&mut self) {
+        self.owed &= !bit(self.entered - 1);
+    }
+
+    /// The layer that was reached last is left out on the way back if the call succeeds.
+    #[inline]
+    pub(crate) fn guard(&mut self) {
+        let bit = bit(self.entered - 1);
+        self.owed &= !bit;
+        self.guards |= bit;
+    }
+
+    /// Goes back over the layer that was reached last. `true` if it is to be left.
+    pub(crate) fn go_back(&mut self, succeeded: bool) -> bool {
+        self.entered -= 1;
+        if self.entered >= BITS {
+            self.far -= 1;
+            return true;
+        }
+        let bit = bit(self.entered);
+        let left = self.owed & bit != 0 || (!succeeded && self.guards & bit != 0);
+        self.owed &= !bit;
+        self.guards &= !bit;
+        left
+    }
+}
+
+/// So many layers have a bit each.
+const BITS: u32 = u64::BITS;
+
+/// The bit of a layer; none for those beyond the last.
+#[inline]
+fn bit(layer: u32) -> u64 {
+    if layer < BITS { 1 << layer } else { 0 }
+}
+
+/// The bits of all layers before this one.
+#[inline]
+fn below(layer: u32) -> u64 {
+    if layer < BITS {
+        (1 << layer) - 1
+    } else {
+        u64::MAX
     }
 }
 

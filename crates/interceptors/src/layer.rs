@@ -63,10 +63,16 @@ pub enum Flow {
     /// Answer with this value; nothing further inside is called. It must be of the stage's output type, wrapped in
     /// `Option` if the stage is optional.
     Answer(DynValue),
-    /// Go on.
+    /// Go on. The layer's `exit` is called at the end, whatever that is.
     Continue,
     /// Refuse; nothing further inside is called. See [`Call::denied`].
     Deny(StageError),
+    /// Go on. The layer's `exit` is called unless the call succeeds: one that only looks at what goes wrong costs nothing where
+    /// all goes well. From the 65th layer of an onion on it is called in any case.
+    Guard,
+    /// Go on without this layer: it has done what it had to do, and its `exit` is not called. From the 65th layer of an onion
+    /// on it is.
+    Pass,
 }
 
 /// A layer that may wait, call again, or not at all.

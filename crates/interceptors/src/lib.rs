@@ -47,7 +47,8 @@
 //! # Invariants
 //!
 //! * The order is by [`Phase`], then by registration. Nothing is ever outside the security phase.
-//! * A layer that was entered is left exactly once, in reverse order, whatever the ending.
+//! * A layer that was entered is left exactly once, in reverse order, whatever the ending; unless it said on the way in that
+//!   it need not be ([`Flow::Pass`], [`Flow::Guard`]).
 //! * A panic in a layer fails the call; it does not open the way to the stage.
 //! * An empty stack is empty, and costs nothing.
 //! * A denial is an ending of its own, never a success without data.

@@ -106,7 +106,8 @@ impl Stack {
     #[cold]
     #[must_use]
     pub fn panicked(&self, call: &mut Call<'_>, payload: Box<dyn Any + Send>) -> Ending {
-        let entered = call.state_mut().entered;
+        call.state_mut().turn_back();
+        let entered = call.state_mut().entered as usize;
         panicked(call, self.layers[entered.saturating_sub(1)].name(), payload)
     }
 
@@ -160,7 +161,7 @@ impl<'a> Next<'a> {
                 .iter()
                 .take_while(|layer| matches!(layer, Layer::Hook(_)))
                 .count();
-            let outer = std::mem::replace(&mut call.state_mut().entered, self.at);
+            let outer = std::mem::replace(&mut call.state_mut().entered, self.at as u32);
             let mut left = Left {
                 stack: self.stack,
                 call,
@@ -212,7 +213,7 @@ struct Left<'a, 'c, 'd> {
     stack: &'a Stack,
     call: &'c mut Call<'d>,
     from: usize,
-    outer: usize,
+    outer: u32,
     done: bool,
 }
 
@@ -240,32 +241,44 @@ impl Drop for Left<'_, '_, '_> {
 /// wanted, so that nothing is moved about for the many calls that have none.
 #[inline]
 fn enter(hooks: &[Layer], call: &mut Call<'_>, answer: &mut Option<Ending>) {
+    call.state_mut().set_out(hooks.len());
     for layer in hooks {
         let Layer::Hook(hook) = layer else { break };
-        // Counted first: a hook that panics half-way in is left, too.
         call.state_mut().entered += 1;
         match hook.enter(call) {
             Flow::Continue => continue,
+            Flow::Guard => {
+                call.state_mut().guard();
+                continue;
+            }
+            Flow::Pass => {
+                call.state_mut().pass();
+                continue;
+            }
             Flow::Answer(value) => *answer = Some(answered(call, hook.name(), value)),
             Flow::Deny(error) => *answer = Some(Ending::Denied(error)),
         }
+        call.state_mut().turn_back();
         break;
     }
 }
 
 /// Leaves the hooks that were entered, from the inside out, down to the one at `to`.
 fn exit(layers: &[Layer], call: &mut Call<'_>, ending: &mut Ending, to: usize) {
+    let to = to as u32;
     while call.state_mut().entered > to {
         let leaving = catch_unwind(AssertUnwindSafe(|| {
             while call.state_mut().entered > to {
-                call.state_mut().entered -= 1;
-                if let Layer::Hook(hook) = &layers[call.state_mut().entered] {
+                let succeeded = matches!(ending, Ending::Succeeded(_));
+                if call.state_mut().go_back(succeeded)
+                    && let Layer::Hook(hook) = &layers[call.state_mut().entered as usize]
+                {
                     hook.exit(call, ending);
                 }
             }
         }));
         if let Err(payload) = leaving {
-            let name = layers[call.state_mut().entered].name();
+            let name = layers[call.state_mut().entered as usize].name();
             *ending = panicked(call, name, payload);
         }
     }

@@ -20,9 +20,11 @@ enum Deed {
     Answer,
     Deny,
     FailOnTheWayOut,
+    LeftOut,
     Pass,
     PanicOnTheWayIn,
     PanicOnTheWayOut,
+    RepairOnTheWayOut,
     ReplaceOnTheWayOut,
     // Layers that may wait.
     PanicAfter,
@@ -33,13 +35,15 @@ enum Deed {
     Twice,
 }
 
-const HOOKS: [Deed; 7] = [
+const HOOKS: [Deed; 9] = [
     Deed::Answer,
     Deed::Deny,
     Deed::FailOnTheWayOut,
+    Deed::LeftOut,
     Deed::Pass,
     Deed::PanicOnTheWayIn,
     Deed::PanicOnTheWayOut,
+    Deed::RepairOnTheWayOut,
     Deed::ReplaceOnTheWayOut,
 ];
 
@@ -110,7 +114,9 @@ impl Hook for Scripted {
         match self.deed {
             Deed::Answer => Flow::Answer(DynValue::new(self.id)),
             Deed::Deny => Flow::Deny(call.denied("scripted", "it was to deny")),
+            Deed::LeftOut => Flow::Pass,
             Deed::PanicOnTheWayIn => panic_quietly(),
+            Deed::RepairOnTheWayOut => Flow::Guard,
             _ => Flow::Continue,
         }
     }
@@ -120,7 +126,7 @@ impl Hook for Scripted {
         match self.deed {
             Deed::FailOnTheWayOut => *ending = failed(call),
             Deed::PanicOnTheWayOut => panic_quietly(),
-            Deed::ReplaceOnTheWayOut => *ending = self.value(),
+            Deed::RepairOnTheWayOut | Deed::ReplaceOnTheWayOut => *ending = self.value(),
             _ => {}
         }
     }
@@ -191,10 +197,13 @@ impl Oracle<'_> {
             (Deed::Twice, FAILED) => self.call(at + 1),
             _ => inner,
         };
-        self.log.push(format!("out {} {}", layer.id, inner.0));
+        match (layer.deed, inner.0) {
+            (Deed::LeftOut, _) | (Deed::RepairOnTheWayOut, Outcome::Succeeded) => return inner,
+            _ => self.log.push(format!("out {} {}", layer.id, inner.0)),
+        }
         match layer.deed {
             Deed::FailOnTheWayOut | Deed::PanicOnTheWayOut => FAILED,
-            Deed::ReplaceOnTheWayOut => own,
+            Deed::RepairOnTheWayOut | Deed::ReplaceOnTheWayOut => own,
             _ => inner,
         }
     }

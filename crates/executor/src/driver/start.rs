@@ -118,7 +118,7 @@ impl<'p> Driver<'p> {
             // A panic in the drop of a future that has given its value comes too late to matter.
             self.places.give_back(place);
             self.tell_succeeded(stage, since);
-            if state.is_entered() {
+            if state.awaits_success() {
                 self.leave(stage, &mut state);
             } else {
                 self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);

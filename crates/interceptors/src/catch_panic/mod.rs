@@ -2,7 +2,7 @@
 
 use stageflow_context::{ErrorClass, StageErrorKind};
 
-use crate::{Call, Ending, Hook, Phase};
+use crate::{Call, Ending, Flow, Hook, Phase};
 
 /// Says whether a panic of a stage is worth another attempt. The engine keeps a panic from harming anything else in any
 /// case; without this layer it is a permanent failure.
@@ -36,6 +36,10 @@ impl Hook for CatchPanic {
 
     fn phase(&self) -> Phase {
         Phase::Inner
+    }
+
+    fn enter(&self, _call: &mut Call<'_>) -> Flow {
+        Flow::Guard
     }
 
     fn exit(&self, _call: &mut Call<'_>, ending: &mut Ending) {

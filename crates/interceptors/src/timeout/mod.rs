@@ -64,6 +64,6 @@ impl Hook for Timeout {
 
     fn enter(&self, call: &mut Call<'_>) -> Flow {
         call.set_limits(call.limits().or(self.limits));
-        Flow::Continue
+        Flow::Pass
     }
 }

@@ -28,7 +28,7 @@ impl Hook for Trace {
 
     fn enter(&self, call: &mut Call<'_>) -> Flow {
         if !tracing::enabled!(target: "stageflow", tracing::Level::INFO) {
-            return Flow::Continue;
+            return Flow::Pass;
         }
         let identity = call.host().identity();
         let span = tracing::info_span!(
