@@ -236,7 +236,8 @@ async fn end_a_run(way: Way, expected: &Expected, places: (Placement, Placement)
             assert!(handle.cancel("enough"));
         }
     };
-    let (report, ()) = with_time_running(async { tokio::join!(run, cancel) }).await;
+    let ending = Box::pin(async { tokio::join!(run, cancel) });
+    let (report, ()) = with_time_running(ending).await;
 
     let Expected(outcome, stage, run_code, stage_code, reason) = expected;
     assert_eq!(report.outcome(), *outcome);
