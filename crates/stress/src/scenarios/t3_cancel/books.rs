@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use stageflow::context::StopKind;
 use stageflow::prelude::*;
 use stageflow_testkit::Probe;
 use tempfile::TempDir;
@@ -80,9 +81,21 @@ pub(crate) enum Act {
     Hang,
 }
 
+impl Act {
+    fn stops_the_run(&self) -> bool {
+        match self {
+            Self::Call(_) | Self::Panic => true,
+            Self::Stop(stop) => !matches!(stop.kind(), StopKind::Skip(_)),
+            Self::Hang => false,
+        }
+    }
+}
+
 /// Where it was done.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Struck {
+    /// Whether nothing may start from then on: the stage stops the run, and is in the task that drives it.
+    pub(crate) at_once: bool,
     pub(crate) stage: usize,
     pub(crate) stamp: u64,
 }
@@ -101,23 +114,20 @@ impl Steps {
         self.with(|inner| inner.struck)
     }
 
-    /// How many awaits there were.
-    pub(crate) fn count(&self) -> u64 {
-        self.with(|inner| inner.count)
-    }
-
     /// One more await, in this stage.
-    pub(crate) fn step(&self, stage: usize, stamps: &Stamps) -> Option<Act> {
+    pub(crate) fn step(&self, stage: usize, inline: bool, stamps: &Stamps) -> Option<Act> {
         self.with(|inner| {
             inner.count += 1;
             if inner.at != Some(inner.count - 1) {
                 return None;
             }
+            let act = inner.act.take()?;
             inner.struck = Some(Struck {
+                at_once: inline && act.stops_the_run(),
                 stage,
                 stamp: stamps.next(),
             });
-            inner.act.take()
+            Some(act)
         })
     }
 

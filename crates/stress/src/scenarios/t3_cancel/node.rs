@@ -189,7 +189,9 @@ impl Node {
     }
 
     async fn step(&self) -> Result<(), Stop> {
-        match self.books.steps.step(self.at, &self.books.stamps) {
+        let inline = self.case.spec.stages[self.at].is_inline();
+        let books = &self.books;
+        match books.steps.step(self.at, inline, &books.stamps) {
             None => {}
             Some(Act::Call(call)) => call(),
             Some(Act::Stop(stop)) => return Err(stop),
