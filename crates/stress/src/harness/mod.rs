@@ -8,3 +8,4 @@ pub(crate) mod seed;
 pub(crate) mod severity;
 pub mod stats;
 pub(crate) mod stop;
+pub(crate) mod witness;
