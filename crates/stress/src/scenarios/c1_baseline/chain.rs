@@ -38,7 +38,10 @@ struct Entry {
 
 impl Ledger {
     fn write(&self, entry: Entry) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(entry);
     }
 
     fn take(&self) -> Vec<Entry> {
@@ -59,7 +62,10 @@ impl Chances {
     }
 }
 
-type Chain = Pipeline<Step, Step>;
+struct Chain {
+    pipeline: Pipeline<Step, Step>,
+    stages: Vec<Handle<Step>>,
+}
 
 /// A chain whose stages say that they ran. With `digests`, they also say what the snapshot held.
 fn chain(lab: &Lab, stages: usize, digests: bool) -> Result<Chain, LabError> {
@@ -69,6 +75,7 @@ fn chain(lab: &Lab, stages: usize, digests: bool) -> Result<Chain, LabError> {
     });
     let mut p = Pipeline::builder("chain");
     let mut last = p.input::<Step>();
+    let mut handles = Vec::with_capacity(stages);
     for place in 0..stages {
         // The break: what is called `s5` does the work of `s4`, and the other way round.
         let work = match place {
@@ -82,8 +89,13 @@ fn chain(lab: &Lab, stages: usize, digests: bool) -> Result<Chain, LabError> {
             async move { add_one(&cx, &step, work, digests, &chances) }
         });
         last = p.stage(format!("s{place}"), stage).after(last);
+        handles.push(last);
     }
-    p.output(last).build().map_err(LabError::new)
+    let pipeline = p.output(last).build().map_err(LabError::new)?;
+    Ok(Chain {
+        pipeline,
+        stages: handles,
+    })
 }
 
 fn add_one(
@@ -115,30 +127,38 @@ fn add_one(
 
 /// Two hundred runs after twenty to warm up; every stage says what the snapshot holds.
 pub(super) fn with_snapshots(lab: &mut Lab) -> Result<(), LabError> {
-    let (engine, pipeline) = (lab.engine().build(), chain(lab, STAGES, true)?);
+    let (engine, chain) = (lab.engine().build(), chain(lab, STAGES, true)?);
     let count = lab.scaled(200);
     lab.trials(20 + count, |lab, trial| {
         let snapshot = full_snapshot(trial)?;
         let digest = snapshot.digest().map_err(LabError::new)?;
         let input = trial.seed.get() >> 8;
-        let step = Step { value: input, ledger: Arc::default() };
+        let step = Step {
+            value: input,
+            ledger: Arc::default(),
+        };
         let ledger = Arc::clone(&step.ledger);
         let options = RunOptions::new().snapshot(snapshot.clone());
         let (report, wall) = lab.on(Runtime::Ct, async {
             let started = Instant::now();
-            let report = engine.run(&pipeline, step, options).await;
+            let report = engine.run(&chain.pipeline, step, options).await;
             (report, started.elapsed())
         })?;
         let witness = lab.witness();
         let entries = ledger.take();
-        check_run(&witness, &report, &entries, input, STAGES);
+        check_run(&witness, &chain, &report, &entries, input);
         check_times(&witness, &report, wall);
         for entry in &entries {
             witness.check(
                 entry.digest.as_ref() == Some(&digest),
                 "the snapshot is the same at every stage",
                 Breach::Leaked,
-                || format!("s{} saw {:?}, the run was given {digest}", entry.place, entry.digest),
+                || {
+                    format!(
+                        "s{} saw {:?}, the run was given {digest}",
+                        entry.place, entry.digest
+                    )
+                },
             );
         }
         witness.check(
@@ -153,28 +173,35 @@ pub(super) fn with_snapshots(lab: &mut Lab) -> Result<(), LabError> {
 
 /// Many more runs, 64 at a time on two workers, without the digests.
 pub(super) fn in_volume(lab: &mut Lab) -> Result<(), LabError> {
-    let (engine, pipeline) = (lab.engine().build(), chain(lab, STAGES, false)?);
-    let batches = lab.scaled(20);
+    let (engine, chain) = (lab.engine().build(), chain(lab, STAGES, false)?);
+    let batches = lab.scaled(100);
     let lanes = 64_u64;
     lab.trials(batches, |lab, trial| {
         let witness = lab.witness();
         let work = async {
             let lanes = (0..lanes).map(|lane| {
-                let (engine, pipeline, witness) = (&engine, &pipeline, &witness);
+                let (engine, chain, witness) = (&engine, &chain, &witness);
                 async move {
                     for round in 0..20 {
                         let input = trial.seed.child(lane * 64 + round).get() >> 8;
-                        let step = Step { value: input, ledger: Arc::default() };
+                        let step = Step {
+                            value: input,
+                            ledger: Arc::default(),
+                        };
                         let ledger = Arc::clone(&step.ledger);
-                        let report = engine.run(pipeline, step, RunOptions::new()).await;
-                        check_run(witness, &report, &ledger.take(), input, STAGES);
+                        let report = engine.run(&chain.pipeline, step, RunOptions::new()).await;
+                        check_run(witness, chain, &report, &ledger.take(), input);
                         tokio::task::yield_now().await;
                     }
                 }
             });
             futures_util::future::join_all(lanes).await;
         };
-        let runtime = if trial.index % 2 == 0 { Runtime::Ct } else { Runtime::Mt2 };
+        let runtime = if trial.index % 2 == 0 {
+            Runtime::Ct
+        } else {
+            Runtime::Mt2
+        };
         lab.on(runtime, work)?;
         lab.count_trials(lanes * 20 - 1);
         Ok(())
@@ -189,17 +216,20 @@ pub(super) fn deep(lab: &mut Lab) -> Result<(), LabError> {
         if lab.is_over() {
             return Ok(());
         }
-        let (engine, pipeline) = (lab.engine().build(), chain(lab, stages, false)?);
+        let (engine, chain) = (lab.engine().build(), chain(lab, stages, false)?);
         let witness = lab.witness();
         let best = lab.on(Runtime::Ct, async {
             let mut best = Duration::MAX;
             for input in 0..times {
-                let step = Step { value: input, ledger: Arc::default() };
+                let step = Step {
+                    value: input,
+                    ledger: Arc::default(),
+                };
                 let ledger = Arc::clone(&step.ledger);
                 let started = Instant::now();
-                let report = engine.run(&pipeline, step, RunOptions::new()).await;
+                let report = engine.run(&chain.pipeline, step, RunOptions::new()).await;
                 best = best.min(started.elapsed());
-                check_run(&witness, &report, &ledger.take(), input, stages);
+                check_run(&witness, &chain, &report, &ledger.take(), input);
             }
             best
         })?;
@@ -213,11 +243,12 @@ pub(super) fn deep(lab: &mut Lab) -> Result<(), LabError> {
 /// Against what ten additions in a row must be.
 fn check_run(
     witness: &Witness,
+    chain: &Chain,
     report: &RunReport<Step>,
     entries: &[Entry],
     input: u64,
-    stages: usize,
 ) {
+    let stages = chain.stages.len();
     let places: Vec<usize> = entries.iter().map(|entry| entry.place).collect();
     witness.check(
         entries.iter().map(|entry| entry.place).eq(0..stages),
@@ -230,7 +261,12 @@ fn check_run(
         values.eq(input..input + entries.len() as u64),
         "every stage gets what the one before it gave",
         Breach::WrongStatus,
-        || format!("from {input}: {:?}", entries.iter().map(|entry| entry.value).collect::<Vec<_>>()),
+        || {
+            format!(
+                "from {input}: {:?}",
+                entries.iter().map(|entry| entry.value).collect::<Vec<_>>()
+            )
+        },
     );
     witness.check(
         entries.iter().all(|entry| entry.run == report.id()),
@@ -240,22 +276,34 @@ fn check_run(
     );
     let output = report.output().map(|step| step.value);
     witness.check(
-        output.as_ref().is_ok_and(|output| *output == input + stages as u64),
+        output
+            .as_ref()
+            .is_ok_and(|output| *output == input + stages as u64),
         "the output is the golden one",
         Breach::WrongStatus,
         || format!("{input} + {stages} gave {output:?}"),
     );
-    let sound = report.stages().zip(0_u64..).all(|(stage, place)| {
-        let value = report.value_of(stage.name()).and_then(|value| value.downcast_ref::<Step>());
-        stage.outcome() == Outcome::Succeeded
-            && stage.attempts() == 1
-            && value.is_some_and(|step| step.value == input + place + 1)
-    });
+    let handles = chain.stages.iter().zip(0_u64..);
+    let sound = report
+        .stages()
+        .zip(handles)
+        .all(|(stage, (handle, place))| {
+            let value = report.value(*handle);
+            stage.outcome() == Outcome::Succeeded
+                && stage.attempts() == 1
+                && value.is_some_and(|step| step.value == input + place + 1)
+        });
     witness.check(
         sound && report.stages().len() == stages && report.is_success(),
         "the report has every stage as it was",
         Breach::WrongStatus,
-        || format!("a run from {input} is {}: {}", report.outcome(), report.mermaid()),
+        || {
+            format!(
+                "a run from {input} is {}: {}",
+                report.outcome(),
+                report.mermaid()
+            )
+        },
     );
 }
 
@@ -267,7 +315,12 @@ fn check_times(witness: &Witness, report: &RunReport<Step>, wall: Duration) {
             started.is_some_and(|started| started >= before) && ended >= started,
             "no stage starts before the one before it has ended",
             Breach::BrokenOrder,
-            || format!("{}: {started:?} to {ended:?}, the one before it ended at {before:?}", stage.name()),
+            || {
+                format!(
+                    "{}: {started:?} to {ended:?}, the one before it ended at {before:?}",
+                    stage.name()
+                )
+            },
         );
         before = ended.unwrap_or(before);
     }
@@ -293,6 +346,9 @@ fn full_snapshot(trial: Trial) -> Result<ContextSnapshot, LabError> {
         .with_message(Message::user("count to ten"))
         .with_enrichments(known)
         .with_input_text("one")
-        .with_metadata("nested", json!({ "list": [1, [2, { "three": 3.5 }]], "trial": trial.index }))
+        .with_metadata(
+            "nested",
+            json!({ "list": [1, [2, { "three": 3.5 }]], "trial": trial.index }),
+        )
         .map_err(LabError::new)
 }

@@ -43,12 +43,19 @@ pub(super) fn measure(lab: &mut Lab) -> Result<(), LabError> {
         return Err(LabError::new("the task that measures was lost"));
     };
     lab.count_trials(runs);
-    lab.check(wrong == 0, "the output is the golden one", Breach::WrongStatus, || {
-        format!("{wrong} of {runs} runs gave something else")
-    });
+    lab.check(
+        wrong == 0,
+        "the output is the golden one",
+        Breach::WrongStatus,
+        || format!("{wrong} of {runs} runs gave something else"),
+    );
     lab.metric("run_us_p95", "us", quantile(&samples, 0.95));
     lab.metric("run_us_p99", "us", quantile(&samples, 0.99));
-    lab.samples("per_stage_us", "us", samples.iter().map(|us| us / STAGES as f64));
+    lab.samples(
+        "per_stage_us",
+        "us",
+        samples.iter().map(|us| us / STAGES as f64),
+    );
     lab.samples("run_us", "us", samples);
     // 7 ms before; a three hundred and fiftieth of it.
     lab.gate("run_us", Op::AtMost, 20.0);

@@ -1,0 +1,51 @@
+//! Fifty stages write at once, ten times.
+
+mod bag;
+mod check;
+mod stages;
+mod tasks;
+mod threads;
+
+use std::time::Duration;
+
+use crate::{Control, Lab, LabError, Scenario, Theme, Tier};
+
+pub(super) fn scenario() -> Scenario {
+    Scenario::new("C2-WRITES", "fifty stages write at once, ten times")
+        .proves(
+            "of half a million concurrent writes none is lost, torn or there twice; every view is one moment of the whole \
+             bag; of two writers of one key the second is told about the first; 50 stages, ten times, take at most 1 ms",
+        )
+        .theme(Theme::Mon)
+        .tier(Tier::Smoke)
+        .targets(["CORE-001", "BIO-003"])
+        .modes(["C2", "C3", "C5"])
+        .expected(Duration::from_secs(5))
+        .control(Control::own("lost-write", "one write in 100 000 is said to be done, and is not"))
+        .control(Control::own("written-twice", "one write in 50 000 is there under two keys"))
+        .control(Control::own("unlocked-view", "a view reads key after key while writers write"))
+        .control(Control::own("last-writer-wins", "one conflict in 5000 is not told"))
+        .control(Control::engine(
+            "start-early",
+            "one join in 101 starts before its last writer has ended",
+            "StartEarly",
+            101,
+        ))
+        .control(Control::engine(
+            "skip-stage",
+            "one stage in 9973 is not run, and said to have succeeded",
+            "SkipStage",
+            9973,
+        ))
+        .run(run)
+}
+
+fn run(lab: &mut Lab) -> Result<(), LabError> {
+    stages::fan(lab)?;
+    tasks::race(lab)?;
+    threads::race(lab)?;
+    if !lab.is_control() {
+        stages::measure(lab)?;
+    }
+    Ok(())
+}
