@@ -32,9 +32,9 @@ pub(super) fn scenario() -> Scenario {
             101,
         ))
         .control(Control::engine(
-            "skip-stage",
-            "one stage in 9973 is not run, and said to have succeeded",
-            "SkipStage",
+            "start-twice",
+            "one stage in 9973 is started twice",
+            "StartTwice",
             9973,
         ))
         .run(run)
