@@ -209,14 +209,12 @@ pub(crate) fn build(
         });
     }
     let built = match given.last().copied() {
-        Some(Given::Optional(output)) => p
-            .output(output)
-            .build()
-            .map(|p| Built::Optional(p, given)),
-        Some(Given::Required(output)) => p
-            .output(output)
-            .build()
-            .map(|p| Built::Required(p, given)),
+        Some(Given::Optional(output)) => {
+            p.output(output).build().map(|p| Built::Optional(p, given))
+        }
+        Some(Given::Required(output)) => {
+            p.output(output).build().map(|p| Built::Required(p, given))
+        }
         None => return Err("a schedule has at least one stage".to_owned()),
     };
     built.map_err(|error| error.to_string())

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use stageflow::executor::machine::{Effect, Input, RunMachine, StageEnd, Tick};
 use stageflow::executor::machine::Verdict as Decided;
+use stageflow::executor::machine::{Effect, Input, RunMachine, StageEnd, Tick};
 use stageflow::graph::Plan;
 
 use super::bench::width;
@@ -76,7 +76,11 @@ impl Told<'_> {
             skips: turn.skipped.clone(),
             absent: turn.absent.clone(),
             // One that ends together with what stops the run may need no stopping any more.
-            stop: if turn.stopped > 0 { 1 } else { self.wants.stop.min(1) },
+            stop: if turn.stopped > 0 {
+                1
+            } else {
+                self.wants.stop.min(1)
+            },
             done: self.wants.done,
         };
         wanted.skips.sort_unstable();
@@ -89,7 +93,10 @@ impl Told<'_> {
         }
         let over = turn.running.is_empty() && turn.stopped == 0;
         if self.wants.done.is_some() != over {
-            return Err(format!("after {:?} it is done: {:?}", turn.step, self.wants.done));
+            return Err(format!(
+                "after {:?} it is done: {:?}",
+                turn.step, self.wants.done
+            ));
         }
         let running = self.machine.running();
         let stopped = self.machine.verdict().is_some();
@@ -147,7 +154,11 @@ impl Told<'_> {
             StageEnd::Failed,
         ];
         let count = self.schedule.stages.len() as u32;
-        for stage in (0..count).rev().filter(|stage| self.machine.is_running(*stage)).collect::<Vec<_>>() {
+        for stage in (0..count)
+            .rev()
+            .filter(|stage| self.machine.is_running(*stage))
+            .collect::<Vec<_>>()
+        {
             if self.wants.done.is_some() {
                 return Err("it was done while stages ran".to_owned());
             }
@@ -167,7 +178,10 @@ impl Told<'_> {
             Some(Verdict::TimedOut) => Decided::TimedOut,
         };
         if self.wants.done != Some(wanted) || self.wants.stop > 1 {
-            return Err(format!("it ends with {:?}, and should with {wanted:?}", self.wants));
+            return Err(format!(
+                "it ends with {:?}, and should with {wanted:?}",
+                self.wants
+            ));
         }
         for stage in 0..count {
             let end = ENDS[stage as usize % ENDS.len()];
@@ -183,5 +197,9 @@ impl Told<'_> {
 
 /// Whether the run is stopped after this turn: the last one of a run that was.
 fn model_stopped(turn: &Turn, model: &Model<'_>) -> bool {
-    model.verdict.is_some() && model.turns.last().is_some_and(|last| std::ptr::eq(last, turn))
+    model.verdict.is_some()
+        && model
+            .turns
+            .last()
+            .is_some_and(|last| std::ptr::eq(last, turn))
 }

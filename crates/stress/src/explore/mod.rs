@@ -110,7 +110,7 @@ pub fn explore(count: u64, seed: crate::Seed, engine: EngineBuilder) -> Result<(
         for case in 0..count {
             let schedule = random(&mut seed.child(case).rng());
             if let Err(complaints) = both(&stand, &schedule).await {
-                return Err(smallest(&stand, schedule, complaints).await);
+                return Err(Box::pin(smallest(&stand, schedule, complaints)).await);
             }
         }
         Ok(())
@@ -136,7 +136,11 @@ pub(crate) async fn both(stand: &Stand, schedule: &Schedule) -> Result<(), Vec<S
 /// On the machine alone.
 pub(crate) fn on_machine(schedule: &Schedule) -> Result<(), String> {
     let count = schedule.stages.len();
-    let built = bench::build(&schedule.stages, &vec![None; count], &bench::Bench::new(count))?;
+    let built = bench::build(
+        &schedule.stages,
+        &vec![None; count],
+        &bench::Bench::new(count),
+    )?;
     machine::try_out(built.plan(), schedule, &oracle::Model::whole(schedule))
 }
 
@@ -146,22 +150,25 @@ pub(crate) fn all_on_machine(nodes: &[Node], bounds: Bounds) -> (u64, Option<Bro
     let bench = bench::Bench::new(count);
     let mut broken = None;
     let mut seen = 0;
-    let built = match bench::build(nodes, &vec![None; count], &bench) {
-        Ok(built) => built,
-        Err(_) => return (0, None),
+    let Ok(built) = bench::build(nodes, &vec![None; count], &bench) else {
+        return (0, None);
     };
-    let _stopped = walk::schedules(nodes, bounds, &mut seen, &mut |schedule, model| {
-        match machine::try_out(built.plan(), schedule, model) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(complaint) => {
-                broken = Some(Broken {
-                    schedule: schedule.clone(),
-                    complaints: vec![complaint],
-                });
-                ControlFlow::Break(())
-            }
-        }
-    });
+    let _stopped =
+        walk::schedules(
+            nodes,
+            bounds,
+            &mut seen,
+            &mut |schedule, model| match machine::try_out(built.plan(), schedule, model) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(complaint) => {
+                    broken = Some(Broken {
+                        schedule: schedule.clone(),
+                        complaints: vec![complaint],
+                    });
+                    ControlFlow::Break(())
+                }
+            },
+        );
     (seen, broken)
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Model<'a> {
     ready: VecDeque<usize>,
     /// Lines about stages that are skipped, told when all that ended together has ended.
     pub(crate) skips: Vec<Line>,
-    pub(crate) values: Vec<Option<Option<u64>>>,
+    pub(crate) values: Vec<Option<Slot>>,
     pub(crate) outcomes: Vec<Option<Outcome>>,
     /// In the order in which they started.
     pub(crate) starts: Vec<usize>,
@@ -35,6 +35,10 @@ pub(crate) struct Model<'a> {
     /// What each turn comes to: the start, and then each step that was possible.
     pub(crate) turns: Vec<Turn>,
 }
+
+/// What is in a stage's slot: a value, or nothing where the run can do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(pub(crate) Option<u64>);
 
 /// What must have happened when the run has been polled.
 #[derive(Clone, Debug)]
@@ -206,7 +210,7 @@ impl<'a> Model<'a> {
         match end {
             End::Ok => {
                 self.state[stage] = State::Gave;
-                self.values[stage] = Some(Some(self.value(stage)));
+                self.values[stage] = Some(Slot(Some(self.value(stage))));
             }
             End::Skip => self.skip_cone(stage),
             End::Stop => {
@@ -226,12 +230,15 @@ impl<'a> Model<'a> {
 
     fn value(&self, stage: usize) -> u64 {
         let upstream = self.nodes[stage].after.iter();
-        value(stage, upstream.map(|up| (*up, self.values[*up].flatten())))
+        value(
+            stage,
+            upstream.map(|up| (*up, self.values[*up].and_then(|slot| slot.0))),
+        )
     }
 
     fn absent(&mut self, stage: usize) {
         self.state[stage] = State::Gave;
-        self.values[stage] = Some(None);
+        self.values[stage] = Some(Slot(None));
         if let Some(turn) = self.turns.last_mut() {
             turn.absent.push(stage);
         }

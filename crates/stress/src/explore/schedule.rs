@@ -224,9 +224,12 @@ fn step(text: &str, stages: usize) -> Result<Step, ParseScheduleError> {
         _ => {}
     }
     let one = |text: &str| {
-        let (stage, end) = text
-            .split_once(':')
-            .ok_or_else(|| wrong("a step is `stage:end`, `cancel`, `deadline` or `drop`", text))?;
+        let (stage, end) = text.split_once(':').ok_or_else(|| {
+            wrong(
+                "a step is `stage:end`, `cancel`, `deadline` or `drop`",
+                text,
+            )
+        })?;
         match stage.parse() {
             Ok(stage) if stage < stages => Ok((stage, ending(end)?)),
             _ => Err(wrong("there is no such stage", text)),
@@ -243,8 +246,12 @@ fn step(text: &str, stages: usize) -> Result<Step, ParseScheduleError> {
 }
 
 fn ending(text: &str) -> Result<End, ParseScheduleError> {
-    End::parse(text)
-        .ok_or_else(|| wrong("an end is `ok`, `fail`, `skip`, `panic`, `stop` or `late`", text))
+    End::parse(text).ok_or_else(|| {
+        wrong(
+            "an end is `ok`, `fail`, `skip`, `panic`, `stop` or `late`",
+            text,
+        )
+    })
 }
 
 fn wrong(rule: &str, text: &str) -> ParseScheduleError {

@@ -12,7 +12,7 @@ use stageflow::executor::{Engine, EngineBuilder, Run, RunOptions, RunReport};
 use stageflow::graph::Pipeline;
 
 use super::bench::{Bench, Built, Given, build, width};
-use super::oracle::{Model, Turn, Verdict};
+use super::oracle::{Model, Slot, Turn, Verdict};
 use super::schedule::{Schedule, Step};
 use super::story::{Line, settled};
 
@@ -117,7 +117,7 @@ impl Stand {
         drop(notes);
         let events = self.tape.take();
         let taken = events.len() as u64;
-        trial.hear(id, events, model);
+        trial.hear(id, &events, model);
         if let Some(report) = &report {
             trial.check_report(report, given, model);
             let counts = report.events();
@@ -237,9 +237,9 @@ impl Trial {
     }
 
     /// Event by event: whose it is, its number, its time, and that it is the one that has to come.
-    fn hear(&mut self, id: RunId, events: Vec<(RunId, Event)>, model: &Model<'_>) {
+    fn hear(&mut self, id: RunId, events: &[(RunId, Event)], model: &Model<'_>) {
         let mut last = Duration::ZERO;
-        for (number, (run, event)) in (0..).zip(&events) {
+        for (number, (run, event)) in (0..).zip(events) {
             self.expect(*run == id, || format!("event {number} is of another run"));
             self.expect(event.seq() == number, || {
                 format!("event {number} has the number {}", event.seq())
@@ -289,10 +289,14 @@ impl Trial {
                 &u32::from(started),
             );
             let seen = match given[at] {
-                Given::Required(handle) => report.value(handle).map(|value| Some(*value)),
-                Given::Optional(handle) => report.value(handle).map(|value| *value),
+                Given::Required(handle) => report.value(handle).map(|value| Slot(Some(*value))),
+                Given::Optional(handle) => report.value(handle).map(|value| Slot(*value)),
             };
-            self.same(&format!("the value of stage {at}"), &seen, &model.values[at]);
+            self.same(
+                &format!("the value of stage {at}"),
+                &seen,
+                &model.values[at],
+            );
         }
         let errors: Vec<String> = report
             .errors()
@@ -313,6 +317,10 @@ impl Trial {
             .collect();
         self.same("cleanups reported", &cleaned, &wanted);
         let stopped = model.verdict.is_some();
-        self.same("whether it says why it stopped", &report.cancel_reason().is_some(), &stopped);
+        self.same(
+            "whether it says why it stopped",
+            &report.cancel_reason().is_some(),
+            &stopped,
+        );
     }
 }

@@ -51,10 +51,7 @@ impl Line {
 
     /// Where the rules leave the order open: what is stopped together, and what is skipped together.
     fn is_loose(&self) -> bool {
-        matches!(
-            self,
-            Self::Skipped(..) | Self::Ended(_, Outcome::Cancelled)
-        )
+        matches!(self, Self::Skipped(..) | Self::Ended(_, Outcome::Cancelled))
     }
 
     fn key(&self) -> (usize, usize) {

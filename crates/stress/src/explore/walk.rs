@@ -68,7 +68,11 @@ pub(crate) fn schedules(
             steps: Vec::new(),
         };
         let model = Model::of(nodes, schedule.width.map(usize::from));
-        let mut walk = Walk { bounds, seen, visit };
+        let mut walk = Walk {
+            bounds,
+            seen,
+            visit,
+        };
         walk.on(&mut schedule, &model, bounds.deviations)?;
     }
     ControlFlow::Continue(())
@@ -93,7 +97,12 @@ impl<V: FnMut(&Schedule, &Model<'_>) -> ControlFlow<()>> Walk<'_, V> {
         let running = model.running();
         for (at, stage) in running.iter().enumerate() {
             for (end, cost) in ends(left) {
-                self.step(schedule, model, Step::Ends(vec![(*stage, end)]), left - cost)?;
+                self.step(
+                    schedule,
+                    model,
+                    Step::Ends(vec![(*stage, end)]),
+                    left - cost,
+                )?;
                 if !self.bounds.pairs || end == End::Late {
                     continue;
                 }
