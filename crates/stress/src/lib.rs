@@ -59,6 +59,7 @@
 //! Experimental. The minimum supported Rust version is 1.95.
 
 pub mod cli;
+pub mod coverage;
 pub mod explore;
 mod harness;
 mod lab;

@@ -1,0 +1,77 @@
+//! Chaos that cannot be tried yet.
+
+use super::Row;
+use crate::{Theme, Tier};
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        id: "M2-JITTER",
+        title: "a network that jitters by half a second",
+        proves: "answers reach who asked, late ones are counted and dropped, and retries stay within their theory",
+        theme: Theme::Any,
+        tier: Tier::Monthly,
+        targets: &["CHAOS-001", "WORK-005"],
+        modes: &["R5", "R7"],
+        needs: "retry and a mock dependency",
+    },
+    Row {
+        id: "M3-TWO-NODES",
+        title: "two nodes a second apart",
+        proves: "what two nodes exchange stays in causal order, and times to live survive a step of the clock",
+        theme: Theme::Any,
+        tier: Tier::Monthly,
+        targets: &["CORE-004"],
+        modes: &["E12"],
+        needs: "something that nodes exchange, and expiry of tokens and keys",
+    },
+    Row {
+        id: "M4-KILLS",
+        title: "killed at random, two hundred times",
+        proves: "committed outputs are there afterwards, effects happened once, and torn records are found",
+        theme: Theme::Any,
+        tier: Tier::Monthly,
+        targets: &["OBS-013"],
+        modes: &["R12"],
+        needs: "a journal and resume",
+    },
+    Row {
+        id: "M4-DISK",
+        title: "a disk that lies",
+        proves: "short writes, full disks and flipped bits are noticed, and healed or refused",
+        theme: Theme::Any,
+        tier: Tier::Monthly,
+        targets: &["CHAOS-011"],
+        modes: &["R11", "R12"],
+        needs: "a journal and resume",
+    },
+    Row {
+        id: "M4-STARVED",
+        title: "a tenth of a processor",
+        proves: "with little processor time runs get slower and nothing else",
+        theme: Theme::Any,
+        tier: Tier::Monthly,
+        targets: &["CHAOS-012"],
+        modes: &["R10", "R4"],
+        needs: "a way to hold a child process to a share of the processor",
+    },
+    Row {
+        id: "A24-CRASH",
+        title: "a run of fifty stages, killed and resumed",
+        proves: "finished stages are not run again, effects happen once, and the restart takes five seconds at most",
+        theme: Theme::Any,
+        tier: Tier::Monthly,
+        targets: &["WORK-002"],
+        modes: &["R12"],
+        needs: "a journal and resume",
+    },
+    Row {
+        id: "M1-CORRELATED",
+        title: "failures that come together",
+        proves: "stages that hang on one dependency fail together, retries stay bounded, and cleanups that fail are told",
+        theme: Theme::Any,
+        tier: Tier::Monthly,
+        targets: &["LLM-SYS-004", "CHAOS-001"],
+        modes: &["R5", "R9"],
+        needs: "retry; M1-FAILURES has failures that come alone",
+    },
+];
