@@ -77,7 +77,8 @@ fn write_targets(page: &mut String, registry: &Registry) -> fmt::Result {
         })
         .collect();
     page.push_str("\n## Targets of the framework\n\n");
-    write_summary(page, "targets", rows.iter().map(|(_, _, state)| *state))?;
+    let states: Vec<State> = rows.iter().map(|(_, _, state)| *state).collect();
+    write_summary(page, "targets", &states)?;
     page.push_str("\n| target | what it is about | priority, risk | state | scenarios | why not, or what is missing |\n");
     page.push_str("|---|---|---|---|---|---|\n");
     for (target, scenarios, state) in rows {
@@ -106,11 +107,8 @@ fn write_modes(page: &mut String, registry: &Registry) -> fmt::Result {
         })
         .collect();
     page.push('\n');
-    write_summary(
-        page,
-        "failure modes",
-        rows.iter().map(|(_, _, state)| *state),
-    )?;
+    let states: Vec<State> = rows.iter().map(|(_, _, state)| *state).collect();
+    write_summary(page, "failure modes", &states)?;
     for (letter, domain) in DOMAINS {
         write!(page, "\n### {domain}\n\n")?;
         page.push_str(
@@ -180,16 +178,12 @@ impl State {
     }
 }
 
-fn write_summary(
-    page: &mut String,
-    what: &str,
-    states: impl Iterator<Item = State> + Clone,
-) -> fmt::Result {
-    let count = |state| states.clone().filter(|of| *of == state).count();
+fn write_summary(page: &mut String, what: &str, states: &[State]) -> fmt::Result {
+    let count = |state| states.iter().filter(|of| **of == state).count();
     writeln!(
         page,
         "{} {what}: {} tried, {} in part, {} elsewhere, {} pending.",
-        states.clone().count(),
+        states.len(),
         count(State::Tried),
         count(State::Partly),
         count(State::Elsewhere),
