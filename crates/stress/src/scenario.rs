@@ -139,6 +139,24 @@ impl Scenario {
         self.id
     }
 
+    /// Its title.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+
+    /// What is known once it has passed; empty if it says nothing of it.
+    #[must_use]
+    pub fn claim(&self) -> &'static str {
+        self.proves
+    }
+
+    /// The broken variants that it has to notice.
+    #[must_use]
+    pub fn controls(&self) -> &[Control] {
+        &self.controls
+    }
+
     /// What it still needs, if it cannot be run yet.
     #[must_use]
     pub fn needs(&self) -> Option<&'static str> {
