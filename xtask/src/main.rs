@@ -29,7 +29,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, ci, docs, features, lint, package, props, test};
+use commands::{bench, ci, docs, features, lint, package, props, stress, test};
 use runner::Show;
 use step::Step;
 use workspace::Workspace;
@@ -38,8 +38,7 @@ use xshell::Shell;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match prepare_and_run(cli.command) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+        Ok(code) => code,
         Err(error) => {
             println!("error: {error:#}");
             ExitCode::FAILURE
@@ -73,6 +72,8 @@ enum Task {
     Errors(errors::Args),
     /// The API documentation, warnings denied
     Docs(docs::Args),
+    /// The stress suite, which has to notice a broken engine too
+    Stress(stress::Args),
     /// Stageflow beside hand-written tokio
     Bench(bench::Args),
     /// Each published crate builds alone, without and with all features
@@ -81,15 +82,18 @@ enum Task {
     Package,
 }
 
-/// Runs a command and says how many of its steps failed.
-fn prepare_and_run(task: Task) -> anyhow::Result<usize> {
+/// Runs a command: a failed step is a failure, the suite's exit code is its own.
+fn prepare_and_run(task: Task) -> anyhow::Result<ExitCode> {
     let sh = Shell::new()?;
     let workspace = Workspace::load(&sh)?;
     sh.change_dir(&workspace.root);
     if let Task::Errors(args) = &task
         && !args.check
     {
-        return errors::list(&workspace.root).map(|()| 0);
+        return errors::list(&workspace.root).map(|()| ExitCode::SUCCESS);
+    }
+    if let Task::Stress(args) = &task {
+        return stress::run(args, &workspace.root).map(ExitCode::from);
     }
     let show = if matches!(task, Task::Ci) {
         Show::OnFailure
@@ -97,7 +101,10 @@ fn prepare_and_run(task: Task) -> anyhow::Result<usize> {
         Show::Live
     };
     let steps = steps(task, &sh, &workspace)?;
-    runner::run(steps, show, &workspace.target)
+    Ok(match runner::run(steps, show, &workspace.target)? {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<Step>> {
@@ -111,6 +118,8 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Errors(_) => Ok(vec![lint::errors(workspace)]),
         Task::Docs(args) => Ok(vec![docs::step(&args, sh)]),
         Task::Bench(args) => Ok(bench::steps(&args, sh)),
+        // It is no list of steps: it was handed over to before.
+        Task::Stress(_) => Ok(Vec::new()),
         Task::Features => Ok(features::steps(sh, workspace)),
         Task::Package => package::steps(sh, workspace),
     }

@@ -1,9 +1,12 @@
 //! What came of a scenario: everything a report is made from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::harness::book::{EXHIBITS, LINES, SAMPLES};
+use crate::harness::stats::upper95;
 use crate::{Breach, Runtime, Severity, Theme, Tier, TimeMode};
 
 /// What came of one scenario.
@@ -58,12 +61,72 @@ pub struct ScenarioResult {
     pub control_detected: bool,
     /// How long it took, in milliseconds of the machine's clock, controls left out.
     pub duration_ms: f64,
+    /// How long its controls took.
+    pub controls_ms: f64,
+    /// How many times it was run, each time with another seed.
+    pub rounds: u64,
     /// The command that repeats it.
     pub replay: String,
     /// What it said on its way.
     pub log: Vec<String>,
     /// Drawings and listings of what failed.
     pub exhibits: Vec<Exhibit>,
+}
+
+impl ScenarioResult {
+    /// The broken variants that were not noticed.
+    pub fn missed_controls(&self) -> impl Iterator<Item = &ControlResult> {
+        self.controls.iter().filter(|control| !control.detected)
+    }
+
+    /// How many of the broken variants were noticed.
+    #[must_use]
+    pub fn detected_controls(&self) -> usize {
+        self.controls.len() - self.missed_controls().count()
+    }
+
+    /// Whether it was run, from its start at least.
+    #[must_use]
+    pub fn was_run(&self) -> bool {
+        self.verdict != Verdict::Pending && (self.trials > 0 || self.duration_ms > 0.0)
+    }
+
+    /// Takes in what another round of the same scenario gave. Numbers stay those of the first round, samples are added up
+    /// to what a report keeps, and nothing that was found is lost.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        // A round that was cut short is no reason to call the whole interrupted: the earlier ones were complete.
+        if later.verdict != Verdict::Interrupted {
+            self.verdict = self.verdict.max(later.verdict);
+            self.rounds += later.rounds;
+        }
+        if self.note.is_none() && later.verdict == Verdict::Error {
+            self.note = later.note;
+        }
+        self.trials += later.trials;
+        self.violations += later.violations;
+        self.upper95 = upper95(self.trials, self.violations);
+        self.duration_ms += later.duration_ms;
+        for breach in later.breaches {
+            let same = |known: &&mut Violation| {
+                known.invariant == breach.invariant && known.breach == breach.breach
+            };
+            match self.breaches.iter_mut().find(same) {
+                Some(known) => known.count += breach.count,
+                None => self.breaches.push(breach),
+            }
+        }
+        for (name, more) in later.samples {
+            if let Some(known) = self.samples.get_mut(&name) {
+                known.taken += more.taken;
+                let room = SAMPLES.saturating_sub(known.values.len());
+                known.values.extend(more.values.into_iter().take(room));
+            }
+        }
+        let room = EXHIBITS.saturating_sub(self.exhibits.len());
+        self.exhibits.extend(later.exhibits.into_iter().take(room));
+        let room = LINES.saturating_sub(self.log.len());
+        self.log.extend(later.log.into_iter().take(room));
+    }
 }
 
 /// How a scenario ended.
@@ -83,6 +146,19 @@ pub enum Verdict {
     TimedOut,
     /// The scenario itself could not be run.
     Error,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "pass",
+            Self::Pending => "pending",
+            Self::Interrupted => "interrupted",
+            Self::Fail => "fail",
+            Self::TimedOut => "timed out",
+            Self::Error => "error",
+        })
+    }
 }
 
 /// A broken invariant.

@@ -7,4 +7,5 @@ pub(crate) mod features;
 pub(crate) mod lint;
 pub(crate) mod package;
 pub(crate) mod props;
+pub(crate) mod stress;
 pub(crate) mod test;

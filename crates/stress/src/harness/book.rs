@@ -11,9 +11,10 @@ use crate::{
 };
 
 /// The most exhibits and log lines that are kept.
-const EXHIBITS: usize = 4;
-const LINES: usize = 2000;
-const SAMPLES: usize = 10_000;
+pub(crate) const EXHIBITS: usize = 4;
+pub(crate) const LINES: usize = 2000;
+/// The most samples of a quantity.
+pub(crate) const SAMPLES: usize = 10_000;
 const DETAIL: usize = 2000;
 
 /// Written by a scenario, from any thread; read by the runner, also while the scenario still runs.

@@ -33,7 +33,7 @@ impl Seed {
         self.0
     }
 
-    /// The seed of one of its parts. Neighbouring parts have nothing in common (SplitMix64's finaliser).
+    /// The seed of one of its parts. Neighbouring parts have nothing in common (`SplitMix64`'s finaliser).
     #[must_use]
     pub const fn child(self, part: u64) -> Self {
         let mut z = self
