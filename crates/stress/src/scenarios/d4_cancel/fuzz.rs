@@ -73,7 +73,7 @@ const DEADLINE: u32 = 601;
 
 pub(super) fn every_await(lab: &mut Lab, bench: &Bench) -> Result<(), LabError> {
     let mut fuzzed = 0_u64;
-    let graphs = lab.scaled(30);
+    let graphs = lab.scaled(100);
     lab.trials(graphs, |lab, trial| {
         let (shape, upstream) = SHAPES[trial.index as usize % SHAPES.len()];
         lab.log(format!("every await of: {shape}"));
@@ -118,7 +118,7 @@ fn draw(rng: &mut ChaCha8Rng, upstream: [&'static [usize]; 6], how: How) -> Case
         Care::Adds,
     ];
     let part = |rng: &mut ChaCha8Rng| Part {
-        awaits: rng.random_range(1..5),
+        awaits: rng.random_range(0..5),
         cares: (0..rng.random_range(1..4))
             .map(|_| cares[rng.random_range(0..cares.len())])
             .collect(),

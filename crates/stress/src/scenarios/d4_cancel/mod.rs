@@ -29,9 +29,9 @@ pub(super) fn scenario() -> Scenario {
         ))
         .control(engine(
             "start-after-stop",
-            "starts a stage after the run was stopped, one time in a thousand",
+            "starts a stage after the run was stopped, one time in twenty",
             "StartAfterStop",
-            1000,
+            20,
         ))
         .control(engine(
             "abandon-tasks",
@@ -59,9 +59,9 @@ pub(super) fn scenario() -> Scenario {
         ))
         .control(engine(
             "forget-end",
-            "does not tell of one end in a thousand",
+            "does not tell of one end in two hundred",
             "ForgetEnd",
-            1000,
+            200,
         ))
         .control(Control::own(
             "cleanup-forgotten",

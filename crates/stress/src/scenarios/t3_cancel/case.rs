@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stageflow::graph::Placement;
 use stageflow_testkit::dag::{Behaviour, DagSpec, Interruption};
 use stageflow_testkit::oracle::Prediction;
 
@@ -129,7 +130,11 @@ impl Case {
         for (stage, part) in spec.stages.iter_mut().zip(&parts) {
             stage.behaviour = part.mode.behaviour();
             match part.mode {
-                Mode::Malformed => stage.delay = 0,
+                Mode::Malformed => {
+                    // A layer answers before there is a task.
+                    stage.delay = 0;
+                    stage.placement = Placement::Inline;
+                }
                 Mode::Timeout | Mode::Idle | Mode::Hang => {
                     // An odd limit: stages end by themselves at even moments only.
                     let limit = stage.limit.unwrap_or(stage.delay / 2) | 1;
