@@ -20,6 +20,8 @@ type Calls = Arc<AtomicU64>;
 struct Job {
     seed: Seed,
     calls: Calls,
+    /// Whether the stages wait now and then, so that the last one to end is another one each time.
+    waits: bool,
 }
 
 fn value(seed: Seed, writer: usize) -> u64 {
@@ -34,8 +36,7 @@ fn fifty(spawned: bool) -> Result<Pipeline<Job, Vec<u64>>, LabError> {
         let stage = stage_fn(move |cx: StageCx, job: Arc<Job>| async move {
             job.calls.fetch_add(1, Ordering::SeqCst);
             let value = value(job.seed, writer);
-            // So that the last one to end is another one each time.
-            for _ in 0..value % 3 {
+            for _ in 0..if job.waits { value % 3 } else { 0 } {
                 yield_now().await;
             }
             cx.record(cx.stage().as_str(), value)?;
@@ -72,6 +73,7 @@ pub(super) fn fan(lab: &mut Lab) -> Result<(), LabError> {
                     let job = Job {
                         seed,
                         calls: Arc::clone(&calls),
+                        waits: run % 2 == 0,
                     };
                     let (engine, pipeline, witness) = (&engine, &pipeline, &witness);
                     async move {
@@ -156,6 +158,7 @@ pub(super) fn measure(lab: &mut Lab) -> Result<(), LabError> {
                     let job = Job {
                         seed: seed.child(run),
                         calls: Calls::default(),
+                        waits: false,
                     };
                     drop(engine.run(&pipeline, job, RunOptions::new()).await);
                 }

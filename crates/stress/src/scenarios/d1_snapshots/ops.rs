@@ -51,7 +51,9 @@ impl Op {
     /// The parts that may lie elsewhere afterwards, by the start of their names; all others are shared.
     pub(in crate::scenarios) fn moves(self) -> &'static [&'static str] {
         match self {
-            Self::Message | Self::Routing => &["conversation"],
+            Self::Message => &["conversation"],
+            // Half of them put the messages into a new list.
+            Self::Routing => &["conversation", "messages"],
             Self::Profile | Self::Memory | Self::Document | Self::Web => &["enrichments"],
             Self::Extension => &["extension"],
             Self::Input => &["input"],
