@@ -140,7 +140,7 @@ pub(super) fn three_chains(lab: &mut Lab) -> Result<(), LabError> {
     });
     let (pipeline, below) = (pipeline(&forker)?, below()?);
     let (mut bleeds, mut session) = ([0_u64; 3], HashSet::new());
-    let count = lab.scaled(300);
+    let count = lab.scaled(1200);
     lab.trials(count, |lab, trial| {
         let root = ContextSnapshot::new(full_identity(&SeededIds::new(trial.seed.get())))
             .with_metadata("root", json!(trial.index))
