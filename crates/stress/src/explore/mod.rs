@@ -31,6 +31,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod wiring;
 
 use std::ops::ControlFlow;
 
@@ -43,6 +44,7 @@ pub use schedule::{End, Node, ParseScheduleError, Schedule, Step};
 pub(crate) use shell::Stand;
 pub(crate) use shrink::shrink;
 pub(crate) use walk::{Bounds, pipelines, random};
+pub(crate) use wiring::{start_order, wiring};
 
 /// A schedule on which the machine or the engine went wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
