@@ -101,7 +101,7 @@ impl Lab {
             }
             self.trial = index;
             if self.only_trial.is_none_or(|only| only == index) {
-                self.book.count_trials(1);
+                self.book.begin_trial(index);
                 let seed = self.seed().child(index);
                 trial(self, Trial { index, seed })?;
             }
@@ -149,9 +149,15 @@ impl Lab {
         self.book.used(runtime, TimeMode::Real);
         let tokio = runtime.start().map_err(LabError::new)?;
         let limit = self.limit;
+        self.book.watch(tokio.handle());
         match tokio.block_on(async { timeout(limit, work).await }) {
             Ok(output) => Ok(output),
-            Err(_) => Err(self.hang(limit)),
+            Err(_) => {
+                let said = self.book.hang(limit);
+                // What hangs on a thread that blocks must not hold up the report as well.
+                tokio.shutdown_background();
+                Err(LabError::new(said))
+            }
         }
     }
 
@@ -215,13 +221,6 @@ impl Lab {
     /// Shows a text in the report; the first few are kept.
     pub fn show(&self, title: &str, text: impl Into<String>) {
         self.book.show(title, text.into());
-    }
-
-    fn hang(&self, limit: Duration) -> LabError {
-        let detail = format!("the work had not ended after {limit:?}");
-        self.book
-            .violation("everything ends", Breach::Hang, detail.clone(), self.trial);
-        LabError::new(detail)
     }
 }
 

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use tokio::runtime::Handle;
+
+use crate::harness::dump::dump;
 use crate::harness::stats::{log_log_slope, median, median_ci95};
 use crate::{
     Breach, Exhibit, ExhibitKind, Gate, Metric, Op, RunPicture, Runtime, Samples, Scaling,
@@ -22,6 +26,10 @@ const DETAIL: usize = 2000;
 pub(crate) struct Book {
     trials: AtomicU64,
     violations: AtomicU64,
+    /// The trial under way.
+    trial: AtomicU64,
+    /// The runtime used last, for whoever has to say why nothing moves.
+    runtime: Mutex<Option<Handle>>,
     pages: Mutex<Pages>,
 }
 
@@ -41,6 +49,38 @@ pub(crate) struct Pages {
 impl Book {
     pub(crate) fn count_trials(&self, count: u64) {
         self.trials.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// A trial has begun.
+    pub(crate) fn begin_trial(&self, trial: u64) {
+        self.trial.store(trial, Ordering::Relaxed);
+        self.count_trials(1);
+    }
+
+    /// Work goes on on this runtime.
+    pub(crate) fn watch(&self, runtime: &Handle) {
+        *self.runtime.lock().unwrap_or_else(PoisonError::into_inner) = Some(runtime.clone());
+    }
+
+    /// Nothing has moved for so long: a finding, with everything that can be said about who is to blame.
+    pub(crate) fn hang(&self, limit: Duration) -> String {
+        let runtime = self
+            .runtime
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let last = self.lock().log.last().cloned().unwrap_or_default();
+        let said = format!("it had not ended after {limit:?}; it said last: `{last}`");
+        let dump = dump(runtime.as_ref());
+        self.show("who was doing what when it hung", format!("{said}\n{dump}"));
+        let trial = self.trial.load(Ordering::Relaxed);
+        self.violation(
+            "everything ends",
+            Breach::Hang,
+            format!("{said}\n{dump}"),
+            trial,
+        );
+        said
     }
 
     pub(crate) fn trials(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! What every scenario stands on.
 
 pub(crate) mod book;
+pub(crate) mod dump;
 pub(crate) mod load;
 pub(crate) mod runner;
 pub(crate) mod runtime;

@@ -175,11 +175,7 @@ pub(crate) fn scenario(result: &ScenarioResult, report: &Report) -> Value {
         "metrics": result.metrics,
         "scalings": result.scalings,
     });
-    let mut value = head(
-        report,
-        &[test(result, &details)],
-        &related(report, result),
-    );
+    let mut value = head(report, &[test(result, &details)], &related(report, result));
     let ours = json!({
         "test_id": result.test_id,
         "title": result.title,
