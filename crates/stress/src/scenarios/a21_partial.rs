@@ -92,7 +92,7 @@ fn endings(when: u32) -> Vec<(Mode, End)> {
 fn run(lab: &mut Lab) -> Result<(), LabError> {
     let bench = Bench::new(lab);
     let (mut runs, mut retries) = (0_u64, 0_u64);
-    lab.trials(lab.scaled(150), |lab, trial| {
+    lab.trials(lab.scaled(600), |lab, trial| {
         // Even; what ends the run comes right after it, between two moments at which stages end by themselves.
         let when = 2 * trial.seed.rng().random_range(20..60_u32);
         for (mode, end) in endings(when + 1) {

@@ -48,6 +48,7 @@ pub(crate) struct Bench {
     scratch: Option<Arc<TempDir>>,
     doubled: Option<Arc<AtomicU64>>,
     forgotten: Option<Arc<AtomicU64>>,
+    unlogged: Option<Arc<AtomicU64>>,
     tally: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -119,6 +120,7 @@ impl Bench {
             scratch: None,
             doubled: own("cleanup-twice"),
             forgotten: own("cleanup-forgotten"),
+            unlogged: own("unlogged"),
             tally: Mutex::new(METRICS.into_iter().map(|name| (name, 0)).collect()),
         }
     }
@@ -147,7 +149,13 @@ impl Bench {
         let mut books = Books::new(self.scratch.clone());
         books.doubled.clone_from(&self.doubled);
         books.forgotten.clone_from(&self.forgotten);
+        books.unlogged.clone_from(&self.unlogged);
         books
+    }
+
+    /// All three.
+    pub(crate) fn engines(&self) -> [&Engine; 3] {
+        [&self.bare, &self.hooked, &self.layered]
     }
 
     /// The engine a case is for.

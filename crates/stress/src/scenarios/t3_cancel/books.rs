@@ -32,6 +32,8 @@ pub(crate) struct Books {
     pub(crate) doubled: Option<Arc<AtomicU64>>,
     /// A broken stage does not tell its cleanup what it holds, one in so many.
     pub(crate) forgotten: Option<Arc<AtomicU64>>,
+    /// A broken stage fails although nobody told it to, one in so many.
+    pub(crate) unlogged: Option<Arc<AtomicU64>>,
 }
 
 impl Books {
@@ -49,6 +51,7 @@ impl Books {
             steps: Steps::default(),
             doubled: None,
             forgotten: None,
+            unlogged: None,
         }
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use stageflow::events::{CleanupEnded, EventKind};
 use stageflow::prelude::*;
 use stageflow_testkit::Recorded;
+use stageflow_testkit::oracle::Clock;
 
 use super::bench::{BUDGET, Bench, Built, Done};
-use super::case::{Care, Case};
+use super::case::{Care, Case, Mode};
 use crate::ledger::effects::What;
 use crate::ledger::resources::{Keeper, Row};
 use crate::{Breach, Lab};
@@ -38,7 +39,11 @@ impl Check<'_> {
         self.books();
         self.story();
         let cleanups = self.cleanups();
-        if !prediction.ties.is_empty() {
+        self.replay();
+        let tied = !prediction.ties.is_empty();
+        self.bench.count("runs_with_ties", u64::from(tied));
+        self.bench.count("runs_exact", u64::from(!tied));
+        if tied {
             return;
         }
         if let Some(report) = &self.done.report {
@@ -55,6 +60,24 @@ impl Check<'_> {
             "a limit of the run is kept",
             Breach::WrongStatus,
             || format!("{peak} stages at a time, not {}", prediction.peak),
+        );
+    }
+
+    /// The events are those of a run that keeps to the rules, also where these leave open what is first.
+    fn replay(&self) {
+        let case = &self.built.case;
+        let dropped = self.done.report.is_none();
+        let answered = case.parts.iter().any(|part| part.mode == Mode::Malformed);
+        // Layers tell of attempts, which are not what the rules are about.
+        if case.layered || answered || dropped {
+            return;
+        }
+        let replayed = case.spec.replay(&self.bench.sink.all(), Clock::Exact);
+        self.holds(
+            replayed.is_ok(),
+            "every event keeps to the rules of scheduling",
+            Breach::BrokenOrder,
+            || format!("{:?}", replayed.as_ref().err().map(ToString::to_string)),
         );
     }
 
@@ -215,18 +238,17 @@ impl Check<'_> {
             || format!("{:?}", sound.as_ref().err().map(ToString::to_string)),
         );
         let events = self.bench.sink.all();
-        let told = |stage: usize, start: bool| {
-            let of_it = events.iter().filter(|recorded| {
-                let kind = recorded.event.kind();
-                let is = matches!(kind, EventKind::StageStarted { .. }) && start
-                    || matches!(kind, EventKind::StageEnded { .. }) && !start;
-                is && kind.stage().is_some_and(|at| at.as_usize() == stage)
-            });
-            of_it.count()
-        };
+        let mut told = vec![(0, 0); self.built.case.spec.len()];
+        for recorded in &events {
+            match recorded.event.kind() {
+                EventKind::StageStarted { stage, .. } => told[stage.as_usize()].0 += 1,
+                EventKind::StageEnded { stage, .. } => told[stage.as_usize()].1 += 1,
+                _ => {}
+            }
+        }
         let effects = self.built.books.effects.all();
         for stage in effects.iter().filter(|effect| effect.what == What::Started) {
-            let (starts, ends) = (told(stage.stage, true), told(stage.stage, false));
+            let (starts, ends) = told[stage.stage];
             self.bench.count("missing_terminal", u64::from(ends == 0));
             self.holds(
                 (starts, ends) == (1, 1),

@@ -19,6 +19,9 @@ use crate::ledger::resources::{Keeper, Token};
 /// As good as never, for a stage that waits for something that does not come.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// How long a portion of work takes, where the clock is paused.
+const PORTION: Duration = Duration::from_millis(10);
+
 /// The pipeline of a case.
 pub(super) fn build(case: &Arc<Case>, books: &Books) -> Result<Pipeline<u64, u64>, BuildError> {
     let mut p = Pipeline::builder("case");
@@ -152,6 +155,9 @@ impl Node {
 
     fn end(&self) -> Result<(), Stop> {
         let said = format!("injected into s{}", self.at);
+        if strikes(self.books.unlogged.as_ref()) {
+            return Err(Stop::fail("nobody knows of this"));
+        }
         match self.part().mode {
             Mode::Ok | Mode::Timeout | Mode::Idle | Mode::Hang => Ok(()),
             Mode::Error => Err(std::io::Error::other(said).into()),
@@ -231,8 +237,8 @@ impl Node {
         Ok(())
     }
 
-    /// Works in small portions with a checkpoint after each. Under a paused clock a portion takes a millisecond: if it took
-    /// none, the clock would never go on.
+    /// Works in small portions with a checkpoint after each. Under a paused clock a portion takes some time: if it took none,
+    /// the clock would never go on.
     async fn compute(&self, cx: &StageCx, length: Duration) -> Result<(), Stop> {
         let end = Instant::now() + length;
         let mut sum = self.at as u64;
@@ -242,7 +248,8 @@ impl Node {
             }
             cx.check()?;
             if self.case.exact {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                let left = end.saturating_duration_since(Instant::now());
+                tokio::time::sleep(left.min(PORTION)).await;
             } else {
                 tokio::task::yield_now().await;
             }

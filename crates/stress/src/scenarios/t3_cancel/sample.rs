@@ -15,7 +15,7 @@ const AT_WORK: usize = 24;
 const QUEUED: usize = 3;
 
 /// Longer than any run is let go on, in milliseconds.
-const NEVER: u32 = 10_000;
+const NEVER: u32 = 20_000;
 
 /// Who stops the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Busy<'_> {
             parts.push(part);
         }
         // Odd, so that no stage ends just then by itself.
-        let most = if self.exact { 50 } else { 10 };
+        let most = if self.exact { 1000 } else { 10 };
         let when = 2 * self.rng.random_range(0..most) + 1;
         self.vary(&mut stages, &mut parts, when);
         let mut spec = DagSpec::new(stages).input(self.rng.random_range(0..1000));
@@ -116,7 +116,8 @@ impl Busy<'_> {
         };
         let stage = StageSpec::new(Behaviour::Ok);
         if at < SOON {
-            let delay = 2 * self.rng.random_range(0..3_u32);
+            // One at once, the others one after the other.
+            let delay = [0, 2, 20][at] * self.rng.random_range(1..8_u32);
             return (stage.taking(delay), part);
         }
         let never = self.rng.random_bool(0.6);
@@ -157,7 +158,8 @@ impl Busy<'_> {
     }
 
     fn delay(&mut self) -> u32 {
-        2 * self.rng.random_range(1..50_u32)
+        let most = if self.exact { 1000 } else { 10 };
+        2 * self.rng.random_range(1..most)
     }
 
     fn cares(&mut self) -> Vec<Care> {
@@ -183,7 +185,7 @@ impl Busy<'_> {
         if self.exact && self.rng.random_bool(0.4) {
             parts[sleeper].mode =
                 [Mode::Timeout, Mode::Idle, Mode::Hang][self.rng.random_range(0..3)];
-            stages[sleeper].limit = Some(2 * self.rng.random_range(0..30) + 1);
+            stages[sleeper].limit = Some(2 * self.rng.random_range(0..600) + 1);
             stages[sleeper].optional = self.rng.random_bool(0.8);
         }
         if self.who == Who::Stage {
