@@ -10,7 +10,7 @@ use crate::{Breach, Lab, LabError};
 
 pub(super) fn flips_and_cuts(lab: &mut Lab) -> Result<(), LabError> {
     let (mut flips, mut cuts, mut harmless) = (0_u64, 0_u64, 0_u64);
-    let count = lab.scaled(12);
+    let count = lab.scaled(8);
     lab.trials(count, |lab, trial| {
         let (ids, mut rng) = (SeededIds::new(trial.seed.get()), trial.seed.rng());
         let snapshot = empty(lab);
