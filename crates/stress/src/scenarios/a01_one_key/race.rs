@@ -51,7 +51,7 @@ pub(super) fn one_key(lab: &mut Lab) -> Result<(), LabError> {
         witness: lab.witness(),
         turns: Arc::default(),
     };
-    let (rounds, mut conflicts, mut reads) = (lab.scaled(500), 0_u64, 0_u64);
+    let (rounds, mut conflicts, mut reads) = (lab.scaled(3000), 0_u64, 0_u64);
     for runtime in lab.runtimes(&[Runtime::Mt2, Runtime::Mt4N]) {
         lab.on(runtime, async {
             for _ in 0..rounds {
@@ -207,7 +207,7 @@ pub(super) fn full(lab: &mut Lab) -> Result<(), LabError> {
         witness: lab.witness(),
         turns: Arc::default(),
     };
-    let rounds = lab.scaled(300);
+    let rounds = lab.scaled(1000);
     lab.on(Runtime::Mt2, async {
         for _ in 0..rounds {
             if common.witness.has_seen_enough() {

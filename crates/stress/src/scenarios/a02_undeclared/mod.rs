@@ -37,9 +37,9 @@ pub(super) fn scenario() -> Scenario {
         ))
         .control(Control::engine(
             "start-early",
-            "one stage in 997 starts before its last upstream stage has ended",
+            "one stage in 101 starts before its last upstream stage has ended",
             "StartEarly",
-            997,
+            101,
         ))
         .run(run)
 }

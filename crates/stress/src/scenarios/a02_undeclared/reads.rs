@@ -72,12 +72,11 @@ pub(super) fn everything(lab: &mut Lab) -> Result<(), LabError> {
         undeclared: AtomicU64::new(0),
         errors: AtomicU64::new(0),
     });
-    let count = lab.scaled(1500);
+    let (engine, count) = (lab.engine().build(), lab.scaled(5000));
     lab.trials(count, |lab, trial| {
         let spec = Arc::new(Spec::draw(trial));
         let calls: Arc<Mutex<Vec<usize>>> = Arc::default();
         let pipeline = build(&spec, &common, &calls)?;
-        let engine = lab.engine().build();
         let report = lab.on(
             Runtime::Ct,
             engine.run(&pipeline, json!(trial.index), RunOptions::new()),
