@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::t2_correlation::who;
 use crate::ledger::events::{EventLedger, KINDS};
 use crate::stats::median;
-use crate::{Breach, Control, Lab, LabError, Runtime, Scenario, Seed, Theme, Tier, Trial};
+use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
 use ears::Ears;
 use scan::{Owners, Scanner, Tally};
 use shop::{Mistake, Order, Parcel, STAGES, Shop, Tenant, Twist};
@@ -49,12 +49,12 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     let mut tally = Tally::default();
     let mut latencies = vec![Vec::new(); TENANTS];
     for runtime in lab.runtimes(&Runtime::ALL) {
-        let rounds = lab.scaled(14);
+        let rounds = lab.scaled(10);
         lab.trials(rounds, |lab, trial| {
             round(lab, runtime, trial, &mut tally, &mut latencies)
         })?;
     }
-    if !lab.is_control() {
+    if !lab.is_control() && lab.only_trial.is_none() {
         // A scan that finds nothing at all would prove nothing.
         for channel in CHANNELS {
             let own = tally.own.get(channel).copied().unwrap_or(0);
@@ -69,6 +69,9 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     let medians: Vec<f64> = latencies.iter().map(|taken| median(taken)).collect();
     lab.samples("tenant_p50_ms", "ms", medians.iter().copied());
     lab.metric("jain_index", "ratio", jain(&medians));
+    if lab.only_trial.is_none() {
+        lab.gate("jain_index", Op::AtLeast, 0.95);
+    }
     lab.metric("leaks_total", "texts", tally.leaks as f64);
     lab.metric("records_without_org", "records", tally.without_org as f64);
     lab.metric("texts_scanned", "texts", tally.scanned as f64);
@@ -142,7 +145,7 @@ fn round(
     }
     ears.ledger.close();
     ears.ledger.report_to(lab);
-    check_counts(lab, &ears, &orders);
+    check_counts(lab, &ears, &orders, shop.swept());
     let mut scanner = Scanner {
         lab,
         owners: &owners,
@@ -234,7 +237,7 @@ fn orders(lab: &Lab, seed: Seed) -> Result<Vec<(RunIdentity, Arc<Order>)>, LabEr
 }
 
 /// The events of each org are those of its orders, type by type.
-fn check_counts(lab: &Lab, ears: &Ears, orders: &[(RunIdentity, Arc<Order>)]) {
+fn check_counts(lab: &Lab, ears: &Ears, orders: &[(RunIdentity, Arc<Order>)], swept: u64) {
     let mut expected: HashMap<OrgId, [u64; KINDS]> = HashMap::new();
     for (_, order) in orders {
         let [started, skipped] = match order.twist {
@@ -259,6 +262,13 @@ fn check_counts(lab: &Lab, ears: &Ears, orders: &[(RunIdentity, Arc<Order>)]) {
             || format!("{org}: {told:?}, should be {expected:?}"),
         );
     }
+    let served: u64 = expected.values().map(|told| told[1]).sum();
+    lab.check(
+        swept == served,
+        "every cleanup runs, once",
+        Breach::ResourceLeak,
+        || format!("{swept} of {served}"),
+    );
     let orgs = sums.by_org.len();
     lab.check(
         orgs == TENANTS,

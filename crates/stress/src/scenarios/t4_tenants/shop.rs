@@ -1,6 +1,7 @@
 //! The pipeline that all tenants share: every word a stage says or leaves behind holds its tenant's canary.
 
 use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -69,6 +70,7 @@ pub(super) struct Shop {
     pub(super) mistake: Mistake,
     current: Mutex<String>,
     cache: OnceLock<String>,
+    swept: AtomicU64,
 }
 
 impl Shop {
@@ -77,7 +79,13 @@ impl Shop {
             mistake,
             current: Mutex::default(),
             cache: OnceLock::new(),
+            swept: AtomicU64::new(0),
         })
+    }
+
+    /// How many cleanups have run.
+    pub(super) fn swept(&self) -> u64 {
+        self.swept.load(Ordering::Relaxed)
     }
 
     fn enter(&self, canary: &str) {
@@ -145,7 +153,9 @@ async fn serve(
 ) -> Result<Parcel, Stop> {
     let canary = order.tenant.canary.clone();
     shop.enter(&canary);
-    cx.on_cleanup(format!("sweep up after {canary}"), || async {
+    let sweeper = Arc::clone(&shop);
+    cx.on_cleanup(format!("sweep up after {canary}"), move || async move {
+        sweeper.swept.fetch_add(1, Ordering::Relaxed);
         Err::<(), _>(std::io::Error::other("a broom broke"))
     });
     cx.record(&format!("{}/{canary}", STAGES[index]), canary.clone())?;
