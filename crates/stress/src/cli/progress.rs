@@ -68,6 +68,12 @@ impl Progress {
     /// It ended.
     pub(crate) fn finish(&self, result: &ScenarioResult) {
         let line = line(result);
+        if !result.was_run() {
+            if let Look::Bars { all, .. } = &self.look {
+                all.inc(1);
+            }
+            return;
+        }
         match &self.look {
             Look::Bars { all, .. } => {
                 all.inc(1);
@@ -107,7 +113,7 @@ fn bars(total: usize) -> Look {
 /// How one scenario ended, in a line.
 fn line(result: &ScenarioResult) -> String {
     format!(
-        "      {:18} {:?}: {} trials, {} violations, controls {}/{}, {:.1} s",
+        "      {:18} {}: {} trials, {} violations, controls {}/{}, {:.1} s",
         result.test_id,
         result.verdict,
         result.trials,

@@ -50,7 +50,7 @@ pub(crate) fn run(plan: &Plan<'_>, progress: &Progress) -> Session {
     listen(plan, &why);
     let mut results: Vec<ScenarioResult> = Vec::new();
     for (at, scenario) in plan.chosen.iter().enumerate() {
-        let result = if plan.settings.stop.is_set() {
+        let result = if plan.settings.stop.is_set() || scenario.needs().is_some() {
             runner::not_reached(scenario, &plan.settings)
         } else {
             progress.start(scenario.id(), at);

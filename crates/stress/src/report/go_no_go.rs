@@ -184,32 +184,39 @@ fn criterion(name: &str, topic: &Topic, facts: &Facts) -> Criterion {
     }
 }
 
-/// What has to be there before the beta.
+/// What has to be there before the beta. The daily suite runs the first test in its own form.
 fn boxes(facts: &Facts, baselines: usize) -> Vec<Tick> {
-    let passed = |ids: &[&str]| {
-        ids.iter().all(|id| {
-            let of_id = |known: &str| known.split('-').next() == Some(id);
-            let mut found = facts
-                .results
-                .iter()
-                .filter(|result| of_id(&result.test_id))
-                .peekable();
-            found.peek().is_some() && found.all(|result| standing(result) == Standing::Passed)
-        })
+    let stands = |id: &str| {
+        let of_id = |known: &str| known.split('-').next() == Some(id);
+        let mine = facts.results.iter().filter(|result| of_id(&result.test_id));
+        let mine: Vec<Standing> = mine.map(standing).collect();
+        if mine.contains(&Standing::Failed) {
+            Standing::Failed
+        } else if !mine.is_empty() && mine.iter().all(|one| *one == Standing::Passed) {
+            Standing::Passed
+        } else {
+            Standing::Open
+        }
     };
+    let sink = match stands("T1") {
+        Standing::Open => stands("D3"),
+        stands => stands,
+    } == Standing::Passed;
+    let passed = |id| stands(id) == Standing::Passed;
     let tick = |text: &str, met| Tick {
         text: text.to_owned(),
         met,
     };
+    let others = ["T2", "T3", "T4"].into_iter().all(passed);
     vec![
-        tick("The event sink is bounded and pushes back", passed(&["T1"])),
+        tick("The event sink is bounded and pushes back", sink),
         tick(
             "A cancelled run has cleaned up when it returns",
-            passed(&["T3"]),
+            passed("T3"),
         ),
         tick(
-            "All four stress tests pass",
-            passed(&["T1", "T2", "T3", "T4"]),
+            "All four stress tests pass (the first as T1, or as D3 in the daily suite)",
+            sink && others,
         ),
         tick("Performance baselines are published", baselines > 0),
     ]

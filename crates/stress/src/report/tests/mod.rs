@@ -1,1 +1,4 @@
-//! Tests of the report.
+//! What follows from which facts, and whether the folder is what it claims to be.
+
+mod folder;
+pub(crate) mod sample;
