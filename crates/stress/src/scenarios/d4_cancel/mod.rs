@@ -1,6 +1,7 @@
 //! Every way of ending a run early, at every await.
 
 mod fuzz;
+mod race;
 
 use std::time::Duration;
 
@@ -88,6 +89,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     // Files would only slow it down: they are held in the runs above.
     let bench = Bench::new(lab);
     fuzz::every_await(lab, &bench)?;
+    race::three_ways(lab, &bench)?;
     bench.tell(lab);
     Ok(())
 }

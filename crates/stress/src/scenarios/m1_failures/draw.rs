@@ -27,9 +27,12 @@ pub(super) enum Policy {
     Mixed,
     /// As mixed, and some stages skip.
     Skipping,
+    /// Nothing fails.
+    Healthy,
 }
 
 impl Policy {
+    /// Those with failures.
     pub(super) const ALL: [Self; 4] = [Self::FailFast, Self::Optional, Self::Mixed, Self::Skipping];
 }
 
@@ -46,7 +49,7 @@ pub(super) fn draw(rng: &mut ChaCha8Rng, policy: Policy) -> Case {
             _ => 2 * rng.random_range(1..LONGEST / 2),
         };
         stage.optional = match policy {
-            Policy::FailFast => false,
+            Policy::FailFast | Policy::Healthy => false,
             Policy::Optional => true,
             Policy::Mixed => rng.random_bool(0.9),
             Policy::Skipping => rng.random_bool(0.85),
@@ -78,7 +81,7 @@ pub(super) fn draw(rng: &mut ChaCha8Rng, policy: Policy) -> Case {
 }
 
 fn mode(rng: &mut ChaCha8Rng, policy: Policy) -> Mode {
-    if rng.random_bool(P_FAILURE) {
+    if rng.random_bool(P_FAILURE) && policy != Policy::Healthy {
         return Mode::FAILURES[rng.random_range(0..Mode::FAILURES.len())];
     }
     if policy == Policy::Skipping && rng.random_bool(P_SKIP) {

@@ -123,6 +123,18 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
         let case = draw(&mut trial.seed.rng(), policy);
         let (built, done) = once(lab, &bench, case)?;
         counts.add(policy, &built, &done);
+        if !lab.is_over() {
+            // The same graph with nothing that fails.
+            let whole = draw(&mut trial.seed.rng(), Policy::Healthy);
+            let (_, done) = once(lab, &bench, whole)?;
+            let succeeded = done.report.is_some_and(|report| report.is_success());
+            lab.check(
+                succeeded,
+                "what nobody lets fail succeeds",
+                Breach::WrongStatus,
+                || "a run without injections did not succeed".to_owned(),
+            );
+        }
         if trial.index % BATCH == BATCH - 1 && !lab.is_over() {
             full_width(lab, &bench)?;
         }

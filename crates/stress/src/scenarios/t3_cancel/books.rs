@@ -28,6 +28,8 @@ pub(crate) struct Books {
     pub(crate) locks: Arc<[Arc<AsyncMutex<()>>; SHARED]>,
     pub(crate) scratch: Option<Arc<TempDir>>,
     pub(crate) steps: Steps,
+    /// How many cleanups could not see why the run ended.
+    pub(crate) blind: Arc<AtomicU64>,
     /// A broken cleanup gives back twice, one in so many.
     pub(crate) doubled: Option<Arc<AtomicU64>>,
     /// A broken stage does not tell its cleanup what it holds, one in so many.
@@ -49,6 +51,7 @@ impl Books {
             locks: Arc::default(),
             scratch,
             steps: Steps::default(),
+            blind: Arc::default(),
             doubled: None,
             forgotten: None,
             unlogged: None,

@@ -1,14 +1,14 @@
 //! Holds what came of a case against what had to: the oracle's word, and the ledgers'.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use stageflow::events::{CleanupEnded, EventKind};
+use stageflow::events::CleanupEnded;
 use stageflow::prelude::*;
-use stageflow_testkit::Recorded;
-use stageflow_testkit::oracle::Clock;
 
 use super::bench::{BUDGET, Bench, Built, Done};
-use super::case::{Care, Case, Mode};
+use super::case::{Care, Case};
+use super::story::told_by_events;
 use crate::ledger::effects::What;
 use crate::ledger::resources::{Keeper, Row};
 use crate::{Breach, Lab};
@@ -44,12 +44,16 @@ impl Check<'_> {
         self.bench.count("runs_with_ties", u64::from(tied));
         self.bench.count("runs_exact", u64::from(!tied));
         if tied {
+            if let Some(report) = &self.done.report {
+                self.stages_by_effects(report);
+            }
             return;
         }
         if let Some(report) = &self.done.report {
             self.verdict(report, &prediction);
             self.stages(report, &prediction);
             self.errors(report, &prediction);
+            self.critical_path(report);
         }
         self.stages_by_events(&prediction);
         self.in_time(Duration::from_millis(prediction.ended) + cleanups);
@@ -60,24 +64,6 @@ impl Check<'_> {
             "a limit of the run is kept",
             Breach::WrongStatus,
             || format!("{peak} stages at a time, not {}", prediction.peak),
-        );
-    }
-
-    /// The events are those of a run that keeps to the rules, also where these leave open what is first.
-    fn replay(&self) {
-        let case = &self.built.case;
-        let dropped = self.done.report.is_none();
-        let answered = case.parts.iter().any(|part| part.mode == Mode::Malformed);
-        // Layers tell of attempts, which are not what the rules are about.
-        if case.layered || answered || dropped {
-            return;
-        }
-        let replayed = case.spec.replay(&self.bench.sink.all(), Clock::Exact);
-        self.holds(
-            replayed.is_ok(),
-            "every event keeps to the rules of scheduling",
-            Breach::BrokenOrder,
-            || format!("{:?}", replayed.as_ref().err().map(ToString::to_string)),
         );
     }
 
@@ -180,6 +166,16 @@ impl Check<'_> {
             || format!("{repeated:?}"),
         );
         self.nothing_starts_late();
+        let blind = books.blind.load(Ordering::SeqCst);
+        let stopped = done.report.as_ref().is_some_and(|report| {
+            !matches!(report.outcome(), Outcome::Succeeded | Outcome::Skipped)
+        });
+        self.holds(
+            !stopped || blind == 0,
+            "cleanups can see that the run was stopped",
+            Breach::WrongStatus,
+            || format!("{blind} cleanups saw no reason"),
+        );
     }
 
     fn shared_things(&self) {
@@ -228,47 +224,6 @@ impl Check<'_> {
         );
     }
 
-    /// The run's events: sound, and as many starts as there were, each with one end.
-    fn story(&self) {
-        let sound = self.bench.sink.check_against(self.built.pipeline.plan());
-        self.holds(
-            sound.is_ok(),
-            "the events tell a sound story",
-            Breach::BrokenOrder,
-            || format!("{:?}", sound.as_ref().err().map(ToString::to_string)),
-        );
-        let events = self.bench.sink.all();
-        let mut told = vec![(0, 0); self.built.case.spec.len()];
-        for recorded in &events {
-            match recorded.event.kind() {
-                EventKind::StageStarted { stage, .. } => told[stage.as_usize()].0 += 1,
-                EventKind::StageEnded { stage, .. } => told[stage.as_usize()].1 += 1,
-                _ => {}
-            }
-        }
-        let effects = self.built.books.effects.all();
-        for stage in effects.iter().filter(|effect| effect.what == What::Started) {
-            let (starts, ends) = told[stage.stage];
-            self.bench.count("missing_terminal", u64::from(ends == 0));
-            self.holds(
-                (starts, ends) == (1, 1),
-                "each attempt is told of with one start and one end",
-                Breach::Lost,
-                || format!("s{}: {starts} starts, {ends} ends", stage.stage),
-            );
-        }
-        let ended = events.last().map(|recorded| recorded.event.kind().clone());
-        let outcome = self.done.report.as_ref().map(RunReport::outcome);
-        let right = matches!(&ended, Some(EventKind::RunEnded { outcome: told, .. })
-            if outcome.is_none_or(|outcome| outcome == *told));
-        self.holds(
-            right || events.is_empty(),
-            "the last event is how the run ended",
-            Breach::WrongStatus,
-            || format!("{ended:?}, the report says {outcome:?}"),
-        );
-    }
-
     /// Every cleanup that was registered is told of, in the right order and with the right outcome. Gives how long they
     /// had to take.
     fn cleanups(&self) -> Duration {
@@ -282,10 +237,17 @@ impl Check<'_> {
             .chain(rows.iter().filter(hangs))
             .map(|row| (row.name.to_string(), ending(care_of(case, &row.name))))
             .collect();
-        let told: Vec<CleanupEnded> = match &self.done.report {
+        let told = told_by_events(&self.bench.sink.all());
+        let reported: Vec<CleanupEnded> = match &self.done.report {
             Some(report) => report.cleanups().to_vec(),
-            None => told_by_events(&self.bench.sink.all()),
+            None => told.clone(),
         };
+        self.holds(
+            reported == told,
+            "events and report tell the same of cleanups",
+            Breach::Lost,
+            || format!("{reported:?}, by events {told:?}"),
+        );
         let found: Vec<(String, Outcome)> = told
             .iter()
             .map(|ended| (ended.name.to_string(), ended.outcome))
@@ -353,12 +315,4 @@ fn ending(care: Care) -> Outcome {
         Care::Fails | Care::Panics => Outcome::Failed,
         Care::Hangs => Outcome::TimedOut,
     }
-}
-
-fn told_by_events(events: &[Recorded]) -> Vec<CleanupEnded> {
-    let ended = |recorded: &Recorded| match recorded.event.kind() {
-        EventKind::CleanupEnded(ended) => Some((**ended).clone()),
-        _ => None,
-    };
-    events.iter().filter_map(ended).collect()
 }

@@ -6,6 +6,7 @@ pub(super) mod case;
 pub(super) mod check;
 mod node;
 pub(super) mod sample;
+mod story;
 mod verdict;
 
 use std::time::Duration;

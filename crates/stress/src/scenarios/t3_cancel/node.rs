@@ -4,6 +4,7 @@ use std::any::Any;
 use std::net::UdpSocket;
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stageflow::graph::{BuildError, Placement, StageBuilder};
@@ -282,6 +283,9 @@ async fn clean_up(
     (cx, at): (&StageCx, usize),
 ) -> Result<(), String> {
     token.begin();
+    if cx.cancel_reason().is_none() {
+        books.blind.fetch_add(1, Ordering::SeqCst);
+    }
     match care {
         Care::Hangs => std::future::pending().await,
         Care::Takes(millis) if millis > 0 => {

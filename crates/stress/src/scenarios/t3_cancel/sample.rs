@@ -188,6 +188,13 @@ impl Busy<'_> {
             stages[sleeper].limit = Some(2 * self.rng.random_range(0..600) + 1);
             stages[sleeper].optional = self.rng.random_bool(0.8);
         }
+        if !self.exact && self.rng.random_bool(0.5) {
+            // On a thread of its own, past its limit.
+            let blocked = SOON + 18;
+            parts[blocked].mode = Mode::Hang;
+            stages[blocked].limit = Some(3);
+            stages[blocked].optional = true;
+        }
         if self.who == Who::Stage {
             parts[SOON].mode = Mode::CancelRun;
             stages[SOON] = StageSpec::new(Behaviour::CancelRun).taking(when);
