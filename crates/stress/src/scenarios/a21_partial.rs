@@ -128,7 +128,11 @@ fn draw(rng: &mut ChaCha8Rng, when: u32, (mode, end): (Mode, End), limited: bool
         ok().taking(LATER).after([0]),
     ];
     for _ in 0..rng.random_range(0..8) {
-        let upstream: Vec<usize> = (0..stages.len()).filter(|_| rng.random_bool(0.3)).collect();
+        let mut upstream: Vec<usize> = (0..stages.len()).filter(|_| rng.random_bool(0.3)).collect();
+        if upstream.is_empty() {
+            // After A, so that B, C, D and E have the first slots.
+            upstream.push(0);
+        }
         let delay = even(rng, 2 * when);
         stages.push(ok().taking(delay).after(upstream));
     }

@@ -116,7 +116,8 @@ fn draw(trial: Trial) -> (Vec<Deed>, Before) {
     while fate(&deeds, BUDGET).tied
         && let Some(last) = deeds.last_mut()
     {
-        *last = Deed::Takes(last.length().unwrap_or(0) + 1);
+        // Short enough for the next one to wait for it: then all that follow come a little later.
+        *last = Deed::Takes((last.length().unwrap_or(0) + 1) % 400);
     }
     let befores = [
         Before::Success,

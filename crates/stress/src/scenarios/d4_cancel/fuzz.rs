@@ -99,7 +99,7 @@ fn draw(rng: &mut ChaCha8Rng, upstream: [&'static [usize]; 6], how: How) -> Case
     let places = [Placement::Inline, Placement::Inline, Placement::Spawn];
     let every = [None, Some(Placement::Inline), Some(Placement::Spawn)][rng.random_range(0..3)];
     let stage = |upstream: &[usize], rng: &mut ChaCha8Rng| {
-        let place = every.unwrap_or(places[rng.random_range(0..3)]);
+        let place = every.unwrap_or_else(|| places[rng.random_range(0..3)]);
         let stage = StageSpec::new(Behaviour::Ok)
             .after(upstream.iter().copied())
             .placed(place);

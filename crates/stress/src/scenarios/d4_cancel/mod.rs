@@ -81,7 +81,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
                 rng: &mut rng,
                 who,
                 exact: true,
-                layered: trial.index % 2 == 0,
+                layered: trial.index.is_multiple_of(2),
             };
             exactly(lab, &bench, busy.draw())
         })?;

@@ -8,6 +8,7 @@ use stageflow::context::{CancelReason, StageErrorKind};
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::dag::{Behaviour, DagSpec, StageSpec};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::scenarios::t3_cancel::bench::{Bench, Built, Done, REASON};
@@ -81,18 +82,19 @@ async fn race(bench: &Bench, built: &Built, asleep: bool, yields: u32) -> Done {
     let started = Instant::now();
     let run = bench.start(built);
     let handle = run.handle();
-    let rival = tokio::spawn(async move {
+    let mut rivals = JoinSet::new();
+    rivals.spawn(async move {
         if asleep {
             tokio::time::sleep(Duration::from_millis(MOMENT.into())).await;
         }
         for _ in 0..yields {
             tokio::task::yield_now().await;
         }
-        handle.cancel(REASON)
+        handle.cancel(REASON);
     });
     let done = bench.seen(Some(run.await), built, started);
     // What it was told is in the report, or it came too late.
-    let _told = rival.await;
+    rivals.join_all().await;
     done
 }
 

@@ -83,10 +83,12 @@ pub(crate) struct Stopped {
 
 /// What lies on it is run just now: layers look here for what they are to do.
 #[derive(Clone, Debug, Default)]
-struct Desk(Arc<Mutex<Option<(Arc<Case>, Books)>>>);
+struct Desk(Arc<Mutex<Option<OnIt>>>);
+
+type OnIt = (Arc<Case>, Books);
 
 impl Desk {
-    fn on_it(&self) -> Option<(Arc<Case>, Books)> {
+    fn on_it(&self) -> Option<OnIt> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

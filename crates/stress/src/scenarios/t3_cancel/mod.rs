@@ -144,7 +144,7 @@ fn paused(lab: &mut Lab, bench: &Bench, trial: Trial) -> Result<(), LabError> {
         rng: &mut rng,
         who: sample::Who::Handle,
         exact: true,
-        layered: trial.index % 2 == 0,
+        layered: trial.index.is_multiple_of(2),
     };
     exactly(lab, bench, busy.draw())
 }

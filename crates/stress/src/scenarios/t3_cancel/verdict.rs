@@ -81,7 +81,7 @@ impl Check<'_> {
                 std::time::Duration::from_millis(after.into()),
             )),
             (Outcome::Cancelled, end) => match (asked, end) {
-                (Some(stage), _) if prediction.stages[stage].ended < Some(self.from_outside()) => {
+                (Some(stage), _) if prediction.stages[stage].ended < Some(self.outside_end()) => {
                     Some(CancelReason::StageAsked {
                         stage: name(stage),
                         reason: format!("injected into s{stage}").into(),
@@ -93,7 +93,7 @@ impl Check<'_> {
         }
     }
 
-    fn from_outside(&self) -> u64 {
+    fn outside_end(&self) -> u64 {
         match self.built.case.end {
             End::Itself => u64::MAX,
             End::Cancel(after) | End::Deadline(after) | End::Drop(after) => after.into(),
