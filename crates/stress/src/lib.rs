@@ -64,7 +64,7 @@ pub mod explore;
 mod harness;
 mod lab;
 mod ledger;
-mod peer;
+pub mod peer;
 mod registry;
 mod report;
 mod results;

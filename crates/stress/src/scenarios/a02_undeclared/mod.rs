@@ -45,7 +45,7 @@ pub(super) fn scenario() -> Scenario {
 }
 
 fn run(lab: &mut Lab) -> Result<(), LabError> {
-    reads::everything(lab)?;
     missing::fields(lab)?;
-    typed::values(lab)
+    typed::values(lab)?;
+    reads::everything(lab)
 }

@@ -12,8 +12,7 @@ use crate::{Breach, Lab, LabError};
 const STACK: usize = 128 * 1024;
 
 pub(super) fn bounded(lab: &mut Lab) -> Result<(), LabError> {
-    let root = ContextSnapshot::new(full_identity(&SeededIds::new(lab.seed().get())));
-    let mut deepest = root.clone();
+    let mut deepest = ContextSnapshot::new(full_identity(&SeededIds::new(lab.seed().get())));
     let mut above = Vec::new();
     for depth in 1..=RunIdentity::MAX_DEPTH {
         above.insert(0, deepest.run_id());

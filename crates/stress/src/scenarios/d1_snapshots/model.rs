@@ -164,7 +164,7 @@ impl Model {
                 let topics = || topics.iter().map(String::as_str);
                 topics().eq(memory.recent_topics())
                     && topics().eq(memory.key_facts())
-                    && memory.summary() == topics().last()
+                    && memory.summary() == topics().next_back()
             }
             _ => false,
         }

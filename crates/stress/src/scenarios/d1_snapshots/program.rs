@@ -80,7 +80,7 @@ pub(super) fn random(lab: &mut Lab) -> Result<(), LabError> {
         Ok(())
     })?;
     let metric = |name: &str, counter: &AtomicU64| {
-        lab.metric(name, "count", counter.load(Ordering::Relaxed) as f64)
+        lab.metric(name, "count", counter.load(Ordering::Relaxed) as f64);
     };
     metric("writes", &totals.writes);
     metric("hash_checks", &totals.hash_checks);
