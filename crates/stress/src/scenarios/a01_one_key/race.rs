@@ -139,20 +139,8 @@ fn check(common: &Common, bag: &OutputBag, backs: &[Back]) -> (u64, u64) {
         });
         return (0, 0);
     };
-    let (view, mut conflicts, mut reads) = (bag.view(), 0, 0);
-    let stays = view.entry(KEY).is_some_and(|entry| {
-        entry.writer() == name(winner)
-            && entry.attempt() == attempt(winner)
-            && entry
-                .get::<Words>()
-                .is_ok_and(|words| *words == [winner; 32])
-    });
-    witness.check(
-        stays && view.len() == 1,
-        "the winner's value stays",
-        Breach::Lost,
-        || format!("{winner}: {view:?}"),
-    );
+    check_winner(witness, bag, winner);
+    let (mut conflicts, mut reads) = (0, 0);
     for (writer, conflict) in
         wrote.filter_map(|(writer, refused)| Some((writer, refused.as_ref()?)))
     {
@@ -184,6 +172,23 @@ fn check(common: &Common, bag: &OutputBag, backs: &[Back]) -> (u64, u64) {
         || conflicts.to_string(),
     );
     (conflicts, reads)
+}
+
+fn check_winner(witness: &Witness, bag: &OutputBag, winner: usize) {
+    let view = bag.view();
+    let stays = view.entry(KEY).is_some_and(|entry| {
+        entry.writer() == name(winner)
+            && entry.attempt() == attempt(winner)
+            && entry
+                .get::<Words>()
+                .is_ok_and(|words| *words == [winner; 32])
+    });
+    witness.check(
+        stays && view.len() == 1,
+        "the winner's value stays",
+        Breach::Lost,
+        || format!("{winner}: {view:?}"),
+    );
 }
 
 fn is_honest(conflict: &OutputConflict, writer: usize, winner: usize) -> bool {

@@ -186,6 +186,11 @@ fn check(
             )
         },
     );
+    check_rest(witness, report, value);
+}
+
+/// What was finished is kept, and nothing was started behind it.
+fn check_rest(witness: &Witness, report: &RunReport<Value>, value: &Value) {
     let kept = report
         .value_of("producer")
         .and_then(|value| value.downcast::<Value>());

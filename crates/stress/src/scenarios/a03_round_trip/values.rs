@@ -1,9 +1,12 @@
 //! Values that are easily got wrong, there and back.
 
+use std::sync::Arc;
+
 use rand::RngExt as _;
+use rand::rngs::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stageflow::context::{ContextSnapshot, Extension, SeededIds, SnapshotErrorKind};
+use stageflow::context::{ContextSnapshot, Extension, SeededIds, SnapshotError, SnapshotErrorKind};
 
 use crate::scenarios::d1_snapshots::model::{Model, same};
 use crate::scenarios::d1_snapshots::ops::{Op, Twin, float};
@@ -25,6 +28,46 @@ struct Measure {
 
 impl Extension for Measure {
     const NAME: &'static str = "stress.measure";
+}
+
+impl Measure {
+    fn draw(turn: u64, rng: &mut ChaCha8Rng) -> Self {
+        let double = match turn {
+            0 => f64::NAN,
+            1 => f64::INFINITY,
+            2 => f64::NEG_INFINITY,
+            3 => -0.0,
+            _ => f64::from_bits(rng.random()),
+        };
+        Self {
+            double,
+            single: f32::from_bits(rng.random()),
+            wide: rng.random::<i128>() >> rng.random_range(0..128),
+            unsigned: rng.random(),
+            letter: char::from_u32(rng.random_range(0..0x11_0000)).unwrap_or('\0'),
+        }
+    }
+
+    /// Whether it came back to the bit, or was refused for a reason.
+    fn is_carried(&self, carried: &Result<Option<Arc<Self>>, SnapshotError>) -> bool {
+        let can_be_written = self.double.is_finite() && self.single.is_finite();
+        match carried {
+            Ok(Some(back)) => {
+                can_be_written
+                    && back.double.to_bits() == self.double.to_bits()
+                    && back.single.to_bits() == self.single.to_bits()
+                    && back.wide == self.wide
+                    && back.unsigned == self.unsigned
+                    && back.letter == self.letter
+            }
+            Ok(None) => false,
+            // 128 bits are more than a reader of JSON has to take: refused is right, changed would not be.
+            Err(error) => {
+                let wide = i64::try_from(self.wide).is_err() && u64::try_from(self.wide).is_err();
+                error.kind() == SnapshotErrorKind::Extension && (!can_be_written || wide)
+            }
+        }
+    }
 }
 
 pub(super) fn empty(lab: &Lab) -> ContextSnapshot {
@@ -100,8 +143,8 @@ fn round_trip(
     Ok(())
 }
 
-pub(super) fn numbers(lab: &mut Lab) -> Result<(), LabError> {
-    let edges = json!([
+fn edges() -> Value {
+    json!([
         u64::MAX,
         u64::MAX - 1,
         i64::MIN,
@@ -126,9 +169,12 @@ pub(super) fn numbers(lab: &mut Lab) -> Result<(), LabError> {
         1e16,
         1e21,
         123456789.125
-    ]);
+    ])
+}
+
+pub(super) fn numbers(lab: &mut Lab) -> Result<(), LabError> {
     let plus_zero = lab.is_broken("negative-zero");
-    let edges = edges.as_array().cloned().unwrap_or_default();
+    let edges = edges().as_array().cloned().unwrap_or_default();
     round_trip(lab, &edges, |_, value| match value.as_f64() {
         Some(float) if plus_zero && float == 0.0 && value.is_f64() => json!(0.0),
         _ => value,
@@ -160,42 +206,12 @@ fn typed_numbers(lab: &mut Lab) -> Result<(), LabError> {
     let seed = lab.seed().named("measures");
     let mut rng = seed.rng();
     for turn in 0..lab.scaled(5000) {
-        let double = match turn {
-            0 => f64::NAN,
-            1 => f64::INFINITY,
-            2 => f64::NEG_INFINITY,
-            3 => -0.0,
-            _ => f64::from_bits(rng.random()),
-        };
-        let measure = Measure {
-            double,
-            single: f32::from_bits(rng.random()),
-            wide: rng.random::<i128>() >> rng.random_range(0..128),
-            unsigned: rng.random(),
-            letter: char::from_u32(rng.random_range(0..0x11_0000)).unwrap_or('\0'),
-        };
+        let measure = Measure::draw(turn, &mut rng);
         let carried = empty.with_extension(&measure).and_then(|written| {
             let read = ContextSnapshot::from_json(&written.to_json()?)?;
             read.extension::<Measure>()
         });
-        let can_be_written = measure.double.is_finite() && measure.single.is_finite();
-        let sound = match &carried {
-            Ok(Some(back)) => {
-                can_be_written
-                    && back.double.to_bits() == measure.double.to_bits()
-                    && back.single.to_bits() == measure.single.to_bits()
-                    && back.wide == measure.wide
-                    && back.unsigned == measure.unsigned
-                    && back.letter == measure.letter
-            }
-            Ok(None) => false,
-            // 128 bits are more than a reader of JSON has to take: refused is right, changed would not be.
-            Err(error) => {
-                let wide =
-                    i64::try_from(measure.wide).is_err() && u64::try_from(measure.wide).is_err();
-                error.kind() == SnapshotErrorKind::Extension && (!can_be_written || wide)
-            }
-        };
+        let sound = measure.is_carried(&carried);
         let back =
             carried.map(|back| back.map(|back| (back.double, back.single, back.wide, back.letter)));
         lab.check(
@@ -238,6 +254,11 @@ pub(super) fn texts(lab: &mut Lab) -> Result<(), LabError> {
         })?;
     }
     lab.count_trials(all.len() as u64);
+    keys(lab)
+}
+
+/// Keys that other formats trip over.
+fn keys(lab: &mut Lab) -> Result<(), LabError> {
     let megabyte = "k".repeat(1 << 20);
     for key in [
         "",

@@ -36,7 +36,7 @@ pub(super) fn scenario() -> Scenario {
             "ReturnBeforeCleanups",
             97,
         ))
-        .control(Control::own("fat-session", "a session holds on to thirty times what was said in it"))
+        .control(Control::own("fat-session", "a session holds on to a hundred and fifty times what was said in it"))
         .run(run)
 }
 

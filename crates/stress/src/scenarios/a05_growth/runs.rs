@@ -262,44 +262,37 @@ impl Bench {
             options = options.deadline(Duration::from_micros(50));
         }
         let mut run = Box::pin(self.engine.run(&self.pipeline, job, options));
-        match end {
-            End::NeverPolled => drop(run),
-            End::Drop => {
-                tokio::select! {
-                    biased;
-                    _ = &mut run => {}
-                    () = turns() => {}
-                }
-                drop(run);
+        if matches!(end, End::Drop | End::Cancel) {
+            let handle = run.handle();
+            tokio::select! {
+                biased;
+                _ = &mut run => {}
+                () = turns() => {}
             }
-            _ => {
-                if end == End::Cancel {
-                    let handle = run.handle();
-                    tokio::select! {
-                        biased;
-                        _ = &mut run => {}
-                        () = turns() => {}
-                    }
-                    handle.cancel("from outside");
-                }
-                let report = run.await;
-                let (told, tasks) = (Some(report.outcome()), self.engine.live_tasks());
-                self.witness.check(
-                    told == end.outcome(),
-                    "a run ends as it was made to",
-                    Breach::WrongStatus,
-                    || format!("run {nth} ({end:?}): {told:?}"),
-                );
-                self.witness.check(
-                    tasks == 0,
-                    "no task is alive when the report is there",
-                    Breach::ResourceLeak,
-                    || format!("run {nth} ({end:?}): {tasks}"),
-                );
-                drop(report);
+            if end == End::Cancel {
+                handle.cancel("from outside");
             }
         }
+        if let Some(outcome) = end.outcome() {
+            self.check_report(&run.await, outcome, nth);
+        }
         sign
+    }
+
+    fn check_report(&self, report: &RunReport<Tracked>, expected: Outcome, nth: u64) {
+        let (told, tasks) = (report.outcome(), self.engine.live_tasks());
+        self.witness.check(
+            told == expected,
+            "a run ends as it was made to",
+            Breach::WrongStatus,
+            || format!("run {nth}: {told}, expected {expected}"),
+        );
+        self.witness.check(
+            tasks == 0,
+            "no task is alive when the report is there",
+            Breach::ResourceLeak,
+            || format!("run {nth} ({told}): {tasks}"),
+        );
     }
 }
 

@@ -12,8 +12,10 @@ use crate::{Breach, Lab, LabError, Op, Runtime};
 /// What is said in a turn, in bytes, twice.
 const SAID: usize = 200;
 
-/// Each turn is a run on the session so far; only the newest snapshot is kept.
-pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
+/// How long the session is, and whether this turn was heard last.
+type Heard = (u64, bool);
+
+fn pipeline() -> Result<Pipeline<u64, Heard>, LabError> {
     let mut p = Pipeline::builder("turn");
     let turn = p.input::<u64>();
     let answer = stage_fn(async |cx: StageCx, turn: Arc<u64>| {
@@ -21,10 +23,15 @@ pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
         let last = heard
             .last_user()
             .map(|message| message.content().starts_with(&format!("{turn}:")));
-        Ok::<_, Stop>((heard.len() as u64, last == Some(true)))
+        Ok::<Heard, Stop>((heard.len() as u64, last == Some(true)))
     });
     let answer = p.stage("answer", answer).after(turn);
-    let pipeline = p.output(answer).build().map_err(LabError::new)?;
+    p.output(answer).build().map_err(LabError::new)
+}
+
+/// Each turn is a run on the session so far; only the newest snapshot is kept.
+pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
+    let pipeline = pipeline()?;
     let (engine, witness) = (lab.engine().build(), lab.witness());
     let turns = if lab.is_control() {
         3000
@@ -51,7 +58,7 @@ pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
             );
             session = session.with_message(Message::assistant("a".repeat(SAID)));
             if fat {
-                room.push(vec![1_u8; SAID * 30]);
+                room.push(vec![1_u8; SAID * 150]);
             }
         }
         Ok::<_, LabError>((session, resident()?))

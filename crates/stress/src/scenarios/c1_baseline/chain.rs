@@ -274,6 +274,11 @@ fn check_run(
         Breach::Leaked,
         || format!("the run is {}", report.id()),
     );
+    check_report(witness, chain, report, input);
+}
+
+fn check_report(witness: &Witness, chain: &Chain, report: &RunReport<Step>, input: u64) {
+    let stages = chain.stages.len();
     let output = report.output().map(|step| step.value);
     witness.check(
         output

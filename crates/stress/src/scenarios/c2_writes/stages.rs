@@ -126,6 +126,10 @@ fn check(witness: &Witness, report: &RunReport<Vec<u64>>, seed: Seed, calls: &Ca
         Breach::Lost,
         || format!("{recorded:?}"),
     );
+    check_order(witness, report);
+}
+
+fn check_order(witness: &Witness, report: &RunReport<Vec<u64>>) {
     let (id, started) = (
         report.id(),
         report.stage("join").and_then(|join| join.started()),

@@ -6,6 +6,7 @@ use std::thread::{Builder, scope};
 use serde_json::json;
 use stageflow::context::{ContextSnapshot, Message, SeededIds};
 
+use crate::harness::witness::Witness;
 use crate::scenarios::d1_snapshots::program::full_identity;
 use crate::{Breach, Lab, LabError};
 
@@ -18,46 +19,15 @@ pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
     let digest = first.digest().map_err(LabError::new)?;
     let length = lab.scaled(100_000);
     let witness = lab.witness();
-    scope(|scope| {
-        let first = &first;
-        let work = move || {
-            let mut last = first.clone();
-            for step in 0..length {
-                if witness.has_seen_enough() {
-                    break;
-                }
-                let Ok(next) = last.with_metadata("step", json!(step)) else {
-                    witness.check(
-                        false,
-                        "a value can be replaced for ever",
-                        Breach::WrongStatus,
-                        || step.to_string(),
-                    );
-                    break;
-                };
-                witness.check(
-                    eq(next.conversation(), first.conversation()) && next.metadata().len() == 1,
-                    "what did not change is shared",
-                    Breach::PerfGateDoubled,
-                    || format!("step {step} moved the conversation"),
-                );
-                last = next;
-            }
-            drop(last);
-        };
-        let thread = Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, work)
-            .map_err(LabError::new)?;
-        let ended = thread.join();
-        lab.check(
-            ended.is_ok(),
-            "no thread panics",
-            Breach::WrongStatus,
-            || "it panicked".to_owned(),
-        );
-        Ok::<_, LabError>(())
-    })?;
+    let ended = scope(|scope| {
+        let work = || derive(&first, length, &witness);
+        let thread = Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        thread.map(|thread| thread.join().is_ok())
+    });
+    let ended = ended.map_err(LabError::new)?;
+    lab.check(ended, "no thread panics", Breach::WrongStatus, || {
+        "it panicked".to_owned()
+    });
     lab.count_trials(length);
     let after = first.digest().map_err(LabError::new)?;
     lab.check(
@@ -67,4 +37,29 @@ pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
         || format!("{digest} became {after}"),
     );
     Ok(())
+}
+
+fn derive(first: &ContextSnapshot, length: u64, witness: &Witness) {
+    let mut last = first.clone();
+    for step in 0..length {
+        if witness.has_seen_enough() {
+            break;
+        }
+        let Ok(next) = last.with_metadata("step", json!(step)) else {
+            witness.check(
+                false,
+                "a value can be replaced for ever",
+                Breach::WrongStatus,
+                || step.to_string(),
+            );
+            break;
+        };
+        witness.check(
+            eq(next.conversation(), first.conversation()) && next.metadata().len() == 1,
+            "what did not change is shared",
+            Breach::PerfGateDoubled,
+            || format!("step {step} moved the conversation"),
+        );
+        last = next;
+    }
 }

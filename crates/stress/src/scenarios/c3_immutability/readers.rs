@@ -26,6 +26,17 @@ struct Job {
     digest: String,
 }
 
+impl Job {
+    /// The same, in other places.
+    fn again(&self) -> Self {
+        Self {
+            cargo: self.cargo.copy(false),
+            hash: self.hash,
+            digest: self.digest.clone(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     checks: AtomicU64,
@@ -129,11 +140,7 @@ fn pipeline(watch: &Watch) -> Result<Pipeline<Job, u64>, LabError> {
         async move {
             watch.change(&cx, &job)?;
             watch.look(&cx, &job)?;
-            Ok::<_, Stop>(Job {
-                cargo: job.cargo.copy(false),
-                hash: job.hash,
-                digest: job.digest.clone(),
-            })
+            Ok::<_, Stop>(job.again())
         }
     });
     let source = p.stage("source", source).after(job);
@@ -160,16 +167,17 @@ fn pipeline(watch: &Watch) -> Result<Pipeline<Job, u64>, LabError> {
                 .after(source),
         );
     }
-    let join = stage_fn(async |_cx: StageCx, hashes: Vec<Arc<u64>>| {
-        let first = hashes.first().map_or(0, |hash| **hash);
-        if hashes.len() == READERS + CHANGERS && hashes.iter().all(|hash| **hash == first) {
-            Ok::<_, Stop>(first)
-        } else {
-            Err(Stop::fail(format!("the readers do not agree: {hashes:?}")))
-        }
-    });
-    let join = p.stage("join", join).after(all);
+    let join = p.stage("join", stage_fn(agree)).after(all);
     p.output(join).build().map_err(LabError::new)
+}
+
+async fn agree(_cx: StageCx, hashes: Vec<Arc<u64>>) -> Result<u64, Stop> {
+    let first = hashes.first().map_or(0, |hash| **hash);
+    if hashes.len() == READERS + CHANGERS && hashes.iter().all(|hash| **hash == first) {
+        Ok(first)
+    } else {
+        Err(Stop::fail(format!("the readers do not agree: {hashes:?}")))
+    }
 }
 
 pub(super) fn read_and_copy(lab: &mut Lab) -> Result<(), LabError> {
@@ -184,11 +192,7 @@ pub(super) fn read_and_copy(lab: &mut Lab) -> Result<(), LabError> {
     lab.trials(runs, |lab, trial| {
         let (snapshot, job, hash) = job(trial)?;
         let digest = job.digest.clone();
-        let nested = Job {
-            cargo: job.cargo.copy(false),
-            hash,
-            digest: digest.clone(),
-        };
+        let nested = job.again();
         let runtime = [Runtime::Mt2, Runtime::Mt4N, Runtime::Ct][trial.index as usize % 3];
         let (report, below) = lab.on(runtime, async {
             // A run on the same snapshot, at the same time, that changes all it can.
@@ -217,21 +221,12 @@ pub(super) fn read_and_copy(lab: &mut Lab) -> Result<(), LabError> {
         Ok(())
     })?;
     let counts = &watch.counts;
-    lab.metric(
-        "hash_checks",
-        "count",
-        counts.checks.load(Ordering::Relaxed) as f64,
-    );
-    lab.metric(
-        "hash_changes",
-        "count",
-        counts.changes.load(Ordering::Relaxed) as f64,
-    );
-    lab.metric(
-        "attempts",
-        "count",
-        counts.attempts.load(Ordering::Relaxed) as f64,
-    );
+    let metric = |name: &str, counter: &AtomicU64| {
+        lab.metric(name, "count", counter.load(Ordering::Relaxed) as f64);
+    };
+    metric("hash_checks", &counts.checks);
+    metric("hash_changes", &counts.changes);
+    metric("attempts", &counts.attempts);
     Ok(())
 }
 

@@ -23,66 +23,67 @@ impl Extension for Tally {
 }
 
 pub(super) fn try_it(lab: &mut Lab) -> Result<(), LabError> {
-    let mut blocked = 0.0;
     let identity = full_identity(&SeededIds::new(lab.seed().get()));
+    let empty = ContextSnapshot::new(identity);
+    let mut blocked = extensions(lab, &empty)? + bag(lab);
+    upstream(lab, &mut blocked)?;
+    lab.metric("blocked_runtime", "count", blocked);
+    Ok(())
+}
+
+/// 1 if it was refused.
+fn refused(lab: &Lab, what: &str, is_refused: bool) -> f64 {
+    lab.check(
+        is_refused,
+        "what is forbidden is refused",
+        Breach::Leaked,
+        || format!("{what} went through"),
+    );
+    f64::from(u8::from(is_refused))
+}
+
+fn extensions(lab: &Lab, empty: &ContextSnapshot) -> Result<f64, LabError> {
     let basket = Basket {
         things: vec!["tea".to_owned()],
         weight: 0.5,
         price: 3,
     };
-    let snapshot = ContextSnapshot::new(identity)
-        .with_extension(&basket)
-        .and_then(|snapshot| {
-            snapshot.with_extension(&Tally {
-                count: AtomicU64::new(1),
-            })
-        })
-        .map_err(LabError::new)?;
-    let mut refused = |what: &str, is_refused: bool| {
-        blocked += f64::from(u8::from(is_refused));
-        lab.check(
-            is_refused,
-            "what is forbidden is refused",
-            Breach::Leaked,
-            || format!("{what} went through"),
-        );
+    let tally = Tally {
+        count: AtomicU64::new(1),
     };
+    let snapshot = empty
+        .with_extension(&basket)
+        .and_then(|snapshot| snapshot.with_extension(&tally))
+        .map_err(LabError::new)?;
     let decoded = snapshot.extension::<Basket>().map_err(LabError::new)?;
-    refused(
-        "a mutable borrow of an extension",
-        decoded.is_some_and(|mut own| Arc::get_mut(&mut own).is_none()),
-    );
+    let alone = decoded.is_some_and(|mut own| Arc::get_mut(&mut own).is_some());
     let again = snapshot.extension::<Basket>().map_err(LabError::new)?;
-    refused(
-        "a change of an extension",
-        again.as_deref() == Some(&basket),
-    );
-
+    let same = again.as_deref() == Some(&basket);
     let before = snapshot.digest().map_err(LabError::new)?;
+    let silent = snapshot.extensions().altered().is_empty();
     if let Some(tally) = snapshot.extension::<Tally>().map_err(LabError::new)? {
-        refused(
-            "an alarm without a change",
-            snapshot.extensions().altered().is_empty(),
-        );
         tally.count.store(7, Ordering::SeqCst);
     }
-    refused(
-        "an atomic in an extension",
-        snapshot.extensions().altered() == [Tally::NAME],
-    );
-    refused(
-        "an atomic that changes the content",
-        snapshot.digest().is_ok_and(|after| after == before),
-    );
-
+    let noticed = snapshot.extensions().altered() == [Tally::NAME];
+    let kept = snapshot.digest().is_ok_and(|after| after == before);
     let text = snapshot.to_json().map_err(LabError::new)?;
     let altered = ContextSnapshot::from_json(&text.replace("\"price\":3", "\"price\":4"));
     let kind = altered.err().map(|error| error.kind());
-    refused(
-        "a price that was changed in the store",
-        kind == Some(SnapshotErrorKind::Altered),
-    );
+    let tries = [
+        ("a mutable borrow of an extension", !alone),
+        ("a change of an extension", same),
+        ("an alarm without a change", silent),
+        ("an atomic in an extension", noticed),
+        ("an atomic that changes the content", kept),
+        (
+            "a price that was changed in the store",
+            kind == Some(SnapshotErrorKind::Altered),
+        ),
+    ];
+    Ok(tries.iter().map(|(what, is)| refused(lab, what, *is)).sum())
+}
 
+fn bag(lab: &Lab) -> f64 {
     let (bag, one) = (OutputBag::new(), NonZeroU32::MIN);
     let first = bag.put("key", "one", one, 1_u64);
     let second = bag.put("key", "two", one, 2_u64);
@@ -90,12 +91,10 @@ pub(super) fn try_it(lab: &mut Lab) -> Result<(), LabError> {
         .get::<u64>("key")
         .is_ok_and(|value| value.as_deref() == Some(&1));
     refused(
+        lab,
         "a second value for a key",
         first.is_ok() && second.is_err() && stays,
-    );
-    upstream(lab, &mut blocked)?;
-    lab.metric("blocked_runtime", "count", blocked);
-    Ok(())
+    )
 }
 
 /// A stage holds what it was given alone only if nobody else can ever read it; the engine can.

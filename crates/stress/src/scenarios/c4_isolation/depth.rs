@@ -5,6 +5,7 @@ use std::thread::{Builder, scope};
 use serde_json::json;
 use stageflow::context::{ContextSnapshot, RunId, RunIdentity, SeededIds, SystemIds};
 
+use crate::harness::witness::Witness;
 use crate::scenarios::d1_snapshots::program::full_identity;
 use crate::{Breach, Lab, LabError};
 
@@ -54,55 +55,49 @@ pub(super) fn bounded(lab: &mut Lab) -> Result<(), LabError> {
 
 /// Forks of forks, as many as nothing would hold: each with a write of its own, each the only one to hold its parent's.
 fn long_chain(lab: &mut Lab, start: &ContextSnapshot) -> Result<(), LabError> {
-    let length = lab.scaled(100_000);
-    let (witness, identity) = (lab.witness(), start.identity().clone());
-    scope(|scope| {
-        let work = move || {
-            let ids = SystemIds::new();
-            let mut chain = start.clone();
-            let mut kept = Vec::new();
-            for step in 0..length {
-                // As deep as it may be, so a sibling: the ids of its people, and another run.
-                let sibling =
-                    RunIdentity::new(RunId::generate(&ids)).with_org_id(identity.org_id());
-                let Ok(next) = chain.fork(sibling).with_metadata("step", json!(step)) else {
-                    witness.check(
-                        false,
-                        "a fork can be written to",
-                        Breach::WrongStatus,
-                        || step.to_string(),
-                    );
-                    return;
-                };
-                if step % 1000 == 0 {
-                    kept.push((step, next.clone()));
-                }
-                chain = next;
-            }
-            drop(chain);
-            for (step, fork) in kept {
-                let seen = fork.metadata().get("step");
-                witness.check(
-                    seen == Some(&json!(step)),
-                    "a fork keeps what it had",
-                    Breach::Leaked,
-                    || format!("fork {step} has {seen:?}"),
-                );
-            }
-        };
-        let thread = Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, work)
-            .map_err(LabError::new)?;
-        let ended = thread.join();
-        lab.check(
-            ended.is_ok(),
-            "no thread panics",
-            Breach::WrongStatus,
-            || "it panicked".to_owned(),
-        );
-        Ok::<_, LabError>(())
-    })?;
+    let (length, witness) = (lab.scaled(100_000), lab.witness());
+    let ended = scope(|scope| {
+        let work = || fork_on(start, length, &witness);
+        let thread = Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        thread.map(|thread| thread.join().is_ok())
+    });
+    let ended = ended.map_err(LabError::new)?;
+    lab.check(ended, "no thread panics", Breach::WrongStatus, || {
+        "it panicked".to_owned()
+    });
     lab.count_trials(length);
     Ok(())
+}
+
+fn fork_on(start: &ContextSnapshot, length: u64, witness: &Witness) {
+    let (ids, org) = (SystemIds::new(), start.identity().org_id());
+    let mut chain = start.clone();
+    let mut kept = Vec::new();
+    for step in 0..length {
+        // As deep as it may be, so a sibling: the ids of its people, and another run.
+        let sibling = RunIdentity::new(RunId::generate(&ids)).with_org_id(org);
+        let Ok(next) = chain.fork(sibling).with_metadata("step", json!(step)) else {
+            witness.check(
+                false,
+                "a fork can be written to",
+                Breach::WrongStatus,
+                || step.to_string(),
+            );
+            return;
+        };
+        if step % 1000 == 0 {
+            kept.push((step, next.clone()));
+        }
+        chain = next;
+    }
+    drop(chain);
+    for (step, fork) in kept {
+        let seen = fork.metadata().get("step");
+        witness.check(
+            seen == Some(&json!(step)),
+            "a fork keeps what it had",
+            Breach::Leaked,
+            || format!("fork {step} has {seen:?}"),
+        );
+    }
 }

@@ -154,27 +154,10 @@ pub(super) fn three_chains(lab: &mut Lab) -> Result<(), LabError> {
             Runtime::Ct
         };
         let witness = lab.witness();
-        let done = lab.on(runtime, async {
-            let report = engine
-                .run(&pipeline, (), RunOptions::new().snapshot(root.clone()))
-                .await;
-            let chains = report.into_output().map_err(LabError::new)?;
-            for link in chains.iter().flatten() {
-                let options = RunOptions::new().snapshot(link.late.clone());
-                let run = engine.run(&below, (), options).await;
-                let saw = run.output().map_err(LabError::new)?;
-                let same = saw.identity() == link.late.identity()
-                    && keys(saw) == keys(&link.late)
-                    && run.id() == link.late.run_id();
-                witness.check(
-                    same,
-                    "a run on a fork sees that fork",
-                    Breach::Leaked,
-                    || format!("{saw:?}"),
-                );
-            }
-            Ok::<_, LabError>(chains)
-        })?;
+        let done = lab.on(
+            runtime,
+            run_all(&engine, &pipeline, &below, &root, &witness),
+        )?;
         let chains = done?;
         check_chains(&witness, &root, &chains, &mut bleeds, &mut session);
         check_events(&witness, &sink, &root, &chains);
@@ -195,6 +178,34 @@ pub(super) fn three_chains(lab: &mut Lab) -> Result<(), LabError> {
     }
     lab.metric("forks", "count", session.len() as f64);
     Ok(())
+}
+
+/// The three chains, and then a run on every fork.
+async fn run_all(
+    engine: &Engine,
+    pipeline: &Pipeline<(), Chains>,
+    below: &Pipeline<(), ContextSnapshot>,
+    root: &ContextSnapshot,
+    witness: &Witness,
+) -> Result<Arc<Chains>, LabError> {
+    let options = RunOptions::new().snapshot(root.clone());
+    let report = engine.run(pipeline, (), options).await;
+    let chains = report.into_output().map_err(LabError::new)?;
+    for link in chains.iter().flatten() {
+        let options = RunOptions::new().snapshot(link.late.clone());
+        let run = engine.run(below, (), options).await;
+        let saw = run.output().map_err(LabError::new)?;
+        let same = saw.identity() == link.late.identity()
+            && keys(saw) == keys(&link.late)
+            && run.id() == link.late.run_id();
+        witness.check(
+            same,
+            "a run on a fork sees that fork",
+            Breach::Leaked,
+            || format!("{saw:?}"),
+        );
+    }
+    Ok(chains)
 }
 
 fn keys(snapshot: &ContextSnapshot) -> BTreeSet<String> {

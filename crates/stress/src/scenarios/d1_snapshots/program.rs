@@ -18,7 +18,7 @@ use crate::stats::median;
 use crate::{Breach, Lab, LabError, Seed, Trial};
 
 const STEPS: usize = 14;
-/// Half of the cores, as far as this machine is concerned: programs of one thread do not meet those of another.
+/// Programs share nothing, so that one thread's reads meet nothing of the other's writes but through the library.
 const THREADS: u64 = 2;
 
 #[derive(Default)]
@@ -46,27 +46,8 @@ pub(super) fn random(lab: &mut Lab) -> Result<(), LabError> {
     let mut fork_ns = Vec::new();
     lab.trials(batches, |lab, trial| {
         let witness = lab.witness();
-        let (totals, witness) = (&totals, &witness);
-        let failed = scope(|scope| {
-            let run = |thread: u64| {
-                move || -> Result<(), String> {
-                    for number in 0..batch / THREADS {
-                        if witness.has_seen_enough() {
-                            break;
-                        }
-                        let seed = trial.seed.child(number * THREADS + thread);
-                        Program::new(seed, witness, totals)?.run()?;
-                    }
-                    Ok(())
-                }
-            };
-            let threads: Vec<_> = (0..THREADS)
-                .map(|thread| scope.spawn(run(thread)))
-                .collect();
-            let ends: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
-            ends
-        });
-        for end in failed {
+        let ends = on_threads(trial.seed, batch, &witness, &totals);
+        for end in ends {
             let end = end.unwrap_or_else(|_| Err("a program panicked".to_owned()));
             lab.check(
                 end.is_ok(),
@@ -91,6 +72,30 @@ pub(super) fn random(lab: &mut Lab) -> Result<(), LabError> {
     lab.metric("programs", "count", (batches * batch) as f64);
     lab.metric("fork_ns", "ns", median(&fork_ns));
     Ok(())
+}
+
+/// A batch of programs on several threads, and how each thread ended.
+fn on_threads(
+    seed: Seed,
+    batch: u64,
+    witness: &Witness,
+    totals: &Totals,
+) -> Vec<std::thread::Result<Result<(), String>>> {
+    let run = |thread: u64| {
+        for number in 0..batch / THREADS {
+            if witness.has_seen_enough() {
+                break;
+            }
+            Program::new(seed.child(number * THREADS + thread), witness, totals)?.run()?;
+        }
+        Ok(())
+    };
+    let run = &run;
+    scope(|scope| {
+        let start = |thread| scope.spawn(move || run(thread));
+        let threads: Vec<_> = (0..THREADS).map(start).collect();
+        threads.into_iter().map(|thread| thread.join()).collect()
+    })
 }
 
 fn time_of_a_fork(trial: Trial) -> Result<f64, LabError> {
