@@ -72,14 +72,18 @@ impl EventSink for Tapes {
         }
         for event in &batch.events {
             let forgotten = self.forgets < u64::MAX
-                && (self.heard.fetch_add(1, Ordering::Relaxed) + 1) % self.forgets == 0;
+                && (self.heard.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(self.forgets);
             if forgotten {
                 tape.forgotten += 1;
             } else {
                 tape.hear(event);
             }
         }
-        let refused = if tape.seen % 4 == 0 { offered / 2 } else { 0 };
+        let refused = if tape.seen.is_multiple_of(4) {
+            offered / 2
+        } else {
+            0
+        };
         tape.refused += refused;
         Receipt::new(offered - refused, refused)
     }
