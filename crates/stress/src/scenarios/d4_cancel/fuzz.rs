@@ -73,7 +73,7 @@ const DEADLINE: u32 = 601;
 
 pub(super) fn every_await(lab: &mut Lab, bench: &Bench) -> Result<(), LabError> {
     let mut fuzzed = 0_u64;
-    let graphs = lab.scaled(100);
+    let graphs = lab.scaled(250);
     lab.trials(graphs, |lab, trial| {
         let (shape, upstream) = SHAPES[trial.index as usize % SHAPES.len()];
         lab.log(format!("every await of: {shape}"));
