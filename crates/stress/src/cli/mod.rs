@@ -38,6 +38,9 @@ type Failure = Box<dyn std::error::Error>;
 /// regression. A failure outranks the rest: it is the news.
 #[must_use]
 pub fn main(registry: &Registry) -> ExitCode {
+    if let Some(code) = crate::scenarios::m4_child_if_asked() {
+        return code;
+    }
     match dispatch(&Args::parse(), registry) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

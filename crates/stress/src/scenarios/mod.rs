@@ -28,6 +28,8 @@ mod t2_correlation;
 mod t3_cancel;
 mod t4_tenants;
 
+pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
+
 use crate::Scenario;
 
 /// All of them, those that cannot be run yet last.
