@@ -116,7 +116,7 @@ pub(crate) fn summary(report: &Report) -> String {
         facts.count(Verdict::Fail) + facts.count(Verdict::TimedOut) + facts.count(Verdict::Error);
     let (detected, controls) = controls(facts);
     format!(
-        "{}: {} of {} scenarios passed, {bad} failed, {} were interrupted, {} are pending; {detected} of {controls} controls were noticed.",
+        "{}: {} of {} scenarios passed; failed: {bad}, interrupted: {}, pending: {}; controls noticed: {detected} of {controls}.",
         report.overall,
         facts.count(Verdict::Pass),
         facts.results.len(),

@@ -57,11 +57,12 @@ pub(crate) fn issues(result: &ScenarioResult) -> Vec<Issue> {
             detail: format!("{retries} lines tell of retries"),
         });
     }
-    let begun = lines
-        .iter()
-        .filter(|line| line.starts_with("start "))
-        .count();
-    let ended = lines.iter().filter(|line| line.starts_with("end ")).count();
+    let pairs = |word: &str| {
+        let exact = |line: &&String| matches!(line.split(' ').collect::<Vec<_>>()[..], [first, _] if first == word);
+        lines.iter().filter(exact).count()
+    };
+    // `start NAME` and `end NAME`, and nothing else on the line.
+    let (begun, ended) = (pairs("start"), pairs("end"));
     if begun != ended {
         issues.push(Issue {
             rule: "every start has an end",

@@ -281,11 +281,7 @@ fn pending(theme: Theme, facts: &Facts) -> Option<Risk> {
     let name = domain(theme);
     Some(Risk {
         id: format!("?{name}"),
-        title: format!(
-            "{} scenarios still to come: {}",
-            waiting.len(),
-            waiting.join(", ")
-        ),
+        title: format!("still to come ({}): {}", waiting.len(), waiting.join(", ")),
         domain: name.to_owned(),
         impact: 3,
         likelihood: Evidence::default().likelihood(),

@@ -100,7 +100,10 @@ fn cell<B: DrawingBackend>(
             // The first part of an id is its name.
             _ => short(risk.id.split('-').next().unwrap_or(&risk.id), room),
         };
-        canvas.text(&label, (x + largest + 5.0, y), At::Right, 15.0, INK)?;
+        let (from, wide) = (x + largest + 5.0, 8.4 * label.chars().count() as f64);
+        // A quadrant's line may not run through a label.
+        canvas.fill((from - 2.0, y - 8.0), (from + wide, y + 8.0), PAPER)?;
+        canvas.text(&label, (from, y), At::Right, 15.0, INK)?;
     }
     Ok(())
 }
@@ -149,7 +152,6 @@ fn legend<B: DrawingBackend>(canvas: &Canvas<'_, B>) -> Result<(), DrawError> {
         x += 100.0;
     }
     canvas.circle((x, 28.0), 8.0, SOFT, true)?;
-    canvas.circle((x, 28.0), 5.0, PAPER, false)?;
     canvas.text("hollow: closed", (x + 14.0, 28.0), At::Right, 16.0, INK)?;
     canvas.text(
         "area: weeks of work",

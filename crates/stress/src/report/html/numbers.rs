@@ -75,6 +75,11 @@ pub(super) fn scenarios(page: &mut Page, report: &Report) {
 }
 
 fn cells(result: &ScenarioResult) -> Vec<String> {
+    // One that did not notice a control has proved little.
+    let verdict_class = match result.missed_controls().next() {
+        Some(_) if result.verdict == Verdict::Pass => "orange",
+        _ => class_of_verdict(result.verdict),
+    };
     let claim = if result.proves.is_empty() {
         &result.title
     } else {
@@ -84,8 +89,7 @@ fn cells(result: &ScenarioResult) -> Vec<String> {
         escape(&result.test_id),
         format!(
             "<span class=\"{}\"><b>{}</b></span>",
-            class_of_verdict(result.verdict),
-            result.verdict
+            verdict_class, result.verdict
         ),
         escape(claim),
         grouped(result.trials),
