@@ -18,9 +18,12 @@ pub(crate) struct Progress {
 
 #[derive(Debug)]
 enum Look {
-    Bars { all: ProgressBar, one: ProgressBar },
-    Lines,
-    Nothing,
+    Bars {
+        all: ProgressBar,
+        one: ProgressBar,
+    },
+    /// Said by this.
+    Lines(fn(&str)),
 }
 
 impl Progress {
@@ -29,7 +32,7 @@ impl Progress {
         let look = if std::io::stderr().is_terminal() {
             bars(total)
         } else {
-            Look::Lines
+            Look::Lines(say)
         };
         Self { look, total }
     }
@@ -38,7 +41,7 @@ impl Progress {
     #[cfg(test)]
     pub(crate) const fn silent() -> Self {
         Self {
-            look: Look::Nothing,
+            look: Look::Lines(|_| {}),
             total: 0,
         }
     }
@@ -50,8 +53,7 @@ impl Progress {
                 one.set_prefix(id.to_owned());
                 one.set_message(String::new());
             }
-            Look::Lines => say(&format!("[{}/{}] {id} ...", at + 1, self.total)),
-            Look::Nothing => {}
+            Look::Lines(say) => say(&format!("[{}/{}] {id} ...", at + 1, self.total)),
         }
     }
 
@@ -81,8 +83,7 @@ impl Progress {
                     all.println(line);
                 }
             }
-            Look::Lines => say(&line),
-            Look::Nothing => {}
+            Look::Lines(say) => say(&line),
         }
     }
 

@@ -24,7 +24,7 @@ mod risks;
 pub(crate) mod stamp;
 pub(crate) mod summary;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use baselines::Baselines;
 use facts::Facts;

@@ -11,6 +11,7 @@ pub(crate) struct Stamp(i64);
 
 impl Stamp {
     /// So many seconds after 1970.
+    #[cfg(test)]
     pub(crate) const fn new(seconds: i64) -> Self {
         Self(seconds)
     }

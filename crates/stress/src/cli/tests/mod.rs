@@ -1,1 +1,4 @@
-//! Tests of the program.
+//! The program, from its options to its exit code.
+
+mod sessions;
+mod tables;
