@@ -21,6 +21,7 @@ mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
 mod m1_failures;
+mod m3_skew;
 mod m4_exhaustion;
 mod pending;
 mod t1_overflow;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         m1_failures::scenario(),
+        m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
     ];
