@@ -8,6 +8,7 @@ mod a06_bad_builds;
 mod a07_random_dags;
 mod a11_scaling;
 mod a12_grammar;
+mod a17_order;
 mod a21_partial;
 mod a22_cleanups;
 mod c1_baseline;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a07_random_dags::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
+        a17_order::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         m1_failures::scenario(),

@@ -5,16 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "A17-ORDER",
-        title: "every order of registering layers",
-        proves: "layers nest in one way whatever the order of registering them, equals by registration, and security is outermost",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &[],
-        modes: &["I1", "I2", "I5", "I6"],
-        needs: "security layers to leave out by mistake; the phases' order is a property test of the engine already",
-    },
-    Row {
         id: "A18-SLOW-HOOKS",
         title: "layers that never come back",
         proves: "the run's deadline holds for layers too, the one that hangs is named, and the others are left",
