@@ -36,7 +36,7 @@ pub(super) fn scenario() -> Scenario {
             "ReturnBeforeCleanups",
             97,
         ))
-        .control(Control::own("fat-session", "a session holds on to a hundred and fifty times what was said in it"))
+        .control(Control::own("fat-session", "a session holds on to fifty times what was said in it"))
         .run(run)
 }
 
@@ -44,7 +44,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     if !lab.is_broken("fat-session") {
         runs::many(lab)?;
     }
-    if lab.is_over() {
+    if lab.is_over() || (lab.is_control() && !lab.is_broken("fat-session")) {
         return Ok(());
     }
     session::long(lab)

@@ -9,7 +9,7 @@ use stageflow::context::SeededIds;
 use stageflow::prelude::*;
 use tokio::task::yield_now;
 
-use super::memory::resident;
+use super::memory::{Ballast, resident};
 use super::tracked::{Ledger, Tracked};
 use crate::harness::witness::Witness;
 use crate::scenarios::d1_snapshots::program::full_identity;
@@ -164,19 +164,23 @@ pub(super) fn many(lab: &mut Lab) -> Result<(), LabError> {
         seed: lab.seed(),
     };
     let batches = WARM_UP + lab.scaled(32);
-    let sizes = lab.on(Runtime::Ct, async {
-        let mut sizes = Vec::new();
+    let (sizes, held) = lab.on(Runtime::Ct, async {
+        let (mut sizes, mut ballast) = (Vec::with_capacity(batches as usize), None);
         for batch in 0..batches {
             if bench.witness.has_seen_enough() {
                 break;
             }
             bench.batch(batch).await;
+            if batch + 1 == WARM_UP {
+                ballast = Some(Ballast::take()?);
+            }
             if batch >= WARM_UP {
                 sizes.push(resident()?);
             }
         }
-        Ok::<_, LabError>(sizes)
+        Ok::<_, LabError>((sizes, ballast.map_or(0, |ballast| ballast.bytes())))
     })??;
+    lab.metric("ballast_mb", "MB", held as f64 / 1e6);
     lab.count_trials(batches * BATCH);
     lab.metric("values_tracked", "count", bench.ledger.made() as f64);
     lab.metric("cleanups", "count", bench.ledger.cleanups().0 as f64);

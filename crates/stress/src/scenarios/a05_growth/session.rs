@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stageflow::context::{ContextSnapshot, Message, SeededIds};
 use stageflow::prelude::*;
 
-use super::memory::resident;
+use super::memory::{Ballast, resident};
 use crate::scenarios::d1_snapshots::program::full_identity;
 use crate::{Breach, Lab, LabError, Op, Runtime};
 
@@ -40,6 +40,7 @@ pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
     };
     let fat = lab.is_broken("fat-session");
     let identity = full_identity(&SeededIds::new(lab.seed().get()));
+    let ballast = Ballast::take()?;
     let before = resident()?;
     let (last, after) = lab.on(Runtime::Ct, async {
         let mut session = ContextSnapshot::new(identity);
@@ -58,11 +59,12 @@ pub(super) fn long(lab: &mut Lab) -> Result<(), LabError> {
             );
             session = session.with_message(Message::assistant("a".repeat(SAID)));
             if fat {
-                room.push(vec![1_u8; SAID * 150]);
+                room.push(vec![1_u8; SAID * 50]);
             }
         }
         Ok::<_, LabError>((session, resident()?))
     })??;
+    drop(ballast);
     lab.count_trials(turns);
     lab.check(
         last.conversation().len() as u64 == 2 * turns,

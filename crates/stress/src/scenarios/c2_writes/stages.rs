@@ -20,8 +20,21 @@ type Calls = Arc<AtomicU64>;
 struct Job {
     seed: Seed,
     calls: Calls,
-    /// Whether the stages wait now and then, so that the last one to end is another one each time.
+    /// Whether the stages give way, so that the last one to end is another one each time.
     waits: bool,
+}
+
+impl Job {
+    /// How often a writer gives way. One of them is far slower than the others: a join that does not wait for its last
+    /// writer would start without it.
+    fn turns(&self, writer: usize) -> u64 {
+        let slow = value(self.seed, WRITERS) as usize % WRITERS;
+        match writer {
+            _ if !self.waits => 0,
+            writer if writer == slow => 8,
+            writer => value(self.seed, writer) % 3,
+        }
+    }
 }
 
 fn value(seed: Seed, writer: usize) -> u64 {
@@ -36,7 +49,7 @@ fn fifty(spawned: bool) -> Result<Pipeline<Job, Vec<u64>>, LabError> {
         let stage = stage_fn(move |cx: StageCx, job: Arc<Job>| async move {
             job.calls.fetch_add(1, Ordering::SeqCst);
             let value = value(job.seed, writer);
-            for _ in 0..if job.waits { value % 3 } else { 0 } {
+            for _ in 0..job.turns(writer) {
                 yield_now().await;
             }
             cx.record(cx.stage().as_str(), value)?;

@@ -14,7 +14,7 @@ const STEPS: usize = 24;
 
 pub(super) fn derive(lab: &mut Lab) -> Result<(), LabError> {
     let mut derived = 0_u64;
-    let count = lab.scaled(3000);
+    let count = lab.scaled(2000);
     lab.trials(count, |lab, trial| {
         let (ids, mut rng) = (SeededIds::new(trial.seed.get()), trial.seed.rng());
         let identity = full_identity(&ids);

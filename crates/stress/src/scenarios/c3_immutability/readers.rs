@@ -188,7 +188,7 @@ pub(super) fn read_and_copy(lab: &mut Lab) -> Result<(), LabError> {
     let engine = lab.engine().intercept(Meddler(watch.clone())).build();
     let pipeline = pipeline(&watch)?;
     let child = child_pipeline(&watch)?;
-    let runs = lab.scaled(150);
+    let runs = lab.scaled(100);
     lab.trials(runs, |lab, trial| {
         let (snapshot, job, hash) = job(trial)?;
         let digest = job.digest.clone();
