@@ -51,21 +51,7 @@ struct Wants {
 
 impl Told<'_> {
     fn turn(&mut self, turn: &Turn, model: &Model<'_>) -> Result<(), String> {
-        self.wants = Wants::default();
-        match &turn.step {
-            None => self.machine.on(Input::Begin, self.now),
-            Some(Step::Ends(ends)) => {
-                for (stage, end) in ends {
-                    self.end(*stage, *end);
-                }
-            }
-            Some(Step::Cancel | Step::Drop) => self.machine.on(Input::Cancel, self.now),
-            Some(Step::Deadline) => {
-                let seconds = model.deadline.unwrap_or_default();
-                self.now = Tick::ZERO.after(Duration::from_secs(seconds.into()));
-                self.machine.on(Input::Tick, self.now);
-            }
-        }
+        self.feed(turn, model);
         self.work_off()?;
         let starts = &model.starts[self.starts..turn.starts];
         self.starts = turn.starts;
@@ -107,6 +93,25 @@ impl Told<'_> {
             return Err(format!("after {:?} {running} are said to run", turn.step));
         }
         Ok(())
+    }
+
+    /// Tells the machine what happens in a turn.
+    fn feed(&mut self, turn: &Turn, model: &Model<'_>) {
+        self.wants = Wants::default();
+        match &turn.step {
+            None => self.machine.on(Input::Begin, self.now),
+            Some(Step::Ends(ends)) => {
+                for (stage, end) in ends {
+                    self.end(*stage, *end);
+                }
+            }
+            Some(Step::Cancel | Step::Drop) => self.machine.on(Input::Cancel, self.now),
+            Some(Step::Deadline) => {
+                let seconds = model.deadline.unwrap_or_default();
+                self.now = Tick::ZERO.after(Duration::from_secs(seconds.into()));
+                self.machine.on(Input::Tick, self.now);
+            }
+        }
     }
 
     fn end(&mut self, stage: usize, end: End) {

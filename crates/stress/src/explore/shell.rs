@@ -298,6 +298,11 @@ impl Trial {
                 &model.values[at],
             );
         }
+        self.check_lists(report, model);
+    }
+
+    /// Errors and cleanups, in their order.
+    fn check_lists<O>(&mut self, report: &RunReport<O>, model: &Model<'_>) {
         let errors: Vec<String> = report
             .errors()
             .iter()

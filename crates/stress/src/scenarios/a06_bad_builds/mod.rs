@@ -80,11 +80,7 @@ fn check(lab: &Lab, plan: &Plan, spec: bool) -> Option<NamedPipeline> {
         });
     }
     let build = |plan: &Plan| {
-        if spec {
-            plan.from_data()
-        } else {
-            plan.by_name()
-        }
+        if spec { plan.by_data() } else { plan.by_name() }
     };
     let (first, again) = (build(&given), build(&given));
     lab.check(
@@ -237,10 +233,7 @@ fn typed(lab: &mut Lab) {
 /// No stage at all, and no output that could be meant.
 fn empty(lab: &mut Lab) {
     let empty = Plan::default();
-    for (built, door) in [
-        (empty.by_name(), "by name"),
-        (empty.from_data(), "from data"),
-    ] {
+    for (built, door) in [(empty.by_name(), "by name"), (empty.by_data(), "from data")] {
         let code = built.as_ref().err().map(BuildError::code);
         let alone = built
             .as_ref()

@@ -197,7 +197,7 @@ impl Plan {
     }
 
     /// From data.
-    pub(super) fn from_data(&self) -> Result<NamedPipeline, BuildError> {
+    pub(super) fn by_data(&self) -> Result<NamedPipeline, BuildError> {
         let stages: Vec<Value> = self.stages.iter().map(Stage::data).collect();
         let data = json!({ "name": "spoilt", "stages": stages, "output": self.output });
         let mut registry = Registry::new();

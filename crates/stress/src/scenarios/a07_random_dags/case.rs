@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 use stageflow::context::{Outcome, StageCx, Stop};
-use stageflow::executor::{Engine, RunOptions};
+use stageflow::executor::{Engine, RunOptions, RunReport};
 use stageflow::graph::{Handle, Pipeline, Stage};
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -173,6 +173,14 @@ impl Case {
             let detail = format!("{} stages, all of which have ended", self.up.len());
             return Err(complaint("every run ends", Breach::Hang, detail));
         };
+        self.check_values(&report)?;
+        Ok(Done {
+            starts: self.up.len() as u64,
+            edges: self.up.iter().map(|up| up.len() as u64).sum(),
+        })
+    }
+
+    fn check_values(&self, report: &RunReport<u64>) -> Result<(), Complaint> {
         let wanted = self.interpreted();
         let seen = report.output().ok().copied();
         if seen != wanted.last().copied() || report.outcome() != Outcome::Succeeded {
@@ -198,10 +206,7 @@ impl Case {
                 ));
             }
         }
-        Ok(Done {
-            starts: self.up.len() as u64,
-            edges: self.up.iter().map(|up| up.len() as u64).sum(),
-        })
+        Ok(())
     }
 
     /// One stage after the other, in the order of declaration.
