@@ -72,7 +72,7 @@ pub(crate) fn problems(results: &[ScenarioResult]) -> String {
         }
         for control in result.missed_controls() {
             lines.push(format!(
-                "{} {}: the control `{}` was not noticed (it {})\n    {}",
+                "{} {}: the control `{}` was not noticed ({})\n    {}",
                 word(Severity::High),
                 result.test_id,
                 control.name,

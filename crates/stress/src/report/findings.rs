@@ -239,8 +239,11 @@ impl Maker<'_> {
                 "`{}` was run against a broken variant (`{}`: {}) and did not notice. Its other results prove less than they say.",
                 self.result.test_id, control.name, control.breaks
             ),
-            expected: format!("the scenario fails when something {}", control.breaks),
-            actual: control.first.clone().unwrap_or_else(|| "it passed".to_owned()),
+            expected: "a broken variant is noticed".to_owned(),
+            actual: match &control.first {
+                Some(error) => error.clone(),
+                None => format!("it passed, broken like this: {}", control.breaks),
+            },
             replay: self.result.replay.clone(),
             frequency: "always",
             advice: "make the check stricter or its volume larger until the control is noticed".to_owned(),

@@ -38,7 +38,7 @@ fn what_failed_comes_with_the_command_that_repeats_it() {
             left: 4
             right: 3
             cargo xtask stress --only T3-CANCEL --seed 0x2a --trial 12
-        high A07-DAGS: the control `lost-write` was not noticed (it loses one write in 10 000)
+        high A07-DAGS: the control `lost-write` was not noticed (loses one write in 10 000)
             cargo xtask stress --only A07-DAGS --seed 0x2a"#]]
     .assert_eq(&table::problems(&results));
 }

@@ -94,16 +94,25 @@ fn cell<B: DrawingBackend>(
             of_severity(risk.severity),
             risk.status == "closed",
         )?;
-        let room = ((width - 2.0 * largest - 18.0) / 7.2).max(3.0) as usize;
+        // Smaller where there is less room.
+        let (size, letter) = if columns == 1 {
+            (15.0, 7.6)
+        } else {
+            (13.0, 6.4)
+        };
+        let room = ((width - 2.0 * largest - 16.0) / letter).max(3.0) as usize;
         let label = match columns {
             1 => short(&risk.id, room),
             // The first part of an id is its name.
             _ => short(risk.id.split('-').next().unwrap_or(&risk.id), room),
         };
-        let (from, wide) = (x + largest + 5.0, 8.4 * label.chars().count() as f64);
+        let (from, wide) = (
+            x + largest + 5.0,
+            letter * 1.1 * label.chars().count() as f64,
+        );
         // A quadrant's line may not run through a label.
         canvas.fill((from - 2.0, y - 8.0), (from + wide, y + 8.0), PAPER)?;
-        canvas.text(&label, (from, y), At::Right, 15.0, INK)?;
+        canvas.text(&label, (from, y), At::Right, size, INK)?;
     }
     Ok(())
 }
