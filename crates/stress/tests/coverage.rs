@@ -22,11 +22,14 @@ fn the_page_is_up_to_date() {
 fn the_tables_are_whole() {
     let (targets, modes, hooks) = (coverage::targets(), coverage::modes(), coverage::hooks());
     assert_eq!((targets.len(), modes.len(), hooks.len()), (85, 68, 42));
+    let others = coverage::others();
+    assert_eq!(targets.len() + hooks.len() + others.len(), 308);
     let ids: Vec<&str> = targets
         .iter()
         .map(|target| target.id)
         .chain(modes.iter().map(|mode| mode.id))
         .chain(hooks.iter().map(|hook| hook.id))
+        .chain(others)
         .collect();
     let distinct: BTreeSet<&str> = ids.iter().copied().collect();
     assert_eq!(distinct.len(), ids.len(), "two rows have the same id");

@@ -14,6 +14,7 @@ pub use page::page;
 const TARGETS: &str = include_str!("targets.tsv");
 const MODES: &str = include_str!("modes.tsv");
 const HOOKS: &str = include_str!("hooks.tsv");
+const OTHERS: &str = include_str!("others.tsv");
 
 /// A property of the framework that somebody relies on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,12 @@ pub fn hooks() -> Vec<Hook> {
         .collect()
 }
 
+/// The ids of targets that are the business of libraries and deployments alone. A scenario may help with one.
+#[must_use]
+pub fn others() -> Vec<&'static str> {
+    rows(OTHERS).map(|[id, _class]| id).collect()
+}
+
 /// What is wrong with the coverage: rows that nothing covers and that say no reason, and ids that no table has.
 ///
 /// ```
@@ -129,6 +136,7 @@ pub fn gaps(registry: &Registry) -> Vec<String> {
         .iter()
         .map(|target| target.id)
         .chain(hooks.iter().map(|hook| hook.id))
+        .chain(others())
         .collect();
     let modes: BTreeSet<&str> = modes.iter().map(|mode| mode.id).collect();
     for scenario in registry.iter() {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Otherwise, by_mode, by_target, hooks, modes, targets};
+use super::{Otherwise, by_mode, by_target, hooks, modes, others, targets};
 use crate::{Registry, Scenario};
 
 const FRONT: &str = "\
@@ -31,7 +31,7 @@ const HOOKS: &str = "\
 \n## Targets of libraries and deployments
 
 A guard's accuracy, a cluster's failover or a regulator's rules are no properties of this framework. Where it can help
-to meet them, this is how.
+to meet them, this is how. The other targets of this kind, 181 of them, ask nothing of a framework.
 ";
 
 /// The coverage of these scenarios in Markdown: `docs/stress/coverage.md` is that of the built-in ones.
@@ -48,9 +48,21 @@ fn write_all(page: &mut String, registry: &Registry) -> fmt::Result {
     page.push_str(MODES);
     write_modes(page, registry)?;
     page.push_str(HOOKS);
-    page.push_str("\n| target | what is offered | state |\n|---|---|---|\n");
+    page.push_str("\n| target | what is offered | state | scenarios |\n|---|---|---|---|\n");
     for hook in hooks() {
-        writeln!(page, "| {} | {} | {} |", hook.id, hook.hook, hook.state)?;
+        let scenarios = by_target(registry, hook.id);
+        let named = names(&scenarios);
+        writeln!(
+            page,
+            "| {} | {} | {} | {named} |",
+            hook.id, hook.hook, hook.state
+        )?;
+    }
+    for id in others() {
+        let scenarios = by_target(registry, id);
+        if !scenarios.is_empty() {
+            writeln!(page, "| {id} | – | – | {} |", names(&scenarios))?;
+        }
     }
     page.push_str("\n## Scenarios that cannot be run yet\n\n");
     page.push_str("| scenario | is to prove | needs |\n|---|---|---|\n");
