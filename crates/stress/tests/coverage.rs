@@ -111,3 +111,18 @@ fn pending_is_never_shown_as_tried() {
     assert!(line("CORE-001").contains("| **pending** | (U1-LATER) | needs time |"));
     assert!(line("CORE-002").contains("| tried | U2-NOW | – |"));
 }
+
+#[test]
+fn what_still_needs_something_is_tried_in_part_at_most() {
+    let target = coverage::targets()
+        .into_iter()
+        .find(|target| matches!(target.otherwise, Otherwise::Needs(_)))
+        .unwrap();
+    let now = Scenario::new("U1-NOW", "now")
+        .targets([target.id])
+        .run(|_| Ok(()));
+    let page = coverage::page(&Registry::empty().with(now));
+    let start = format!("| {} |", target.id);
+    let line = page.lines().find(|line| line.starts_with(&start)).unwrap();
+    assert!(line.contains("| in part | U1-NOW | needs "), "{line}");
+}

@@ -64,7 +64,7 @@ pub enum Otherwise {
     Nothing,
     /// It is checked there.
     Elsewhere(&'static str),
-    /// It needs this first.
+    /// It needs this first, or still: whatever names it tries it in part at most.
     Needs(&'static str),
 }
 

@@ -16,7 +16,7 @@ UPDATE_EXPECT=1 cargo test -p stageflow-stress --test coverage
 
 *Tried* means that a scenario that can be run names it; [playbook.md](playbook.md) says what it proves of it. Scenarios
 in parentheses cannot be run yet, and what they need is [at the end](#scenarios-that-cannot-be-run-yet). *In part* means
-that there are scenarios of both kinds, *elsewhere* that something else than the suite checks it, *pending* that nothing
+that something is missing all the same, *elsewhere* that something else than the suite checks it, *pending* that nothing
 does. Pending is never passed.
 ";
 
@@ -157,7 +157,7 @@ const DOMAINS: [(char, &str); 6] = [
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Tried,
-    /// A scenario tries it, and another one that would cannot be run yet.
+    /// A scenario tries it, and something is missing: another scenario, or what the table says.
     Partly,
     Elsewhere,
     Pending,
@@ -169,7 +169,8 @@ impl State {
             .iter()
             .filter(|scenario| scenario.needs().is_none())
             .count();
-        if ready > 0 && ready == scenarios.len() {
+        let is_whole = ready == scenarios.len() && !matches!(otherwise, Otherwise::Needs(_));
+        if ready > 0 && is_whole {
             Self::Tried
         } else if ready > 0 {
             Self::Partly

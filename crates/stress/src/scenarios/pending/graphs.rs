@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Row] = &[
         theme: Theme::Tue,
         tier: Tier::Weekly,
         targets: &["DAG-003", "AGENT-005", "ROUTE-007"],
-        modes: &["R5"],
+        modes: &[],
         needs: "the bounded loop",
     },
     Row {
