@@ -12,7 +12,7 @@ pub(super) const ROWS: &[Row] = &[
         tier: Tier::Weekly,
         targets: &["CONTRACT-002"],
         modes: &["C10"],
-        needs: "a digest under a key of the engine, and a second version to migrate from: whoever can edit a snapshot can also work out its digest",
+        needs: "a digest under a key of the engine, and a second version to migrate from: whoever can edit a snapshot can also work out its digest; A03-ROUND-TRIP flips the bytes",
     },
     Row {
         id: "MON-LADDER",
@@ -23,16 +23,6 @@ pub(super) const ROWS: &[Row] = &[
         targets: &["CORE-002", "PERF-007"],
         modes: &["C9", "C11"],
         needs: "memory for the largest rungs and a baseline for the throughput; A03-ROUND-TRIP has the values themselves",
-    },
-    Row {
-        id: "MON-SESSION",
-        title: "a conversation of a hundred thousand turns",
-        proves: "a thousand turns cost less than five megabytes, and after the start nothing grows",
-        theme: Theme::Mon,
-        tier: Tier::Weekly,
-        targets: &["CORE-007", "GAME-003"],
-        modes: &["C8"],
-        needs: "a session that outlives its runs: a snapshot is what is known today, and A05-GROWTH watches many runs",
     },
     Row {
         id: "MON-DELTA",
