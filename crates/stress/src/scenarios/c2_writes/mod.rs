@@ -27,9 +27,9 @@ pub(super) fn scenario() -> Scenario {
         .control(Control::own("last-writer-wins", "one conflict in 5000 is not told"))
         .control(Control::engine(
             "start-early",
-            "one join in 101 starts before its last writer has ended",
+            "one join in 7 starts before its last writer has ended",
             "StartEarly",
-            101,
+            7,
         ))
         .control(Control::engine(
             "start-twice",
