@@ -21,12 +21,13 @@ const HARNESS: u8 = 2;
 ///
 /// Cargo does not link the suite into this program, so what is broken there does not break this one.
 pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<u8> {
+    // Said aloud: the first build takes minutes.
     let built = cargo("build", root).status();
     if !built.context("cargo could not be started")?.success() {
         return Ok(HARNESS);
     }
     let mut command = cargo("run", root);
-    command.arg("--").args(&args.arguments);
+    command.args(["--quiet", "--"]).args(&args.arguments);
     hand_over(command).context("the suite could not be started")
 }
 
@@ -34,13 +35,7 @@ fn cargo(what: &str, root: &Path) -> Command {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args([
-            what,
-            "--quiet",
-            "--release",
-            "--package",
-            "stageflow-stress",
-        ])
+        .args([what, "--release", "--package", "stageflow-stress"])
         .args(["--features", "sabotage"])
         .current_dir(root);
     command
