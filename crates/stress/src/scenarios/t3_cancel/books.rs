@@ -28,6 +28,8 @@ pub(crate) struct Books {
     pub(crate) locks: Arc<[Arc<AsyncMutex<()>>; SHARED]>,
     pub(crate) scratch: Option<Arc<TempDir>>,
     pub(crate) steps: Steps,
+    /// How many cleanups began while a stage was still alive.
+    pub(crate) crowded: Arc<AtomicU64>,
     /// How many cleanups could not see why the run ended.
     pub(crate) blind: Arc<AtomicU64>,
     /// A broken cleanup gives back twice, one in so many.
@@ -51,6 +53,7 @@ impl Books {
             locks: Arc::default(),
             scratch,
             steps: Steps::default(),
+            crowded: Arc::default(),
             blind: Arc::default(),
             doubled: None,
             forgotten: None,

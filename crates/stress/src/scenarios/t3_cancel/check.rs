@@ -166,6 +166,13 @@ impl Check<'_> {
             || format!("{repeated:?}"),
         );
         self.nothing_starts_late();
+        let crowded = books.crowded.load(Ordering::SeqCst);
+        self.holds(
+            crowded == 0,
+            "cleanups begin when every stage is gone",
+            Breach::BrokenOrder,
+            || format!("{crowded} began while a stage was alive"),
+        );
         let blind = books.blind.load(Ordering::SeqCst);
         let stopped = done.report.as_ref().is_some_and(|report| {
             !matches!(report.outcome(), Outcome::Succeeded | Outcome::Skipped)

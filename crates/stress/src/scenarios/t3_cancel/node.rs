@@ -283,6 +283,9 @@ async fn clean_up(
     (cx, at): (&StageCx, usize),
 ) -> Result<(), String> {
     token.begin();
+    if books.probe.live() + books.around.live() > 0 {
+        books.crowded.fetch_add(1, Ordering::SeqCst);
+    }
     if cx.cancel_reason().is_none() {
         books.blind.fetch_add(1, Ordering::SeqCst);
     }

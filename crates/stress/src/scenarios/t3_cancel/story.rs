@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stageflow::context::CancelReason;
 use stageflow::events::{CleanupEnded, EventKind};
 use stageflow::prelude::*;
 use stageflow_testkit::Recorded;
@@ -54,9 +55,32 @@ impl Check<'_> {
             Breach::WrongStatus,
             || format!("{ended:?}, the report says {outcome:?}"),
         );
-        let Some(report) = &self.done.report else {
-            return;
+        let reason = match &ended {
+            Some(EventKind::RunEnded { reason, .. }) => reason.as_deref(),
+            _ => None,
         };
+        let Some(report) = &self.done.report else {
+            let dropped = reason == Some(&CancelReason::CallerDropped);
+            let completed = matches!(
+                &ended,
+                Some(EventKind::RunEnded {
+                    outcome: Outcome::Succeeded | Outcome::Skipped,
+                    ..
+                })
+            );
+            return self.holds(
+                dropped || completed || never,
+                "a run that was dropped says so",
+                Breach::WrongStatus,
+                || format!("{ended:?}"),
+            );
+        };
+        self.holds(
+            reason == report.cancel_reason(),
+            "events and report give the same reason",
+            Breach::WrongStatus,
+            || format!("{ended:?}, in the report {:?}", report.cancel_reason()),
+        );
         let (counts, seen) = (report.events(), events.len() as u64);
         self.holds(
             counts.offered == seen && counts.accepted == seen && counts.dropped == 0,
