@@ -48,6 +48,8 @@ pub(crate) enum State {
     Files,
     /// Watches for the cancel itself.
     Listens,
+    /// Takes a while to let go when it is dropped.
+    Clings,
     /// Computes, with checkpoints.
     Computes,
 }

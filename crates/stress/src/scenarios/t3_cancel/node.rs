@@ -221,6 +221,10 @@ impl Node {
         let time_up = tokio::time::sleep(length);
         match self.part().state {
             State::Asleep | State::Locks | State::Files => time_up.await,
+            State::Clings => {
+                let _slow = Slow;
+                time_up.await;
+            }
             State::Channel => {
                 let (_sender, mut receiver) = tokio::sync::mpsc::channel::<()>(1);
                 tokio::select! {
@@ -273,6 +277,18 @@ impl Node {
                 Ok::<(), String>(())
             });
         });
+    }
+}
+
+/// Lets go slowly: whoever does not wait for it is seen to be too early.
+struct Slow;
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        let end = Instant::now() + Duration::from_millis(2);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
     }
 }
 

