@@ -83,6 +83,9 @@ pub(super) fn numbered(lab: &mut Lab) -> Result<(), LabError> {
     let rounds = lab.scaled(60);
     let mut attempts = 0;
     for tries in [1, 2, 7, 32] {
+        if lab.is_over() {
+            break;
+        }
         let (engine, pipeline) = (lab.engine().intercept(Again).build(), pipeline(lab, tries)?);
         let witness = lab.witness();
         lab.on(Runtime::Ct, async {

@@ -77,6 +77,9 @@ pub(super) fn refused(lab: &mut Lab) -> Result<(), LabError> {
             );
         }
     }
+    if lab.is_over() {
+        return Ok(());
+    }
     many_keys(lab, &empty, limits.max_metadata())?;
     many_messages(lab, &empty);
     huge_numbers(lab, &empty)

@@ -197,6 +197,9 @@ pub(super) fn numbers(lab: &mut Lab) -> Result<(), LabError> {
             _ => value,
         })
     })?;
+    if lab.is_over() {
+        return Ok(());
+    }
     typed_numbers(lab)
 }
 
@@ -240,6 +243,9 @@ pub(super) fn texts(lab: &mut Lab) -> Result<(), LabError> {
     let all: Vec<char> = (0..=0x10_FFFF).filter_map(char::from_u32).collect();
     let cuts = lab.is_broken("cut-at-nul");
     for (part, chunk) in all.chunks(1 << 16).enumerate() {
+        if lab.is_over() {
+            return Ok(());
+        }
         let text: String = chunk.iter().collect();
         let keys = chunk
             .chunks(8)
