@@ -157,9 +157,8 @@ fn check(common: &Common, bag: &OutputBag, backs: &[Back]) -> (u64, u64) {
             continue;
         };
         reads += seen.len() as u64;
-        let whole = seen.iter().all(|words| *words == [winner; 32]);
         witness.check(
-            whole,
+            seen.iter().all(|words| *words == [winner; 32]),
             "readers see the one value, whole",
             Breach::WrongStatus,
             || format!("{winner}: {seen:?}"),
