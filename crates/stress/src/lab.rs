@@ -110,6 +110,17 @@ impl Lab {
         Ok(())
     }
 
+    /// Of the trials from `first` to `end`, which are not done one after the other, those that are to be done: all of them, or
+    /// the one that was asked for.
+    #[must_use]
+    pub fn part(&self, first: u64, end: u64) -> (u64, u64) {
+        match self.only_trial {
+            None => (first, end),
+            Some(only) if (first..end).contains(&only) => (only, only + 1),
+            Some(_) => (end, end),
+        }
+    }
+
     /// Counts trials that were done in one go.
     pub fn count_trials(&mut self, count: u64) {
         self.book.count_trials(count);

@@ -43,12 +43,12 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
         if lab.is_over() {
             break;
         }
-        let first = place * count;
+        let (first, end) = lab.part(place * count, (place + 1) * count);
         let shared = Arc::new(Shared {
             engine: lab.engine().build(),
             seed: lab.seed(),
             next: AtomicU64::new(first),
-            end: first + count,
+            end,
             manner: Manner {
                 wider: lab.is_broken("too-wide"),
                 patience: Duration::from_secs(if lab.is_control() { 2 } else { 30 }),
@@ -70,6 +70,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
                         detail,
                     },
                 )) => {
+                    lab.trial = case;
                     lab.check(false, invariant, breach, || {
                         format!("DAG {case} on {runtime}: {detail}")
                     });

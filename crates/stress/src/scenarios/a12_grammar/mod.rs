@@ -103,7 +103,10 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
         }
     }
     lab.metric("events_checked", "count", events as f64);
-    let whole = !lab.is_control() && !lab.is_over() && lab.uses(TimeMode::Virtual);
+    let whole = lab.only_trial.is_none()
+        && !lab.is_control()
+        && !lab.is_over()
+        && lab.uses(TimeMode::Virtual);
     lab.check(
         !whole || events >= lab.scaled(1_500_000),
         "there are enough events to find one in 100 000",
@@ -114,6 +117,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
 }
 
 fn shared(lab: &Lab, again: bool, first: u64, end: u64) -> Arc<Shared> {
+    let (first, end) = lab.part(first, end);
     let tapes = Tapes::new(if lab.is_broken("sink-renumbers") {
         100_000
     } else {
@@ -139,7 +143,7 @@ fn shared(lab: &Lab, again: bool, first: u64, end: u64) -> Arc<Shared> {
 }
 
 /// Writes down what was wrong. How many events were right.
-fn conclude(lab: &Lab, shared: &Shared, ends: Vec<Result<u64, (u64, Complaint)>>) -> u64 {
+fn conclude(lab: &mut Lab, shared: &Shared, ends: Vec<Result<u64, (u64, Complaint)>>) -> u64 {
     let mut trials = 0;
     for end in ends {
         match end {
@@ -150,11 +154,12 @@ fn conclude(lab: &Lab, shared: &Shared, ends: Vec<Result<u64, (u64, Complaint)>>
                     breach,
                     detail,
                 } = complaint;
+                lab.trial = case;
                 lab.check(false, invariant, breach, || format!("run {case}: {detail}"));
             }
         }
     }
-    lab.book.count_trials(trials);
+    lab.count_trials(trials);
     let stopped = shared.stop.load(Ordering::SeqCst);
     let left = shared.tapes.left();
     lab.check(
