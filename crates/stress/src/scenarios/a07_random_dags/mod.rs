@@ -87,7 +87,6 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     }
     lab.metric("stage_starts", "count", total.starts as f64);
     lab.metric("edges_checked", "count", total.edges as f64);
-    lab.metric("hangs", "count", 0.0);
     Ok(())
 }
 
