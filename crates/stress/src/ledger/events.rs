@@ -235,7 +235,7 @@ impl EventLedger {
 
     fn observe(&self, page: &mut RunPage, run: RunId, event: &Event) {
         let kind = event.kind();
-        let mut wrong = |breach, what: &str| {
+        let wrong = |breach, what: &str| {
             let seq = event.seq();
             self.flaw("the events of a run tell a sound story", breach, || {
                 format!("{run} #{seq} {}: {what}", kind.name())

@@ -78,6 +78,7 @@ pub(super) fn run(lab: &mut Lab, size: &Size) -> Result<(), LabError> {
     let (bad, runs) = (lab.scaled(size.bad), lab.scaled(size.runs));
     engine::bad_sinks(lab, bad)?;
     engine::books(lab, runs)?;
+    lab.count_trials(runs);
     if !lab.is_control() {
         engine::interference(lab, size.rounds)?;
     }

@@ -176,14 +176,16 @@ impl Queue for Broken {
     }
 }
 
+type Kept = (VecDeque<(Arc<RunHeader>, Event)>, Counts);
+
 /// Makes room by dropping the oldest, where the newest should go.
 struct KeepsNewest {
     capacity: u64,
-    kept: Mutex<(VecDeque<(Arc<RunHeader>, Event)>, Counts)>,
+    kept: Mutex<Kept>,
 }
 
 impl KeepsNewest {
-    fn lock(&self) -> MutexGuard<'_, (VecDeque<(Arc<RunHeader>, Event)>, Counts)> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

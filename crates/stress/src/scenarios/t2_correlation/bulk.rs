@@ -15,7 +15,7 @@ use crate::{Breach, Lab, LabError, Runtime, Seed};
 
 const STAGES: usize = 10;
 /// Runs that are on their way at the same time.
-const CROWD: u64 = 100;
+pub(super) const CROWD: u64 = 100;
 
 /// Compares each note with the run it is said to come from, and hands everything on.
 struct Canaries {

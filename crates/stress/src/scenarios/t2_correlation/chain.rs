@@ -34,6 +34,10 @@ pub(super) struct Job {
     pub(super) slip: Slip,
 }
 
+/// What a run is started with.
+#[derive(Clone)]
+pub(super) struct Ticket(pub(super) Arc<Job>);
+
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Twist {
@@ -152,19 +156,15 @@ impl Around for Again {
 pub(super) fn chain(
     crew: &Arc<Crew>,
     hasty: Option<usize>,
-) -> Result<Pipeline<Arc<Job>, u32>, LabError> {
+) -> Result<Pipeline<Ticket, u32>, LabError> {
     let mut p = Pipeline::builder("chain");
-    let job = p.input::<Arc<Job>>();
-    let limit = |index| {
-        let patience = if hasty == Some(index) {
-            PATIENCE
-        } else {
-            Duration::from_secs(60)
-        };
-        patience
+    let job = p.input::<Ticket>();
+    let limit = |index| match hasty {
+        Some(hasty) if hasty == index => PATIENCE,
+        _ => Duration::from_secs(60),
     };
     let spawned = Arc::clone(crew);
-    let first = stage_fn(move |cx, job: Arc<Arc<Job>>| step(cx, 0, job, Arc::clone(&spawned)));
+    let first = stage_fn(move |cx, job: Arc<Ticket>| step(cx, 0, job, Arc::clone(&spawned)));
     let mut last = p
         .stage(STAGES[0], first)
         .spawn()
@@ -174,7 +174,7 @@ pub(super) fn chain(
         let crew = Arc::clone(crew);
         let stage = p.stage(
             name,
-            stage_fn(move |cx, (job, _before): (Arc<Arc<Job>>, Arc<u32>)| {
+            stage_fn(move |cx, (job, _before): (Arc<Ticket>, Arc<u32>)| {
                 step(cx, index, job, Arc::clone(&crew))
             }),
         );
@@ -187,7 +187,13 @@ pub(super) fn chain(
     p.output(last).build().map_err(LabError::new)
 }
 
-async fn step(cx: StageCx, index: usize, job: Arc<Arc<Job>>, crew: Arc<Crew>) -> Result<u32, Stop> {
+async fn step(
+    cx: StageCx,
+    index: usize,
+    ticket: Arc<Ticket>,
+    crew: Arc<Crew>,
+) -> Result<u32, Stop> {
+    let job = Arc::clone(&ticket.0);
     say(&cx, &job, 1)?;
     cross(&cx, index, &job, &crew).await?;
     if index == FLAKY && job.flaky && cx.attempt().get() == 1 {

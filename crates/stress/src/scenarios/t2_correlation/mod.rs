@@ -17,7 +17,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::RecordingSink;
 
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
-use chain::{Again, Crew, FLAKY, Guard, Job, STAGES, Slip, Twist, chain};
+use chain::{Again, Crew, FLAKY, Guard, Job, STAGES, Slip, Ticket, Twist, chain};
 use story::{Log, Tally, check_record, check_run};
 
 pub(super) fn scenario() -> Scenario {
@@ -53,6 +53,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
             );
             if !lab.is_over() {
                 events += bulk::crowds(lab, runtime, seed, crowds)?;
+                lab.count_trials(crowds * bulk::CROWD);
             }
         }
     }
@@ -92,7 +93,7 @@ const OWN: [&str; 4] = [
 ];
 
 /// The patient chain, and for each stage one in which that stage has little time.
-fn pipelines(crew: &Arc<Crew>) -> Result<Vec<Pipeline<Arc<Job>, u32>>, LabError> {
+fn pipelines(crew: &Arc<Crew>) -> Result<Vec<Pipeline<Ticket, u32>>, LabError> {
     let hasty = (0..STAGES.len()).map(Some);
     std::iter::once(None)
         .chain(hasty)
@@ -104,7 +105,7 @@ fn pipelines(crew: &Arc<Crew>) -> Result<Vec<Pipeline<Arc<Job>, u32>>, LabError>
 fn crowd(
     lab: &mut Lab,
     runtime: Runtime,
-    pipelines: &[Pipeline<Arc<Job>, u32>],
+    pipelines: &[Pipeline<Ticket, u32>],
     trial: Trial,
     tally: &mut Tally,
 ) -> Result<(), LabError> {
@@ -131,7 +132,11 @@ fn crowd(
                 Twist::TimeOut => &pipelines[job.at + 1],
                 _ => &pipelines[0],
             };
-            let run = engine.run(pipeline, Arc::clone(job), options(identity, sent, job));
+            let run = engine.run(
+                pipeline,
+                Ticket(Arc::clone(job)),
+                options(identity, sent, job),
+            );
             // Each job is run once.
             let _first = job.handle.set(run.handle());
             run
@@ -140,6 +145,7 @@ fn crowd(
         engine.settled().await;
         reports
     })?;
+    lab.count_trials(jobs.len() as u64 - 1);
     let log = Log::of(lab, &sink.all());
     for ((identity, _, job), report) in jobs.iter().zip(&reports) {
         check_run(lab, &log, identity, job, tally);
@@ -236,7 +242,11 @@ fn one_correlation(lab: &mut Lab, tally: &mut Tally) -> Result<(), LabError> {
     let seed = lab.seed().named("one");
     let shared = who::nearby(seed, 0)?.correlation_id();
     let sink = RecordingSink::new();
-    let engine = lab.engine().events(sink.clone()).build();
+    let engine = lab
+        .engine()
+        .events(sink.clone())
+        .long_poll(Duration::from_secs(3600))
+        .build();
     let crew = Crew::hire()?;
     let pipeline = chain(&crew, None)?;
     let mut jobs = BTreeMap::new();
@@ -255,7 +265,7 @@ fn one_correlation(lab: &mut Lab, tally: &mut Tally) -> Result<(), LabError> {
     lab.on(Runtime::MtN, async {
         let runs = jobs.values().map(|(identity, job)| {
             let options = RunOptions::new().identity(identity.clone());
-            engine.run(&pipeline, Arc::clone(job), options)
+            engine.run(&pipeline, Ticket(Arc::clone(job)), options)
         });
         drop(join_all(runs).await);
     })?;

@@ -22,7 +22,7 @@ use crate::stats::median;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
 use ears::Ears;
 use scan::{Owners, Scanner, Tally};
-use shop::{Mistake, Order, Parcel, STAGES, Shop, Tenant, Twist};
+use shop::{Mistake, Order, Parcel, STAGES, Shop, Tenant, Ticket, Twist};
 
 const TENANTS: usize = 10;
 const RUNS: usize = 20;
@@ -143,6 +143,7 @@ fn round(
             latencies[index % TENANTS].push(taken * 1e3);
         }
     }
+    lab.count_trials(orders.len() as u64 - 1);
     ears.ledger.close();
     ears.ledger.report_to(lab);
     check_counts(lab, &ears, &orders, shop.swept());
@@ -173,7 +174,7 @@ fn mistake(lab: &Lab) -> Mistake {
 /// A run and how long it took; without a report if the caller went away.
 async fn watched(
     engine: &Engine,
-    pipeline: &Pipeline<Arc<Order>, Parcel>,
+    pipeline: &Pipeline<Ticket, Parcel>,
     identity: &RunIdentity,
     order: &Arc<Order>,
 ) -> (Option<RunReport<Parcel>>, f64) {
@@ -183,7 +184,7 @@ async fn watched(
         .unwrap_or_else(|_| ContextSnapshot::new(identity.clone()));
     let known = known.with_input_text(format!("what does {} owe?", order.tenant.canary));
     let options = RunOptions::new().snapshot(known);
-    let run = engine.run(pipeline, Arc::clone(order), options);
+    let run = engine.run(pipeline, Ticket(Arc::clone(order)), options);
     // Each order is run once.
     let _first = order.handle.set(run.handle());
     let left = std::pin::pin!(order.left.notified());

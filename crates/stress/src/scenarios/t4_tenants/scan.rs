@@ -37,7 +37,7 @@ impl Scanner<'_> {
         self.tally.scanned += 1;
         self.tally.bytes += text.len() as u64;
         for (at, _) in text.match_indices("canary") {
-            let found = text.get(at..at + LENGTH).unwrap_or(&text[at..]);
+            let found = text.get(at..at + LENGTH).unwrap_or_else(|| &text[at..]);
             if found == owner.canary {
                 *self.tally.own.entry(channel).or_default() += 1;
                 continue;

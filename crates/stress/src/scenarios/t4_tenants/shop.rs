@@ -34,6 +34,9 @@ pub(super) struct Order {
     pub(super) left: Notify,
 }
 
+/// What a run is started with.
+pub(super) struct Ticket(pub(super) Arc<Order>);
+
 /// How a run ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Twist {
@@ -115,22 +118,19 @@ impl Shop {
     pub(super) fn pipeline(
         self: &Arc<Self>,
         hasty: bool,
-    ) -> Result<Pipeline<Arc<Order>, Parcel>, LabError> {
+    ) -> Result<Pipeline<Ticket, Parcel>, LabError> {
         let mut p = Pipeline::builder("shop");
-        let order = p.input::<Arc<Order>>();
+        let order = p.input::<Ticket>();
         let shop = Arc::clone(self);
-        let first =
-            stage_fn(move |cx, order: Arc<Arc<Order>>| serve(cx, 0, order, Arc::clone(&shop)));
+        let first = stage_fn(move |cx, order: Arc<Ticket>| serve(cx, 0, order, Arc::clone(&shop)));
         let mut last = p.stage(STAGES[0], first).after(order);
         for (index, name) in STAGES.into_iter().enumerate().skip(1) {
             let shop = Arc::clone(self);
             let stage = p.stage(
                 name,
-                stage_fn(
-                    move |cx, (order, _before): (Arc<Arc<Order>>, Arc<Parcel>)| {
-                        serve(cx, index, order, Arc::clone(&shop))
-                    },
-                ),
+                stage_fn(move |cx, (order, _before): (Arc<Ticket>, Arc<Parcel>)| {
+                    serve(cx, index, order, Arc::clone(&shop))
+                }),
             );
             last = match name {
                 "cached" => stage.spawn().after((order, last)),
@@ -148,9 +148,10 @@ impl Shop {
 async fn serve(
     cx: StageCx,
     index: usize,
-    order: Arc<Arc<Order>>,
+    ticket: Arc<Ticket>,
     shop: Arc<Shop>,
 ) -> Result<Parcel, Stop> {
+    let order = &ticket.0;
     let canary = order.tenant.canary.clone();
     shop.enter(&canary);
     let sweeper = Arc::clone(&shop);
@@ -169,7 +170,7 @@ async fn serve(
         json!({ "by": said, "notes": [&canary, { "deep": &canary }] }),
     )?;
     if index == order.at {
-        twist(&order, &shop.current(&canary, Mistake::Echo)).await?;
+        twist(order, &shop.current(&canary, Mistake::Echo)).await?;
     }
     let canary = match STAGES[index] {
         "cached" => shop.cached(&canary),
