@@ -57,6 +57,13 @@ impl Progress {
         }
     }
 
+    /// It starts once more: no line is worth that.
+    pub(crate) fn again(&self, id: &str) {
+        if let Look::Bars { one, .. } = &self.look {
+            one.set_prefix(format!("{id}, again"));
+        }
+    }
+
     /// It is still going on.
     pub(crate) fn tell(&self, now: Now<'_>) {
         if let Look::Bars { one, .. } = &self.look {

@@ -89,10 +89,12 @@ fn repeat(plan: &Plan<'_>, end: Instant, progress: &Progress, results: &mut [Sce
                 return;
             }
             if results[at].verdict != Verdict::Pending {
-                progress.start(scenario.id(), at);
+                progress.again(scenario.id());
                 let watch = &mut |now: runner::Now<'_>| progress.tell(now);
                 let later = runner::run(scenario, &settings, false, watch);
-                progress.finish(&later);
+                if later.verdict != Verdict::Pass {
+                    progress.finish(&later);
+                }
                 results[at].absorb(later);
             }
         }

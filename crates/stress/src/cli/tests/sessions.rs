@@ -21,11 +21,6 @@ fn doubling(id: &'static str, wrong: bool) -> Scenario {
         .proves("2n = n + n")
         .control(Control::own("off-by-one", "adds one too many"))
         .run(move |lab| {
-            lab.samples(
-                "double_us",
-                "us",
-                (0..50).map(|at| 10.0 + f64::from(at % 7)),
-            );
             lab.trials(10, |lab, trial| {
                 let n = trial.seed.get() >> 1;
                 let doubled = n + n + u64::from(wrong || lab.is_broken("off-by-one"));
@@ -77,27 +72,20 @@ fn endless(id: &'static str) -> Scenario {
 
 #[test]
 fn what_the_clock_cuts_off_has_not_passed() {
-    let chosen = [
-        doubling("U1-FINE", false),
-        endless("U2-ENDLESS"),
-        doubling("U3-LATE", false),
-    ];
+    let chosen = [endless("U1-ENDLESS"), doubling("U2-LATE", false)];
     let session = run(&chosen, Some(Duration::from_millis(300)), None);
     let verdicts: Vec<Verdict> = session
         .results
         .iter()
         .map(|result| result.verdict)
         .collect();
-    assert_eq!(
-        verdicts,
-        [Verdict::Pass, Verdict::Interrupted, Verdict::Interrupted]
-    );
+    assert_eq!(verdicts, [Verdict::Interrupted; 2]);
     assert_eq!(session.stopped, Some(Stopped::OutOfTime));
     assert!(
-        session.results[1].trials > 0,
+        session.results[0].trials > 0,
         "what it has found until then counts"
     );
-    assert_eq!(session.results[2].trials, 0);
+    assert_eq!(session.results[1].trials, 0);
 }
 
 #[test]
@@ -125,7 +113,7 @@ fn time_left_over_is_used_for_other_seeds() {
         doubling("U1-FINE", false),
         Scenario::new("U2-NOT-YET", "later"),
     ];
-    let session = run(&chosen, None, Some(Duration::from_millis(200)));
+    let session = run(&chosen, None, Some(Duration::from_secs(2)));
     let result = &session.results[0];
     assert!(result.rounds > 1);
     assert_eq!(result.trials, 10 * result.rounds);
@@ -144,7 +132,7 @@ fn a_violation_of_a_later_round_keeps_its_seed() {
         });
         Ok(())
     });
-    let session = run(&[odd], None, Some(Duration::from_millis(100)));
+    let session = run(&[odd], None, Some(Duration::from_secs(2)));
     let result = &session.results[0];
     assert_eq!(result.verdict, Verdict::Fail);
     let seed = format!("--seed {}", Seed::new(42).child(1));
