@@ -175,6 +175,7 @@ fn some(lab: &mut Lab, trial: Trial, tally: &mut Tally) -> Result<(), LabError> 
         let expected = case.expected();
         check(lab, &expected, seen, tally);
     }
+    lab.count_trials(RUNS - 1);
     Ok(())
 }
 
