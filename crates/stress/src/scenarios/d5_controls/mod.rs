@@ -66,6 +66,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     let rounds = lab.scaled(150);
     lab.trials(rounds, |lab, trial| {
         verdicts(lab, trial.seed);
+        endings(lab, trial.seed);
         seeds(lab, trial.seed);
         engines(lab, trial.seed);
         Ok(())
@@ -161,6 +162,11 @@ fn verdicts(lab: &Lab, seed: Seed) {
     let told = !blind.control_detected && blind.controls.iter().all(|one| !one.detected);
     let told = told && blind.verdict == Verdict::Pass && blind.controls.len() == 1;
     expect(lab, told, "a control that is not noticed is told", &blind);
+}
+
+/// So does each that goes wrong, or is not run.
+fn endings(lab: &Lab, seed: Seed) {
+    let judged = |toy: Scenario| judged(lab, &toy, settings(seed, None));
     let panicked = judged(toys::panicking());
     let failed = panicked.verdict == Verdict::Fail
         && panicked

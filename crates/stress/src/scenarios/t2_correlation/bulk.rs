@@ -109,6 +109,12 @@ pub(super) fn crowds(
         }
         Ok::<_, LabError>(done)
     })??;
+    Ok(check(lab, &sink, done))
+}
+
+/// Nothing wrong, nothing foreign, nothing missing; how many events there were.
+fn check(lab: &Lab, sink: &Canaries, done: u64) -> u64 {
+    let ledger = &sink.ledger;
     ledger.close();
     ledger.report_to(lab);
     let foreign = sink.foreign.load(Ordering::Relaxed);
@@ -116,7 +122,7 @@ pub(super) fn crowds(
         foreign == 0,
         "what a run says is told of that run",
         Breach::Leaked,
-        || format!("{foreign} notes came under another run's name on {runtime}"),
+        || format!("{foreign} notes came under another run's name in {done} runs"),
     );
     let sums = ledger.sums();
     let [runs, stages] = [done, done * STAGES as u64];
@@ -125,7 +131,7 @@ pub(super) fn crowds(
         sums.by_kind[..8] == expected,
         "as many events of each type as there should be",
         Breach::Lost,
-        || format!("{:?}, should be {expected:?} on {runtime}", sums.by_kind),
+        || format!("{:?}, should be {expected:?} in {done} runs", sums.by_kind),
     );
-    Ok(sums.events)
+    sums.events
 }

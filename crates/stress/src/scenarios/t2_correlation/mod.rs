@@ -101,6 +101,20 @@ fn pipelines(crew: &Arc<Crew>) -> Result<Vec<Pipeline<Ticket, u32>>, LabError> {
         .collect()
 }
 
+/// Where it is flaky a layer calls again, and all stages go another way through the engine.
+fn engine(lab: &Lab, sink: &RecordingSink, flaky: bool) -> Engine {
+    let builder = lab
+        .engine()
+        .events(sink.clone())
+        .intercept(Guard)
+        .long_poll(Duration::from_secs(3600));
+    if flaky {
+        builder.intercept(Again).build()
+    } else {
+        builder.build()
+    }
+}
+
 /// A hundred runs at a time, a third of them with an accident.
 fn crowd(
     lab: &mut Lab,
@@ -110,18 +124,8 @@ fn crowd(
     tally: &mut Tally,
 ) -> Result<(), LabError> {
     let sink = RecordingSink::new();
-    // Every other time a layer calls again, and all stages go another way through the engine.
     let flaky = trial.index % 2 == 1;
-    let builder = lab
-        .engine()
-        .events(sink.clone())
-        .intercept(Guard)
-        .long_poll(Duration::from_secs(3600));
-    let engine = if flaky {
-        builder.intercept(Again).build()
-    } else {
-        builder.build()
-    };
+    let engine = engine(lab, &sink, flaky);
     let mut jobs = Vec::new();
     for index in 0..100 {
         jobs.push(job(lab, trial.seed, index, flaky)?);
@@ -146,12 +150,26 @@ fn crowd(
         reports
     })?;
     lab.count_trials(jobs.len() as u64 - 1);
-    let log = Log::of(lab, &sink.all());
-    for ((identity, _, job), report) in jobs.iter().zip(&reports) {
-        check_run(lab, &log, identity, job, tally);
+    let live = engine.live_tasks();
+    lab.check(
+        live == 0,
+        "nothing outlives its run",
+        Breach::ResourceLeak,
+        || format!("{live} tasks live on on {runtime}"),
+    );
+    check_crowd(lab, &Log::of(lab, &sink.all()), &jobs, &reports, tally);
+    Ok(())
+}
+
+/// A run: the identity it should have, the one it is started with, what happens in it.
+type Sent = (RunIdentity, RunIdentity, Arc<Job>);
+
+fn check_crowd(lab: &Lab, log: &Log, jobs: &[Sent], reports: &[RunReport<u32>], tally: &mut Tally) {
+    let groups = log.by("run_id");
+    for ((identity, _, job), report) in jobs.iter().zip(reports) {
+        check_run(lab, log, identity, job, tally);
         let counts = report.events();
-        let told = log
-            .by("run_id")
+        let told = groups
             .get(&*identity.run_id().to_string())
             .map_or(0, Vec::len);
         lab.check(
@@ -164,23 +182,10 @@ fn crowd(
             break;
         }
     }
-    let live = engine.live_tasks();
-    lab.check(
-        live == 0,
-        "nothing outlives its run",
-        Breach::ResourceLeak,
-        || format!("{live} tasks live on on {runtime}"),
-    );
-    Ok(())
 }
 
 /// The identity that a run should have, the one it is started with, and what happens in it.
-fn job(
-    lab: &Lab,
-    seed: Seed,
-    index: u32,
-    flaky: bool,
-) -> Result<(RunIdentity, RunIdentity, Arc<Job>), LabError> {
+fn job(lab: &Lab, seed: Seed, index: u32, flaky: bool) -> Result<Sent, LabError> {
     let mut rng = seed.child(1000 + u64::from(index)).rng();
     let twist = match rng.random_range(0..20) {
         0 => Twist::Cancelled,
@@ -269,13 +274,22 @@ fn one_correlation(lab: &mut Lab, tally: &mut Tally) -> Result<(), LabError> {
         });
         drop(join_all(runs).await);
     })?;
-    let log = Log::of(lab, &sink.all());
+    check_apart(lab, &Log::of(lab, &sink.all()), &jobs, tally);
+    Ok(())
+}
+
+fn check_apart(
+    lab: &Lab,
+    log: &Log,
+    jobs: &BTreeMap<String, (RunIdentity, Arc<Job>)>,
+    tally: &mut Tally,
+) {
     let groups = log.by("run_id");
     let expected = jobs
         .values()
         .next()
         .map_or(0, |(_, job)| story::script(job).len());
-    for (run, (identity, _)) in &jobs {
+    for (run, (identity, _)) in jobs {
         let records = groups.get(&**run).map_or(&[][..], Vec::as_slice);
         for record in records {
             check_record(lab, record, identity, tally);
@@ -293,5 +307,4 @@ fn one_correlation(lab: &mut Lab, tally: &mut Tally) -> Result<(), LabError> {
         Breach::Lost,
         || format!("{} records, should be {}", log.len(), jobs.len() * expected),
     );
-    Ok(())
 }

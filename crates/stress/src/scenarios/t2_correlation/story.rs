@@ -148,6 +148,10 @@ pub(super) fn check_record(lab: &Lab, record: &Value, identity: &RunIdentity, ta
             || format!("`{field}` should be {expected}: {record}"),
         );
     }
+    check_content(lab, record, tally);
+}
+
+fn check_content(lab: &Lab, record: &Value, tally: &mut Tally) {
     let kind = record["type"].as_str().unwrap_or_default();
     let of_run = kind.starts_with("run.");
     let counted = !of_run && !matches!(kind, "stage.answered" | "stage.skipped");

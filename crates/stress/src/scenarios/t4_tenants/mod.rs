@@ -117,10 +117,6 @@ fn round(
         .long_poll(Duration::from_secs(3600))
         .build();
     let orders = orders(lab, trial.seed)?;
-    let owners: Owners = orders
-        .iter()
-        .map(|(identity, order)| (identity.run_id().to_string(), order.tenant.clone()))
-        .collect();
     let reports = lab.on(runtime, async {
         let runs = orders.iter().map(|(identity, order)| {
             ears.ledger.announce(identity);
@@ -147,6 +143,7 @@ fn round(
     ears.ledger.close();
     ears.ledger.report_to(lab);
     check_counts(lab, &ears, &orders, shop.swept());
+    let owners = owners(&orders);
     let mut scanner = Scanner {
         lab,
         owners: &owners,
@@ -160,6 +157,13 @@ fn round(
         }
     }
     Ok(())
+}
+
+fn owners(orders: &[(RunIdentity, Arc<Order>)]) -> Owners {
+    let owned = orders.iter();
+    owned
+        .map(|(identity, order)| (identity.run_id().to_string(), order.tenant.clone()))
+        .collect()
 }
 
 fn mistake(lab: &Lab) -> Mistake {
