@@ -317,13 +317,7 @@ impl RunPage {
         let mut stage = index.map_or_else(StagePage::default, |index| self.stages[index]);
         match kind {
             EventKind::StageStarted { attempt, .. } => {
-                if stage.is_open || stage.skipped || *attempt != stage.attempt + 1 {
-                    return wrong("it is open, was skipped, or this is not its next attempt");
-                }
-                if *attempt == 1 && !self.may_start(index.unwrap_or(0), plan) {
-                    return wrong("a stage it waits for has not ended");
-                }
-                (stage.attempt, stage.is_open) = (*attempt, true);
+                self.start(index.unwrap_or(0), &mut stage, *attempt, plan)?;
             }
             EventKind::StageEnded {
                 attempt, outcome, ..
@@ -355,6 +349,24 @@ impl RunPage {
         if let Some(index) = index {
             self.stages[index] = stage;
         }
+        Ok(())
+    }
+
+    fn start(
+        &self,
+        index: usize,
+        stage: &mut StagePage,
+        attempt: u32,
+        plan: Option<&Plan>,
+    ) -> Result<(), (Breach, &'static str)> {
+        if stage.is_open || stage.skipped || attempt != stage.attempt + 1 {
+            let what = "it is open, was skipped, or this is not its next attempt";
+            return Err((Breach::BrokenOrder, what));
+        }
+        if attempt == 1 && !self.may_start(index, plan) {
+            return Err((Breach::BrokenOrder, "a stage it waits for has not ended"));
+        }
+        (stage.attempt, stage.is_open) = (attempt, true);
         Ok(())
     }
 

@@ -208,13 +208,11 @@ pub(super) fn bad_sinks(lab: &mut Lab, runs: u64) -> Result<(), LabError> {
 /// Many runs into a bounded sink that is emptied too seldom: what reports say adds up to what the sink says.
 pub(super) fn books(lab: &mut Lab, runs: u64) -> Result<(), LabError> {
     let pipeline = chain()?;
-    let sink = Arc::new(MemorySink::bounded(
-        NonZeroUsize::new(500).unwrap_or(NonZeroUsize::MIN),
-    ));
+    let room = NonZeroUsize::new(500).unwrap_or(NonZeroUsize::MIN);
+    let sink = Arc::new(MemorySink::bounded(room));
     let engine = lab.engine().events(Arc::clone(&sink)).build();
     let seed = lab.seed();
     let [mut offered, mut accepted, mut dropped, mut came] = [0_u64; 4];
-    let is_over = |lab: &Lab| lab.is_over();
     let lab_ref = &*lab;
     stageflow_testkit::paused(async {
         for index in 0..runs {
@@ -240,10 +238,10 @@ pub(super) fn books(lab: &mut Lab, runs: u64) -> Result<(), LabError> {
             offered += counts.offered;
             accepted += counts.accepted;
             dropped += counts.dropped;
-            if index % 17 == 0 {
+            if index.is_multiple_of(17) {
                 came += delivered(&sink);
             }
-            if is_over(lab_ref) {
+            if lab_ref.is_over() {
                 break;
             }
         }

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 use stageflow::events::{Batch, EventSink as _};
 use tokio::time::{Instant, sleep};
 
-use super::queue::{Producer, Queue, queue};
+use super::queue::{Counts, Producer, Queue, queue};
 use crate::harness::load::Schedule;
 use crate::stats::quantile;
 use crate::{Breach, Lab, LabError, Op, Runtime, Seed};
@@ -148,13 +148,14 @@ fn consume(
     }
 }
 
+/// How many fit into its queue.
+const TWIN: u64 = 100;
+
 /// The case c on the machine's clock: what the other clock says is not only true there.
 pub(super) fn twin(lab: &mut Lab, runtime: Runtime, length: Duration) -> Result<(), LabError> {
-    const CAPACITY: u64 = 100;
     const SERVICE: Duration = Duration::from_millis(10);
-    let queue = queue(lab, CAPACITY);
+    let queue = queue(lab, TWIN);
     let load = Schedule::steady(1000, length);
-    let offered = load.len() as f64;
     let (consumed, lags) = lab.on(runtime, async {
         let over = AtomicBool::new(false);
         let produce = async {
@@ -189,23 +190,27 @@ pub(super) fn twin(lab: &mut Lab, runtime: Runtime, length: Duration) -> Result<
         };
         futures_util::future::join(consume, produce).await
     })?;
-    let counts = queue.counts();
+    check_twin(lab, queue.counts(), &consumed, runtime);
+    lab.samples("offer_lateness_us", "us", lags);
+    Ok(())
+}
+
+fn check_twin(lab: &Lab, counts: Counts, consumed: &[u64], runtime: Runtime) {
     lab.check(
         counts.balance() && consumed.is_sorted(),
         "the counts agree at any moment",
         Breach::UnaccountedDrop,
         || format!("{counts:?}"),
     );
+    let offered = counts.offered as f64;
     let (rate, taken) = (counts.dropped as f64 / offered, counts.taken as f64);
-    let theory = (1.0 - taken / offered - CAPACITY as f64 / offered).max(0.0);
+    let theory = (1.0 - taken / offered - TWIN as f64 / offered).max(0.0);
     lab.check(
         (rate - theory).abs() <= 0.02,
         "as many are dropped as the theory says",
         Breach::UnaccountedDrop,
         || format!("{rate:.3} on {runtime}, the theory says {theory:.3}: {counts:?}"),
     );
-    lab.samples("offer_lateness_us", "us", lags);
-    Ok(())
 }
 
 async fn until(over: &AtomicBool) {
