@@ -69,6 +69,7 @@ mod error;
 mod host;
 mod identity;
 mod ids;
+mod mismatch;
 mod name;
 mod note;
 mod outcome;
@@ -88,6 +89,7 @@ pub use ids::{
     CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId, SessionId, SpanId,
     TraceId, UserId,
 };
+pub use mismatch::mismatch;
 pub use name::{NameError, StageName};
 pub use note::{EmitError, EmitErrorKind, Note};
 pub use outcome::Outcome;

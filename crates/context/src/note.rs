@@ -131,7 +131,7 @@ impl fmt::Display for EmitError {
             self.name
         )?;
         f.write_str(match self.kind {
-            EmitErrorKind::BadName => "its name must be lower-case words joined by dots, such as `docs.loaded`",
+            EmitErrorKind::BadName => "its name is malformed; use lower-case words joined by dots, such as `docs.loaded`",
             EmitErrorKind::Closed => "the run has ended; emit before the stage returns",
             EmitErrorKind::Full => "the run's buffer is full; emit less, or wait with `emit`",
             EmitErrorKind::ReservedName => {

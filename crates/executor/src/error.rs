@@ -64,7 +64,7 @@ impl fmt::Display for RunError {
             RunErrorKind::Cancelled(reason) => {
                 write!(
                     f,
-                    "was stopped: {reason}; finished outputs are in the report"
+                    "was stopped: {reason}; take what was finished from the report"
                 )
             }
             RunErrorKind::Denied(error) => write!(f, "was denied: {error}"),

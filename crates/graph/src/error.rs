@@ -180,7 +180,7 @@ impl fmt::Display for Problem {
             ProblemKind::BadSettings { stage, reason } => {
                 write!(
                     f,
-                    "stage `{stage}` was given settings that its runner refuses: {reason}"
+                    "stage `{stage}` was given settings that its runner refuses: {reason}; correct its `with`"
                 )
             }
             ProblemKind::Cycle { path } => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stageflow_context::{DynValue, StageName};
+use stageflow_context::{DynValue, StageName, mismatch};
 
 use crate::named::Local;
 use crate::{Inputs, WiringError};
@@ -88,7 +88,7 @@ impl NamedInputs {
     pub fn decode<T: DeserializeOwned>(&self, upstream: &str) -> Result<T, InputError> {
         let value = self.require(upstream)?;
         T::deserialize(value)
-            .map_err(|error| self.error(upstream, InputErrorKind::Mismatch(error.to_string())))
+            .map_err(|error| self.error(upstream, InputErrorKind::Mismatch(mismatch(&error))))
     }
 
     /// What the run was started with, as a `T`.
@@ -100,7 +100,7 @@ impl NamedInputs {
         T::deserialize(&*self.run_input).map_err(|error| {
             self.error(
                 "the run's input",
-                InputErrorKind::Mismatch(error.to_string()),
+                InputErrorKind::Mismatch(mismatch(&error)),
             )
         })
     }
@@ -197,7 +197,10 @@ impl fmt::Display for InputError {
                 )
             }
             InputErrorKind::Mismatch(reason) => {
-                write!(f, "cannot read {upstream:?} as it wants to: {reason}")
+                write!(
+                    f,
+                    "cannot read {upstream:?} as it wants to: {reason}; read it as what it is, or change what gives it"
+                )
             }
             InputErrorKind::Undeclared => {
                 write!(

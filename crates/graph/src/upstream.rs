@@ -192,7 +192,9 @@ impl<'a> Inputs<'a> {
 /// A stage was started without a value it is wired to, or with one of another type. The builder makes this impossible, so
 /// it is a defect of the engine that ran the pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an upstream value is missing where `{wanted}` was promised")]
+#[error(
+    "SF0308: an upstream value is missing where `{wanted}` was promised: it was not there when its reader started; report this, it is a defect of Stageflow"
+)]
 pub struct WiringError {
     wanted: &'static str,
 }

@@ -13,6 +13,7 @@ use super::probe::{Unfit, probe};
 use super::shared_map::SharedMap;
 use super::{SnapshotError, SnapshotErrorKind, SnapshotLimits};
 use crate::ids::excerpt;
+use crate::mismatch::mismatch;
 
 /// A type of your own that travels in a snapshot, under a name that is yours.
 ///
@@ -213,7 +214,7 @@ impl Entry {
 
     fn decode<T: Extension>(&self) -> Result<T, SnapshotError> {
         let fails = |error: serde_json::Error| {
-            let problem = format!("it is not a `{}`: {error}", type_name::<T>());
+            let problem = format!("it is not a `{}`: {}", type_name::<T>(), mismatch(&error));
             extension_error(T::NAME, &problem)
         };
         serde_json::from_str(self.raw.get()).map_err(fails)

@@ -4,11 +4,11 @@
 //! then. Nothing here is shared with other runs.
 
 mod attempt;
+mod broken;
 mod start;
 mod stop;
 
 use std::collections::VecDeque;
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,7 +25,6 @@ use crate::data::RunData;
 use crate::engine::EngineInner;
 use crate::machine::{Effect, Input, Limit, RunMachine, Tick, Verdict};
 use crate::places::{Places, Polled, Work};
-use crate::sabotage::Fault;
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
 
@@ -73,7 +72,7 @@ impl<'p> Driver<'p> {
             plan,
             stack: &engine.stack,
             host: Arc::clone(&shared) as Arc<dyn RunHost>,
-            machine: machine(plan, engine, settings.concurrency, deadline),
+            machine: broken::machine(plan, engine, settings.concurrency, deadline),
             places: Places::new(Arc::clone(&shared)),
             now: Tick::ZERO,
             polled: Tick::ZERO,
@@ -351,11 +350,6 @@ impl<'p> Driver<'p> {
         }
     }
 
-    /// A broken engine lets the stages that run end first.
-    fn cancels_late(&self) -> bool {
-        self.machine.running() > 0 && self.data.engine.saboteur.strikes(Fault::CancelLate)
-    }
-
     pub(super) fn name(&self, stage: u32) -> &'p stageflow_context::StageName {
         &self.plan.names()[stage as usize]
     }
@@ -368,20 +362,6 @@ impl<'p> Driver<'p> {
             .cloned()
             .unwrap_or(CancelReason::Shutdown)
     }
-}
-
-fn machine<'p>(
-    plan: &'p Plan,
-    engine: &'p EngineInner,
-    width: NonZeroUsize,
-    deadline: Option<Tick>,
-) -> RunMachine<'p> {
-    let machine = RunMachine::new(plan, width, deadline);
-    #[cfg(feature = "stress-sabotage")]
-    let machine = machine.sabotaged(&engine.saboteur);
-    #[cfg(not(feature = "stress-sabotage"))]
-    let _ = engine;
-    machine
 }
 
 /// Whether the task may go on in this turn. If not, it was woken for the next.

@@ -315,7 +315,7 @@ impl<'p> Driver<'p> {
     }
 
     /// Without layers that wait there is one attempt, and the driver tells of it.
-    fn tell_started(&mut self, stage: u32) {
+    pub(super) fn tell_started(&mut self, stage: u32) {
         self.data.records[stage as usize].attempts = 1;
         self.data.events.push(
             self.now,
@@ -369,7 +369,7 @@ impl<'p> Driver<'p> {
 
     /// The attempt gave its value, which is in its slot: the way most attempts end.
     #[inline]
-    fn tell_succeeded(&mut self, stage: u32, since: Tick) {
+    pub(super) fn tell_succeeded(&mut self, stage: u32, since: Tick) {
         self.hear();
         self.now = self.shared.now();
         self.note_long_poll(stage, since);
@@ -385,24 +385,6 @@ impl<'p> Driver<'p> {
                 outcome: Outcome::Succeeded,
                 error: None,
             });
-    }
-
-    /// A broken engine passes a stage's first value on as the stage's own. `false` if it would not be taken for one.
-    #[cold]
-    fn pretend(&mut self, stage: u32) -> bool {
-        let first = self.plan.upstream(stage as usize).first();
-        let value = first.and_then(|slot| self.data.values[*slot as usize].clone());
-        let Some(value) =
-            value.filter(|value| value.type_id_of_value() == self.plan.value_type(stage as usize))
-        else {
-            return false;
-        };
-        self.tell_started(stage);
-        self.data.values[stage as usize] = Some(value);
-        self.tell_succeeded(stage, self.now);
-        self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);
-        self.machine.succeeded(stage, self.now);
-        true
     }
 
     /// Tells the stages that still run why they should stop. The first reason stays.

@@ -55,6 +55,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "the task is what is looked at")]
     async fn a_task_that_waits_is_counted() {
         let waiting = tokio::spawn(std::future::pending::<()>());
         tokio::task::yield_now().await;

@@ -13,6 +13,7 @@ use super::canonical::{Subject, digest};
 use super::scan::path_before;
 use super::{ContextSnapshot, SnapshotError, SnapshotErrorKind, SnapshotLimits};
 use crate::ids::excerpt;
+use crate::mismatch::mismatch;
 
 const SCHEMA: &str = "stageflow.snapshot";
 const VERSION: u64 = 1;
@@ -141,7 +142,7 @@ fn not_json(text: &str, error: &serde_json::Error) -> SnapshotError {
 }
 
 fn bad_field(text: &str, root: &str, error: &serde_json::Error) -> SnapshotError {
-    let said = error.to_string();
+    let said = mismatch(error);
     let position = format!(" at line {} column {}", error.line(), error.column());
     let problem: String = said
         .strip_suffix(&position)
