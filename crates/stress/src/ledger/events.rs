@@ -288,15 +288,14 @@ impl EventSink for EventLedger {
         let count = batch.events.len() as u64;
         self.take(&batch);
         let mut sums = lock(&self.0.sums);
-        let Sums {
-            events,
-            by_kind,
-            by_org,
-        } = &mut *sums;
-        *events += count;
-        let of_org = by_org.entry(batch.run.identity().org_id()).or_default();
+        let sums = &mut *sums;
+        sums.events += count;
+        let of_org = sums
+            .by_org
+            .entry(batch.run.identity().org_id())
+            .or_default();
         for event in &batch.events {
-            by_kind[place(event.kind())] += 1;
+            sums.by_kind[place(event.kind())] += 1;
             of_org[place(event.kind())] += 1;
         }
         Receipt::new(count, 0)
@@ -390,9 +389,7 @@ impl RunPage {
 
 impl fmt::Debug for EventLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLedger")
-            .field("flaws", &self.0.count)
-            .finish_non_exhaustive()
+        f.write_str("EventLedger")
     }
 }
 
