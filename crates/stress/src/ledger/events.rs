@@ -74,7 +74,6 @@ struct StagePage {
     last: Option<Outcome>,
 }
 
-/// The place of an event's type in [`Sums`].
 pub(crate) fn place(kind: &EventKind) -> usize {
     match kind {
         EventKind::RunStarted => 0,
