@@ -1,7 +1,7 @@
 //! What serde says of a value, without the value.
 
 /// What is wrong with a value that could not be read. serde quotes the value itself; it may be a secret, and errors reach
-/// reports and events, so only what was expected and what kind of thing was found are kept.
+/// reports and events, so only what was expected and what kind of thing was found are kept, and short numbers.
 ///
 /// ```
 /// use stageflow_context::mismatch;
@@ -29,12 +29,28 @@ fn without_value(said: &str) -> String {
     let (found, expected) = said.split_at(expected);
     if let Some(kind) = KINDS.iter().find(|kind| found.starts_with(**kind)) {
         let value = &found[kind.len()..];
+        if is_harmless(value) {
+            return said.to_owned();
+        }
         let name = value.split(['"', '`']).next().unwrap_or_default();
         return format!("{kind}{}{expected}", name.trim_end());
     }
     match NAMES.iter().find(|name| found.starts_with(**name)) {
         Some(name) => format!("{}{expected}", name.trim_end()),
         None => said.to_owned(),
+    }
+}
+
+/// A truth value, or a number too short to be anybody's.
+fn is_harmless(value: &str) -> bool {
+    const LONGEST: usize = 6;
+
+    match value.split_once(" `") {
+        Some(("boolean", _)) => true,
+        Some(("integer" | "floating point", digits)) => {
+            digits.chars().filter(char::is_ascii_digit).count() <= LONGEST
+        }
+        _ => false,
     }
 }
 
@@ -85,6 +101,18 @@ mod tests {
             assert!(!case.contains("SECRET") && !case.contains("4111"), "{case}");
             assert!(case.contains("expected"), "{case}");
         }
+    }
+
+    #[test]
+    fn a_short_number_helps_and_harms_nobody() {
+        assert_eq!(
+            said::<u8>("-1"),
+            "invalid value: integer `-1`, expected u8 at line 1 column 2"
+        );
+        assert_eq!(
+            said::<String>("4111111111111111"),
+            "invalid type: integer, expected a string at line 1 column 16"
+        );
     }
 
     #[test]
