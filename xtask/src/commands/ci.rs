@@ -2,7 +2,7 @@
 
 use xshell::Shell;
 
-use crate::commands::{bench, features, lint, package, props, test};
+use crate::commands::{bench, features, lint, package, props, stress, test};
 use crate::step::Step;
 use crate::workspace::Workspace;
 
@@ -16,6 +16,7 @@ pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<Ste
     steps.extend(props::steps(&props::Args::all(CASES), sh, workspace)?);
     steps.extend(features::steps(sh, workspace));
     steps.extend(package::steps(sh, workspace)?);
+    steps.push(stress::gate(sh));
     steps.extend(bench::steps(&bench::Args::gate(), sh));
     Ok(steps)
 }

@@ -5,6 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
+use xshell::{Shell, cmd};
+
+use crate::step::Step;
 
 /// What the command takes: whatever the suite's own program takes, see `cargo xtask stress --help`.
 #[derive(clap::Args)]
@@ -12,6 +15,19 @@ use anyhow::Context as _;
 pub(crate) struct Args {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
+}
+
+/// A gate for every change: the quick part of the suite. What it builds is the same
+/// as for [`run`].
+pub(crate) fn gate(sh: &Shell) -> Step {
+    Step::program(
+        "stress",
+        cmd!(
+            sh,
+            "cargo run --release --package stageflow-stress --features sabotage -- --tier smoke"
+        ),
+        "each finding comes with the command that repeats it; docs/stress/playbook.md says how to read it",
+    )
 }
 
 /// What the suite itself says when it cannot be trusted.

@@ -32,7 +32,7 @@ pub(super) fn scenario() -> Scenario {
          names what failed, what was stopped and what never started, in one shape for all endings",
     )
     .theme(Theme::Wed)
-    .tier(Tier::Daily)
+    .tier(Tier::Smoke)
     .targets(["CONTRACT-003", "WORK-006"])
     .modes(["R8", "D7", "E4"])
     .expected(Duration::from_secs(3))

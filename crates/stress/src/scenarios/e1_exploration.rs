@@ -18,7 +18,7 @@ pub(super) fn scenario() -> Scenario {
     )
     .proves("on every small pipeline, whatever happens in whatever order, the machine and the engine do what a naive oracle says")
     .theme(Theme::Tue)
-    .tier(Tier::Daily)
+    .tier(Tier::Smoke)
     .targets(["DAG-001", "DAG-003", "DAG-009", "WORK-007"])
     .modes(["D4", "D5", "D6", "D7", "R1", "R2", "R8"])
     .expected(Duration::from_secs(8))

@@ -22,7 +22,7 @@ pub(super) fn scenario() -> Scenario {
     )
     .proves("in random DAGs of up to 500 stages each stage runs once, after all it waits for, on any number of workers, and the result is that of one stage after the other")
     .theme(Theme::Tue)
-    .tier(Tier::Daily)
+    .tier(Tier::Smoke)
     .targets(["DAG-003", "DAG-009"])
     .modes(["D4", "D5", "D6"])
     .expected(Duration::from_secs(15))

@@ -17,7 +17,7 @@ pub(super) fn scenario() -> Scenario {
              bag; of two writers of one key the second is told about the first; 50 stages, ten times, take at most 1 ms",
         )
         .theme(Theme::Mon)
-        .tier(Tier::Smoke)
+        .tier(Tier::Daily)
         .targets(["CORE-001", "BIO-003"])
         .modes(["C2", "C3", "C5"])
         .expected(Duration::from_secs(5))

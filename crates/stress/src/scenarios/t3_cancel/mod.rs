@@ -24,7 +24,7 @@ pub(super) fn scenario() -> Scenario {
              before it returns, keeps what was finished, and harms no later run",
         )
         .theme(Theme::Wed)
-        .tier(Tier::Daily)
+        .tier(Tier::Smoke)
         .targets(["DAG-009", "WORK-007"])
         .modes(["R1", "R2", "R3", "R4", "R8"])
         .expected(Duration::from_secs(3))
@@ -72,12 +72,6 @@ pub(super) fn scenario() -> Scenario {
             "forwards",
             "runs cleanups in the order of registration",
             "CleanupsForwards",
-            10,
-        ))
-        .control(Control::engine(
-            "split-budget",
-            "gives each cleanup its share of the budget and no more",
-            "SplitCleanupBudget",
             10,
         ))
         .control(Control::own(
