@@ -96,7 +96,7 @@ fn everything_that_is_wrong_with_a_pipeline_is_said_at_once() {
     expect![[r#"
         pipeline `broken` has 11 problems:
           SF0110: stage `load` runs "uper", which the registry does not have; did you mean `upper`?
-          SF0111: stage `profile` was given settings that its runner refuses: `with` must be the text to append
+          SF0111: stage `profile` was given settings that its runner refuses: `with` must be the text to append; correct its `with`
           SF0110: stage `lost` runs "something else", which the registry does not have; check the spelling, or add it
           SF0102: "re rank" cannot be the name of a stage: ' ' is not allowed in it; use ASCII letters, digits, `_`, `-` and `.`, starting with a letter or a digit
           SF0103: stage `load` is declared twice in pipeline `broken`; rename one of them

@@ -140,7 +140,7 @@ async fn every_run_without_an_output_says_why() {
     }
     expect![[r#"
         SF0401: pipeline `answer` failed: SF0301: stage `search` failed: no such index; fix the cause, or make the stage `.optional()`
-        SF0402: pipeline `answer` was stopped: stage `search` asked to cancel the run: the user left; finished outputs are in the report
+        SF0402: pipeline `answer` was stopped: stage `search` asked to cancel the run: the user left; take what was finished from the report
         SF0403: pipeline `answer` ran out of time: the run took longer than 30s; raise the deadline, or look for the slow stage in the report
         SF0405: pipeline `answer` has no output: stage `search` skipped (no documents); make it `.optional()` if the output can do without it
         SF0404: pipeline `answer` was denied: SF0305: stage `write` was denied: layer `policy`: closed on Sundays; look at the layer that is named: it decides who may call this stage
@@ -227,7 +227,7 @@ fn a_note_that_is_refused_says_why() {
         note.refused(EmitErrorKind::Closed),
     ];
     expect![[r#"
-        SF0212: event "Docs loaded" was not accepted: its name must be lower-case words joined by dots, such as `docs.loaded`
+        SF0212: event "Docs loaded" was not accepted: its name is malformed; use lower-case words joined by dots, such as `docs.loaded`
         SF0213: event "run.ended" was not accepted: names under `run`, `stage`, `cleanup` and `telemetry` belong to the engine; choose another first word
         SF0214: event "docs.loaded" was not accepted: the run's buffer is full; emit less, or wait with `emit`
         SF0215: event "docs.loaded" was not accepted: the run has ended; emit before the stage returns
@@ -289,8 +289,8 @@ async fn a_stage_that_reads_what_it_cannot_have_is_told_what_it_could() {
         SF0113: stage `reads` reads "aside" without waiting for it; add it to `.after(..)` (now: load, profile)
         SF0113: stage `reads` reads "nowhere" without waiting for it; add it to `.after(..)` (now: load, profile)
         SF0114: stage `reads` requires "profile", which is optional and gave nothing; read it with `get`
-        SF0115: stage `reads` cannot read "load" as it wants to: invalid type: string "text", expected u64
-        SF0115: stage `reads` cannot read "the run's input" as it wants to: invalid type: string "question", expected u64
+        SF0115: stage `reads` cannot read "load" as it wants to: invalid type: string, expected u64; read it as what it is, or change what gives it
+        SF0115: stage `reads` cannot read "the run's input" as it wants to: invalid type: string, expected u64; read it as what it is, or change what gives it
     "#]].assert_eq(&lines(errors));
     let alone = report
         .value_of("alone")

@@ -1,7 +1,8 @@
 //! What serde says of a value, without the value.
 
 /// What is wrong with a value that could not be read. serde quotes the value itself; it may be a secret, and errors reach
-/// reports and events, so only what was expected and what kind of thing was found are kept, and short numbers.
+/// reports and events, so only what was expected and what kind of thing was found are kept, besides short
+/// numbers and misspelt names.
 ///
 /// ```
 /// use stageflow_context::mismatch;
@@ -36,9 +37,19 @@ fn without_value(said: &str) -> String {
         return format!("{kind}{}{expected}", name.trim_end());
     }
     match NAMES.iter().find(|name| found.starts_with(**name)) {
-        Some(name) => format!("{}{expected}", name.trim_end()),
-        None => said.to_owned(),
+        Some(name) if !is_word(&found[name.len()..]) => {
+            format!("{}{expected}", name.trim_end())
+        }
+        _ => said.to_owned(),
     }
+}
+
+/// A name that could stand in a type's declaration: a misspelt one is worth showing, and no key or token looks like that.
+fn is_word(quoted: &str) -> bool {
+    const LONGEST: usize = 24;
+
+    let word = quoted.trim_matches('`');
+    word.len() <= LONGEST && word.chars().all(|c| c.is_ascii_alphabetic() || c == '_')
 }
 
 /// A truth value, or a number too short to be anybody's.
@@ -91,8 +102,8 @@ mod tests {
             said::<u64>(secret),
             said::<bool>(secret),
             said::<Choice>(secret),
-            said::<Choice>(r#"{"SECRET": 1}"#),
-            said::<Strict>(r#"{"SECRET": 1}"#),
+            said::<Choice>(r#"{"SECRET-1": 1}"#),
+            said::<Strict>(r#"{"SECRET-1": 1}"#),
             said::<Vec<u8>>(secret),
             said::<u64>("4111111111111111.5"),
             said::<char>(secret),
@@ -112,6 +123,14 @@ mod tests {
         assert_eq!(
             said::<String>("4111111111111111"),
             "invalid type: integer, expected a string at line 1 column 16"
+        );
+    }
+
+    #[test]
+    fn a_misspelt_name_is_shown() {
+        assert_eq!(
+            said::<Choice>(r#""Tow""#),
+            "unknown variant `Tow`, expected `One` or `Two` at line 1 column 5"
         );
     }
 

@@ -129,7 +129,11 @@ fn told(lab: &Lab, error: Option<&BuildError>) -> BTreeMap<Fault, usize> {
         && chance(1000)
         && let Some(first) = faults.first_mut()
     {
-        first.0 = "SF0100";
+        first.0 = if first.0 == "SF0103" {
+            "SF0104"
+        } else {
+            "SF0103"
+        };
     }
     if lab.is_broken("invent") && chance(100) {
         faults.push(("SF0103", "good0".to_owned()));
