@@ -127,12 +127,30 @@ fn report_failure(name: &str, output: &str, advice: &str, target: &Path) -> anyh
             lines.len(),
             log.display()
         );
+        for line in telling(&lines[..lines.len() - TAIL]) {
+            println!("{line}");
+        }
+        println!("...");
     }
     for line in &lines[lines.len().saturating_sub(TAIL)..] {
         println!("{line}");
     }
     println!("---- what to do: {advice}\n");
     Ok(())
+}
+
+/// The lines before the tail that say what failed, and what each says next.
+fn telling<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    const MOST: usize = 60;
+
+    let tells = |line: &str| {
+        line.ends_with(" FAILED") || line.contains(" panicked at ") || line.starts_with("error")
+    };
+    (0..lines.len())
+        .filter(|at| tells(lines[*at]) || (*at > 0 && lines[*at - 1].contains(" panicked at ")))
+        .map(|at| lines[at])
+        .take(MOST)
+        .collect()
 }
 
 fn table(lines: &[Line]) -> String {
@@ -202,6 +220,19 @@ mod tests {
 
     fn run_silently(steps: Vec<Step>) -> usize {
         run(steps, Show::OnFailure, &std::env::temp_dir()).unwrap()
+    }
+
+    #[test]
+    fn what_failed_is_told_even_if_it_lies_far_back() {
+        let lines = [
+            "test a ... ok",
+            "test b ... FAILED",
+            "thread 'b' panicked at b.rs:1:",
+            "left is not right",
+            "stack backtrace:",
+            "error: test failed",
+        ];
+        assert_eq!(telling(&lines), [lines[1], lines[2], lines[3], lines[5]]);
     }
 
     #[test]

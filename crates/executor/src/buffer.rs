@@ -147,6 +147,9 @@ impl EventBuffer {
 /// What a broken engine makes of a batch.
 #[cfg(feature = "stress-sabotage")]
 fn spoilt(events: Vec<Event>, saboteur: &Saboteur) -> Vec<Event> {
+    if !saboteur.is_at_work() {
+        return events;
+    }
     let mut spoilt: Vec<Event> = Vec::with_capacity(events.len());
     for event in events {
         if saboteur.strikes(Fault::LoseEvent) {

@@ -130,6 +130,11 @@ impl Saboteur {
         }
     }
 
+    /// Whether the engine has a fault at all.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.fault.is_some()
+    }
+
     /// Whether this is the chance, one in so many, at which the engine goes wrong.
     pub(crate) fn strikes(&self, fault: Fault) -> bool {
         let Some((chosen, every)) = self.fault else {
