@@ -22,6 +22,8 @@ pub enum CancelReason {
         /// The stage that was denied.
         stage: StageName,
     },
+    /// The run that started this one was told to stop.
+    ParentStopped(Arc<Self>),
     /// Somebody who holds the run's handle asked for it.
     Requested(Arc<str>),
     /// The engine is shutting down.
@@ -53,6 +55,9 @@ impl fmt::Display for CancelReason {
             Self::CallerDropped => f.write_str("the caller went away"),
             Self::DeadlineElapsed(limit) => write!(f, "the run took longer than {limit:?}"),
             Self::Denied { stage } => write!(f, "stage `{stage}` was denied"),
+            Self::ParentStopped(reason) => {
+                write!(f, "the run that started it was stopped: {reason}")
+            }
             Self::Requested(reason) => write!(f, "cancelled: {reason}"),
             Self::Shutdown => f.write_str("the engine is shutting down"),
             Self::StageAsked { stage, reason } => {

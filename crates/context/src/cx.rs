@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::{
     CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError, EmitErrorKind, Note,
-    OutputConflict, RunHost, RunId, RunIdentity, StageIndex, StageName, Stop, StopKind,
+    OutputConflict, Part, PartCall, PartLimits, RunHost, RunId, RunIdentity, StageIndex, StageName,
+    Step, Stop, StopKind,
 };
 
 /// A stage's view of the run it belongs to: owned, cheap to clone, and good for as long as the stage keeps it.
@@ -22,6 +23,7 @@ pub struct StageCx {
     host: Arc<dyn RunHost>,
     stage: StageIndex,
     attempt: NonZeroU32,
+    part: Option<Arc<Part>>,
 }
 
 impl StageCx {
@@ -33,6 +35,17 @@ impl StageCx {
             host,
             stage,
             attempt,
+            part: None,
+        }
+    }
+
+    /// The context of a part of the stage in its `attempt`th try. Called by engines.
+    #[must_use]
+    pub fn of_part(self, part: Option<Arc<Part>>, attempt: NonZeroU32) -> Self {
+        Self {
+            part,
+            attempt,
+            ..self
         }
     }
 
@@ -58,6 +71,65 @@ impl StageCx {
     #[must_use]
     pub fn stage(&self) -> &StageName {
         self.host.stage_name(self.stage)
+    }
+
+    /// The place inside the stage, if the work at hand is only a part of it.
+    #[must_use]
+    pub fn part(&self) -> Option<&Arc<Part>> {
+        self.part.as_ref()
+    }
+
+    /// Where in the pipeline the work at hand is: the stage's name, and the place inside the stage, as in `summarise[3]`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match &self.part {
+            None => self.stage().to_string(),
+            Some(part) => format!("{}{part}", self.stage()),
+        }
+    }
+
+    /// Does a part of the stage's work: with the engine's layers around it, and with its own attempts, events and limits,
+    /// all told under the part's path.
+    ///
+    /// `work` makes one attempt; it is called again if a layer asks for another. Its input is what it has captured.
+    ///
+    /// ```
+    /// # use stageflow_context::{PartLimits, StageCx, Step, Stop};
+    /// # use std::sync::Arc;
+    /// async fn total(cx: StageCx, words: Arc<Vec<String>>) -> Result<usize, Stop> {
+    ///     let mut total = 0;
+    ///     for (index, word) in words.iter().enumerate() {
+    ///         let step = Step::Item(index as u32);
+    ///         total += *cx.call(step, PartLimits::default(), |_cx| async move { Ok(word.len()) }).await?;
+    ///     }
+    ///     Ok(total)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the part ended with instead of a value. A failure keeps its kind: see [`StopKind::Ended`].
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future stops the part.
+    pub async fn call<'a, T, F, Fut>(
+        &'a self,
+        step: Step,
+        limits: PartLimits,
+        work: F,
+    ) -> Result<Arc<T>, Stop>
+    where
+        T: Send + Sync + 'static,
+        F: Fn(Self) -> Fut + Send + Sync + 'a,
+        Fut: Future<Output = Result<T, Stop>> + Send + 'a,
+    {
+        let part = Part::new(self.part.clone(), step);
+        let cx = self.clone().of_part(Some(part), NonZeroU32::MIN);
+        let value = self.host.call(PartCall::new(cx, limits, work)).await?;
+        value
+            .downcast()
+            .ok_or_else(|| Stop::fail("a part gave a value of another type than its own"))
     }
 
     /// Which try this is, from 1.
@@ -220,6 +292,7 @@ impl fmt::Debug for StageCx {
             .field("run", &self.run_id())
             .field("stage", self.stage())
             .field("attempt", &self.attempt)
+            .field("part", &self.part)
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use tokio::time::Instant;
 
 use crate::{
-    Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, RunIdentity, StageName,
+    Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, PartCall, PartFuture,
+    RunIdentity, StageName,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.
@@ -76,4 +77,9 @@ pub trait RunHost: Any + Send + Sync {
 
     /// Resolves when there may be room for another note.
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Carries out a part of a stage's work. A host without layers makes one attempt.
+    fn call<'a>(&'a self, call: PartCall<'a>) -> PartFuture<'a> {
+        (call.work)(call.cx)
+    }
 }

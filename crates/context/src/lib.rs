@@ -74,6 +74,7 @@ mod name;
 mod note;
 mod outcome;
 mod outputs;
+mod part;
 mod snapshot;
 mod stop;
 mod value;
@@ -96,6 +97,7 @@ pub use outcome::Outcome;
 pub use outputs::{
     OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView,
 };
+pub use part::{Part, PartCall, PartFuture, PartLimits, Step};
 pub use snapshot::{
     ContextSnapshot, Conversation, Document, Enrichments, Extension, Extensions, Memory, Message,
     Metadata, Profile, Role, RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use crate::{CancelReason, ErrorClass};
+use crate::{CancelReason, ErrorClass, StageError};
 
 /// Any error, boxed: what [`Stop`] and [`StageError`](crate::StageError) carry as their cause.
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
@@ -35,6 +35,9 @@ pub struct Stop(Box<StopKind>);
 pub enum StopKind {
     /// Cancel the whole run, gracefully: neither a failure nor a success.
     Cancel(String),
+    /// A part of the stage's work ended with this error, which becomes the stage's own: a denial stays a denial, a timeout a
+    /// timeout.
+    Ended(StageError),
     /// Fail this attempt.
     Fail {
         /// Whether another attempt could help.

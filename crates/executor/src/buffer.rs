@@ -4,9 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use stageflow_events::{Batch, Event, EventKind, EventSink, Receipt, RunHeader};
-use stageflow_graph::Plan;
 use stageflow_interceptors::drop_quietly;
 
+#[cfg(feature = "stress-sabotage")]
 use crate::engine::EngineInner;
 use crate::machine::Tick;
 #[cfg(feature = "stress-sabotage")]
@@ -47,7 +47,8 @@ struct Outlet {
 }
 
 impl EventBuffer {
-    pub(crate) fn new(shared: &RunShared, plan: &Plan, engine: &Arc<EngineInner>) -> Self {
+    pub(crate) fn new(shared: &RunShared) -> Self {
+        let (plan, engine) = (&shared.plan, &shared.engine);
         let outlet = engine.sink.as_ref().map(|sink| {
             let header = RunHeader::new(
                 engine.saboteur.snapshot(&shared.snapshot),

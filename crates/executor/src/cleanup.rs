@@ -35,12 +35,17 @@ pub(crate) async fn wind_down(
         let said = data.shared.take_mail();
         data.hear(said);
         let now = data.shared.now();
-        if !data.engine.stack.waits() {
+        if !data.shared.engine.stack.waits() {
             data.attempt_ended(stage, &ending, now);
         }
         data.conclude(stage, ending, now);
     }
-    if data.engine.saboteur.strikes(Fault::SplitCleanupBudget) {
+    if data
+        .shared
+        .engine
+        .saboteur
+        .strikes(Fault::SplitCleanupBudget)
+    {
         run_in_shares(&mut data, budget).await;
     } else {
         run_cleanups(&mut data, budget).await;
@@ -53,7 +58,7 @@ pub(crate) async fn wind_down(
 /// Runs the cleanups, last in, first out. One that takes longer than a twentieth of the budget is no longer waited for: the
 /// next one starts beside it, and it may go on until the budget is used up. So one that hangs costs only itself.
 async fn run_cleanups(data: &mut RunData, budget: Duration) {
-    if data.engine.saboteur.strikes(Fault::CleanupsForwards) {
+    if data.shared.engine.saboteur.strikes(Fault::CleanupsForwards) {
         let registered: Vec<_> = std::iter::from_fn(|| data.shared.cleanups.pop()).collect();
         for cleanup in registered {
             data.shared.cleanups.push(cleanup);
@@ -71,7 +76,7 @@ async fn run_cleanups(data: &mut RunData, budget: Duration) {
             }
             continue;
         };
-        if data.engine.saboteur.strikes(Fault::SkipCleanup) {
+        if data.shared.engine.saboteur.strikes(Fault::SkipCleanup) {
             tell(data, succeeded(&cleanup));
             continue;
         }

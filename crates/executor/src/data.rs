@@ -8,11 +8,9 @@ use stageflow_context::{
     CancelReason, DynValue, Outcome, OutputBag, OutputView, StageError, StageErrorKind, StageIndex,
 };
 use stageflow_events::{CleanupEnded, EventKind};
-use stageflow_graph::Plan;
 use stageflow_interceptors::Ending;
 
 use crate::buffer::EventBuffer;
-use crate::engine::EngineInner;
 use crate::machine::{StageEnd, Tick, Verdict};
 use crate::sabotage::Fault;
 use crate::shared::{RunShared, Said, What};
@@ -55,8 +53,6 @@ pub struct LongPoll {
 /// Everything that outlives the stages' futures.
 pub(crate) struct RunData {
     pub(crate) shared: Arc<RunShared>,
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) engine: Arc<EngineInner>,
     pub(crate) values: Vec<Option<DynValue>>,
     pub(crate) records: Vec<Record>,
     pub(crate) errors: Vec<StageError>,
@@ -83,21 +79,15 @@ pub(crate) struct Skip {
 }
 
 impl RunData {
-    pub(crate) fn new(
-        shared: Arc<RunShared>,
-        plan: Arc<Plan>,
-        engine: Arc<EngineInner>,
-        input: DynValue,
-    ) -> Box<Self> {
+    pub(crate) fn new(shared: Arc<RunShared>, input: DynValue) -> Box<Self> {
+        let plan = &shared.plan;
         let mut values = vec![None; plan.slots()];
         values[plan.input_slot()] = Some(input);
-        let events = EventBuffer::new(&shared, &plan, &engine);
+        let events = EventBuffer::new(&shared);
         Box::new(Self {
             records: vec![Record::BLANK; plan.len()],
             values,
             shared,
-            plan,
-            engine,
             errors: Vec::new(),
             skips: Vec::new(),
             long_polls: Vec::new(),
@@ -162,7 +152,7 @@ impl RunData {
             self.long_polls.push(LongPoll { stage, held });
             tracing::warn!(
                 target: "stageflow",
-                stage = self.plan.names()[stage.as_usize()].as_str(),
+                stage = self.shared.plan.names()[stage.as_usize()].as_str(),
                 ?held,
                 "stage held the thread that drives the run; place it with `.spawn()` or `.blocking()`"
             );
@@ -218,12 +208,14 @@ impl RunData {
     fn checked(&self, stage: u32, ending: Ending) -> Ending {
         let index = stage as usize;
         match ending {
-            Ending::Succeeded(value) if value.type_id_of_value() != self.plan.value_type(index) => {
-                let wanted = self.plan.value_type_name(index);
+            Ending::Succeeded(value)
+                if value.type_id_of_value() != self.shared.plan.value_type(index) =>
+            {
+                let wanted = self.shared.plan.value_type_name(index);
                 let reason = format!("a layer made it a value that is not a `{wanted}`");
                 let attempt =
                     NonZeroU32::new(self.records[index].attempts).unwrap_or(NonZeroU32::MIN);
-                let name = self.plan.names()[index].clone();
+                let name = self.shared.plan.names()[index].clone();
                 Ending::Failed(StageError::new(
                     name,
                     attempt,
@@ -237,7 +229,7 @@ impl RunData {
 
     fn settle(&mut self, stage: u32, ending: Ending) -> StageEnd {
         let ending = self.spoilt(stage, ending);
-        let name = || self.plan.names()[stage as usize].clone();
+        let name = || self.shared.plan.names()[stage as usize].clone();
         match ending {
             Ending::Succeeded(value) => {
                 self.values[stage as usize] = Some(value);
@@ -275,7 +267,7 @@ impl RunData {
 
     /// What a broken engine makes of an ending.
     fn spoilt(&self, stage: u32, ending: Ending) -> Ending {
-        let saboteur = &self.engine.saboteur;
+        let saboteur = &self.shared.engine.saboteur;
         match ending {
             Ending::Failed(error)
                 if matches!(error.kind(), StageErrorKind::Panicked(_))
@@ -290,7 +282,7 @@ impl RunData {
                 Ending::Skipped(Arc::from("it asked for another attempt"))
             }
             Ending::Failed(error) if stage > 0 && saboteur.strikes(Fault::BlameAnother) => {
-                let name = self.plan.names()[stage as usize - 1].clone();
+                let name = self.shared.plan.names()[stage as usize - 1].clone();
                 Ending::Failed(StageError::new(
                     name,
                     error.attempt(),
@@ -305,10 +297,12 @@ impl RunData {
     /// What a broken engine makes of the whole run.
     pub(crate) fn spoil(&mut self) {
         let cancelled = matches!(self.verdict, Verdict::Cancelled | Verdict::CancelledBy(_));
-        if cancelled && self.engine.saboteur.strikes(Fault::CancelIsSuccess) {
+        if cancelled && self.shared.engine.saboteur.strikes(Fault::CancelIsSuccess) {
             self.verdict = Verdict::Completed;
         }
-        if self.verdict != Verdict::Completed && self.engine.saboteur.strikes(Fault::LoseOutputs) {
+        if self.verdict != Verdict::Completed
+            && self.shared.engine.saboteur.strikes(Fault::LoseOutputs)
+        {
             self.values.fill(None);
         }
     }
@@ -346,7 +340,9 @@ impl RunData {
             Verdict::Failed(_) => Outcome::Failed,
             Verdict::TimedOut => Outcome::TimedOut,
             // Without an output there was no success.
-            Verdict::Completed if self.values[self.plan.output()].is_none() => Outcome::Skipped,
+            Verdict::Completed if self.values[self.shared.plan.output()].is_none() => {
+                Outcome::Skipped
+            }
             Verdict::Completed => Outcome::Succeeded,
         }
     }

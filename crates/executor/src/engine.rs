@@ -106,16 +106,12 @@ impl Engine {
         let plan = pipeline.plan();
         let shared = Arc::new(RunShared::new(
             snapshot,
-            Arc::clone(plan.names()),
+            Arc::clone(plan),
+            Arc::clone(&self.inner),
             started,
             deadline,
         ));
-        let data = RunData::new(
-            shared,
-            Arc::clone(plan),
-            Arc::clone(&self.inner),
-            DynValue::new(input),
-        );
+        let data = RunData::new(shared, DynValue::new(input));
         Run::new(plan, &self.inner, data, settings)
     }
 

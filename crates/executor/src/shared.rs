@@ -9,11 +9,13 @@ use stageflow_context::{
     Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome,
     OutputBag, RunHost, RunIdentity, StageError, StageIndex, StageName,
 };
+use stageflow_graph::Plan;
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::engine::EngineInner;
 use crate::machine::Tick;
 use crate::wake::WakeList;
 
@@ -22,7 +24,8 @@ const MAX_NOTES: usize = 1024;
 
 pub(crate) struct RunShared {
     pub(crate) snapshot: ContextSnapshot,
-    pub(crate) names: Arc<[StageName]>,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) engine: Arc<EngineInner>,
     pub(crate) cancel: Cancel,
     pub(crate) cleanups: Cleanups,
     pub(crate) started: Instant,
@@ -65,13 +68,15 @@ pub(crate) enum What {
 impl RunShared {
     pub(crate) fn new(
         snapshot: ContextSnapshot,
-        names: Arc<[StageName]>,
+        plan: Arc<Plan>,
+        engine: Arc<EngineInner>,
         started: Instant,
         deadline: Option<Instant>,
     ) -> Self {
         Self {
             snapshot,
-            names,
+            plan,
+            engine,
             cancel: Cancel::new(),
             cleanups: Cleanups::new(),
             started,
@@ -181,7 +186,7 @@ impl RunHost for RunShared {
     }
 
     fn stage_name(&self, stage: StageIndex) -> &StageName {
-        &self.names[stage.as_usize()]
+        &self.plan.names()[stage.as_usize()]
     }
 
     fn cancel(&self) -> &Cancel {

@@ -55,11 +55,13 @@ impl Draft {
     ) -> u32 {
         let name = self.parse_name(name, self.next());
         self.check_limits(&name, &options);
+        let shape = stage.shape();
         self.push(
             name,
             Node {
                 options,
                 stage,
+                shape,
                 place: 0,
                 input: InputUse::Wired,
             },

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stageflow_context::{DynValue, RunHost, StageCx, StageIndex, Stop};
 
-use crate::{Inputs, Stage, Upstream, WiringError};
+use crate::{Inputs, Shape, Stage, Upstream, WiringError};
 
 /// The work of one attempt. It borrows the plan, so starting a stage writes nothing that other runs share.
 pub type StageFuture<'a> = Pin<Box<dyn Future<Output = Result<DynValue, Stop>> + Send + 'a>>;
@@ -43,6 +43,8 @@ pub(crate) trait ErasedStage: Send + Sync {
     fn value_type(&self) -> TypeId;
 
     fn value_type_name(&self) -> &'static str;
+
+    fn shape(&self) -> Shape;
 }
 
 /// A stage that gives `S::Output`.
@@ -75,6 +77,10 @@ impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Required<S, U> {
 
     fn value_type_name(&self) -> &'static str {
         std::any::type_name::<S::Output>()
+    }
+
+    fn shape(&self) -> Shape {
+        self.stage.shape()
     }
 }
 
@@ -111,5 +117,9 @@ impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Optional<S, U> {
 
     fn value_type_name(&self) -> &'static str {
         std::any::type_name::<Option<S::Output>>()
+    }
+
+    fn shape(&self) -> Shape {
+        self.stage.shape()
     }
 }

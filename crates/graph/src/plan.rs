@@ -9,7 +9,7 @@ use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop};
 
 use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
-use crate::{Handle, Inputs, StageFuture, StageOptions, WiringError};
+use crate::{Handle, Inputs, Shape, StageFuture, StageOptions, WiringError};
 
 /// A compiled pipeline: names interned, edges in compressed rows, immutable and shared by all its runs.
 ///
@@ -33,6 +33,7 @@ pub(crate) struct Node {
     /// Which of the stages that share the object it is.
     pub(crate) place: u32,
     pub(crate) input: InputUse,
+    pub(crate) shape: Shape,
 }
 
 /// What a stage has to do with the pipeline's input.
@@ -134,6 +135,17 @@ impl Plan {
     #[must_use]
     pub fn options(&self, stage: usize) -> &StageOptions {
         &self.nodes[stage].options
+    }
+
+    /// What a stage is made of.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such stage.
+    #[inline]
+    #[must_use]
+    pub fn shape(&self, stage: usize) -> &Shape {
+        &self.nodes[stage].shape
     }
 
     /// The slots a stage reads, in the order of its input.

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use stageflow_context::{StageCx, Stop};
 
+use crate::Shape;
+
 /// A unit of work: typed input in, typed output out, or a [`Stop`] that says why there is none.
 ///
 /// Upstream values arrive as `Arc<T>`: a stage with one upstream has `Input = Arc<T>`, with two a tuple, with any number
@@ -51,6 +53,11 @@ pub trait Stage: Send + Sync + 'static {
         cx: StageCx,
         input: Self::Input,
     ) -> impl Future<Output = Result<Self::Output, Stop>> + Send;
+
+    /// What the stage is made of, for drawings and engines. Only stages that call other stages have something to say here.
+    fn shape(&self) -> Shape {
+        Shape::Plain
+    }
 }
 
 /// What a stage is for. A label for drawings, events and layers; the engine treats all kinds alike.

@@ -45,6 +45,10 @@ impl Ending {
     fn from_stop(stop: Stop, stage: &StageName, attempt: NonZeroU32) -> Self {
         let error = |kind, source| StageError::new(stage.clone(), attempt, kind, source);
         match stop.into_kind() {
+            StopKind::Ended(error) if *error.kind() == StageErrorKind::Denied => {
+                Self::Denied(error)
+            }
+            StopKind::Ended(error) => Self::Failed(error),
             StopKind::Skip(reason) => Self::Skipped(reason.into()),
             StopKind::Cancel(reason) => Self::CancelRun(reason.into()),
             StopKind::Interrupted(reason) => Self::Interrupted(reason),

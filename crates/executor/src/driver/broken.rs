@@ -13,7 +13,7 @@ use crate::sabotage::Fault;
 impl Driver<'_> {
     /// A broken engine lets the stages that run end first.
     pub(super) fn cancels_late(&self) -> bool {
-        self.machine.running() > 0 && self.data.engine.saboteur.strikes(Fault::CancelLate)
+        self.machine.running() > 0 && self.shared.engine.saboteur.strikes(Fault::CancelLate)
     }
 
     /// A broken engine passes a stage's first value on as the stage's own. `false` if it would not be taken for one.

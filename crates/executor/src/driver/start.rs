@@ -50,7 +50,7 @@ impl<'p> Driver<'p> {
             Placement::Inherit => self.settings.placement,
             chosen => chosen,
         };
-        if self.data.engine.saboteur.strikes(Fault::SkipStage) && self.pretend(stage) {
+        if self.shared.engine.saboteur.strikes(Fault::SkipStage) && self.pretend(stage) {
             return;
         }
         let alone =
@@ -300,8 +300,11 @@ impl<'p> Driver<'p> {
         if !self.stack.waits() {
             self.tell_started(stage);
         }
-        let (plan, engine) = (Arc::clone(&self.data.plan), Arc::clone(&self.data.engine));
-        let tracker = &self.data.engine.tracker;
+        let (plan, engine) = (
+            Arc::clone(&self.shared.plan),
+            Arc::clone(&self.shared.engine),
+        );
+        let tracker = &self.shared.engine.tracker;
         Ok(Work::Task(match placement {
             Placement::Blocking => {
                 let stop = CancellationToken::new();
@@ -374,7 +377,7 @@ impl<'p> Driver<'p> {
         self.now = self.shared.now();
         self.note_long_poll(stage, since);
         self.data.records[stage as usize].ended = self.now;
-        if self.data.engine.saboteur.strikes(Fault::ForgetEnd) {
+        if self.shared.engine.saboteur.strikes(Fault::ForgetEnd) {
             return;
         }
         self.data

@@ -46,7 +46,7 @@ impl Driver<'_> {
         };
         if let Work::Task(task) = &job.work {
             task.abort();
-            if !self.data.engine.saboteur.strikes(Fault::AbandonTasks) {
+            if !self.shared.engine.saboteur.strikes(Fault::AbandonTasks) {
                 job.stopped.get_or_insert(ending);
                 return;
             }

@@ -35,7 +35,7 @@ impl<O: Send + Sync + 'static> RunReport<O> {
     ///
     /// [`RunError`] with the reason if there is none.
     pub fn output(&self) -> Result<&O, RunError> {
-        let value = self.data.values[self.data.plan.output()].as_ref();
+        let value = self.data.values[self.data.shared.plan.output()].as_ref();
         match (self.outcome(), value.and_then(DynValue::downcast_ref)) {
             (Outcome::Succeeded, Some(output)) => Ok(output),
             _ => Err(self.run_error()),
@@ -48,7 +48,7 @@ impl<O: Send + Sync + 'static> RunReport<O> {
     ///
     /// [`RunError`] with the reason if there is none.
     pub fn into_output(self) -> Result<Arc<O>, RunError> {
-        let value = self.data.values[self.data.plan.output()].as_ref();
+        let value = self.data.values[self.data.shared.plan.output()].as_ref();
         match (self.outcome(), value.and_then(DynValue::downcast)) {
             (Outcome::Succeeded, Some(output)) => Ok(output),
             _ => Err(self.run_error()),
@@ -91,7 +91,7 @@ impl<O> RunReport<O> {
     /// The pipeline's name.
     #[must_use]
     pub fn pipeline(&self) -> &str {
-        self.data.plan.name()
+        self.data.shared.plan.name()
     }
 
     /// From the start of the run to its end, cleanups included.
@@ -106,7 +106,7 @@ impl<O> RunReport<O> {
     pub fn value<T: Send + Sync + 'static>(&self, handle: Handle<T>) -> Option<Arc<T>> {
         self.data
             .values
-            .get(self.data.plan.slot_of(handle)?)?
+            .get(self.data.shared.plan.slot_of(handle)?)?
             .as_ref()?
             .downcast()
     }
@@ -114,13 +114,13 @@ impl<O> RunReport<O> {
     /// The value of the stage called `name`, also if the run did not succeed.
     #[must_use]
     pub fn value_of(&self, name: &str) -> Option<&DynValue> {
-        self.data.values[self.data.plan.find(name)?].as_ref()
+        self.data.values[self.data.shared.plan.find(name)?].as_ref()
     }
 
     /// All stages, in the order of declaration.
     #[must_use]
     pub fn stages(&self) -> impl ExactSizeIterator<Item = StageReport<'_>> {
-        (0..self.data.plan.len()).map(|index| StageReport {
+        (0..self.data.shared.plan.len()).map(|index| StageReport {
             data: &self.data,
             index,
         })
@@ -129,7 +129,7 @@ impl<O> RunReport<O> {
     /// The stage called `name`.
     #[must_use]
     pub fn stage(&self, name: &str) -> Option<StageReport<'_>> {
-        self.data.plan.find(name).map(|index| StageReport {
+        self.data.shared.plan.find(name).map(|index| StageReport {
             data: &self.data,
             index,
         })
@@ -139,7 +139,7 @@ impl<O> RunReport<O> {
     #[must_use]
     pub fn stage_at(&self, place: StageIndex) -> Option<StageReport<'_>> {
         let index = place.as_usize();
-        (index < self.data.plan.len()).then_some(StageReport {
+        (index < self.data.shared.plan.len()).then_some(StageReport {
             data: &self.data,
             index,
         })
@@ -204,7 +204,7 @@ impl<O> RunReport<O> {
         self.critical_stages()
             .into_iter()
             .rev()
-            .map(|stage| &self.data.plan.names()[stage])
+            .map(|stage| &self.data.shared.plan.names()[stage])
             .collect()
     }
 
@@ -225,13 +225,13 @@ impl<O> RunReport<O> {
     /// The run drawn over its pipeline, as a Mermaid flowchart.
     #[must_use]
     pub fn mermaid(&self) -> String {
-        self.overlay().mermaid(&self.data.plan)
+        self.overlay().mermaid(&self.data.shared.plan)
     }
 
     /// The run drawn over its pipeline, as a Graphviz digraph.
     #[must_use]
     pub fn dot(&self) -> String {
-        self.overlay().dot(&self.data.plan)
+        self.overlay().dot(&self.data.shared.plan)
     }
 
     /// From the one that ended last back to a root, as they are found.
@@ -254,6 +254,7 @@ impl<O> RunReport<O> {
             at = last(
                 &mut self
                     .data
+                    .shared
                     .plan
                     .upstream(stage)
                     .iter()
@@ -272,11 +273,11 @@ impl<O> RunReport<O> {
             (Verdict::Completed, _) => self.skipped(),
             _ => RunErrorKind::Cancelled(reason()),
         };
-        RunError::new(Arc::clone(self.data.plan.name()), kind)
+        RunError::new(Arc::clone(self.data.shared.plan.name()), kind)
     }
 
     fn skipped(&self) -> RunErrorKind {
-        let output = self.data.plan.output();
+        let output = self.data.shared.plan.output();
         let skip = StageReport {
             data: &self.data,
             index: output,
@@ -290,7 +291,7 @@ impl<O> RunReport<O> {
         .skip_reason()
         .unwrap_or_default();
         RunErrorKind::Skipped {
-            stage: self.data.plan.names()[origin].clone(),
+            stage: self.data.shared.plan.names()[origin].clone(),
             reason: reason.to_owned(),
         }
     }

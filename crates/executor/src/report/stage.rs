@@ -19,13 +19,13 @@ impl<'a> StageReport<'a> {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &'a StageName {
-        &self.data.plan.names()[self.index]
+        &self.data.shared.plan.names()[self.index]
     }
 
     /// What it is for.
     #[must_use]
     pub fn kind(&self) -> StageKind {
-        self.data.plan.options(self.index).kind
+        self.data.shared.plan.options(self.index).kind
     }
 
     /// How it ended. A stage that was never started because the run was stopped is [`Outcome::Cancelled`].

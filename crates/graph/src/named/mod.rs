@@ -18,8 +18,8 @@ use crate::error::ProblemKind;
 use crate::options::{Placement, Presence};
 use crate::plan::{InputUse, Node, Plan, Rows};
 use crate::{
-    BuildError, Inputs, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions,
-    WiringError,
+    BuildError, Inputs, NamedInputs, NamedPipeline, Pipeline, Shape, Stage, StageKind,
+    StageOptions, WiringError,
 };
 
 /// Collects the stages of a pipeline that is wired by name. Made by [`Pipeline::by_name`].
@@ -207,6 +207,7 @@ impl NamedBuilder {
             stage: Arc::clone(&shared),
             place,
             input: InputUse::Offered,
+            shape: Shape::Plain,
         };
         draft.fill((0..).zip(options).map(node).collect(), rows);
         draft.compile_named(names, output)
@@ -333,5 +334,9 @@ impl ErasedStage for NamedStages {
 
     fn value_type_name(&self) -> &'static str {
         std::any::type_name::<Value>()
+    }
+
+    fn shape(&self) -> Shape {
+        Shape::Plain
     }
 }
