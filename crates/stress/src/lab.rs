@@ -1,15 +1,13 @@
 //! Where a scenario does its work: randomness, runtimes, engines, and a book in which it writes what it sees.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_executor::{Engine, EngineBuilder};
 use stageflow_testkit::paused;
 use tokio::time::timeout;
 
-use crate::harness::book::Book;
-use crate::harness::stop::StopSign;
+use crate::harness::witness::Witness;
 use crate::scenario::{Control, Sabotage};
 use crate::{Breach, Op, RunPicture, Runtime, Seed, TimeMode};
 
@@ -19,14 +17,11 @@ pub struct Lab {
     pub(crate) id: &'static str,
     pub(crate) root: Seed,
     pub(crate) scale: u32,
-    pub(crate) control: Option<Control>,
-    pub(crate) only_trial: Option<u64>,
     pub(crate) runtime: Option<Runtime>,
     pub(crate) time: Option<TimeMode>,
     pub(crate) limit: Duration,
-    pub(crate) stop: StopSign,
-    pub(crate) book: Arc<Book>,
-    pub(crate) trial: u64,
+    pub(crate) only_trial: Option<u64>,
+    pub(crate) witness: Witness,
 }
 
 /// One of the many times a scenario does the same with other numbers.
@@ -94,19 +89,19 @@ impl Lab {
         count: u64,
         mut trial: impl FnMut(&mut Self, Trial) -> Result<(), LabError>,
     ) -> Result<(), LabError> {
-        let first = self.trial;
+        let first = self.witness.trial;
         for index in first..first + count {
             if self.is_over() {
                 break;
             }
-            self.trial = index;
+            self.witness.trial = index;
             if self.only_trial.is_none_or(|only| only == index) {
-                self.book.begin_trial(index);
+                self.witness.book.begin_trial(index);
                 let seed = self.seed().child(index);
                 trial(self, Trial { index, seed })?;
             }
         }
-        self.trial = first + count;
+        self.witness.trial = first + count;
         Ok(())
     }
 
@@ -123,32 +118,30 @@ impl Lab {
 
     /// Counts trials that were done in one go.
     pub fn count_trials(&mut self, count: u64) {
-        self.book.count_trials(count);
+        self.witness.book.count_trials(count);
     }
 
     /// Whether to stop: told so by hand, out of time, or a control that was noticed.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stop.is_set() || (self.control.is_some() && self.book.violations() > 0)
+        self.witness.is_over()
     }
 
     /// Whether this is a control, and the healthy runs are over.
     #[must_use]
     pub fn is_control(&self) -> bool {
-        self.control.is_some()
+        self.witness.control.is_some()
     }
 
     /// Whether the variant of this name is to be broken. Controls made by [`Control::own`](crate::Control::own) ask this.
     #[must_use]
     pub fn is_broken(&self, name: &str) -> bool {
-        self.control.is_some_and(|control| {
-            control.name == name && matches!(control.sabotage, Sabotage::Own)
-        })
+        self.witness.is_broken(name)
     }
 
     /// An engine; a broken one if this is a control that breaks it.
     pub fn engine(&self) -> EngineBuilder {
-        sabotaged(Engine::builder(), self.control)
+        sabotaged(Engine::builder(), self.witness.control)
     }
 
     /// Runs on a runtime of this kind, on the machine's clock.
@@ -157,14 +150,14 @@ impl Lab {
     ///
     /// If it cannot be started, or the work takes longer than the scenario may: that is a [`Breach::Hang`].
     pub fn on<F: Future>(&mut self, runtime: Runtime, work: F) -> Result<F::Output, LabError> {
-        self.book.used(runtime, TimeMode::Real);
+        self.witness.book.used(runtime, TimeMode::Real);
         let tokio = runtime.start().map_err(LabError::new)?;
         let limit = self.limit;
-        self.book.watch(tokio.handle());
+        self.witness.book.watch(tokio.handle());
         match tokio.block_on(async { timeout(limit, work).await }) {
             Ok(output) => Ok(output),
             Err(_) => {
-                let said = self.book.hang(limit);
+                let said = self.witness.book.hang(limit);
                 // What hangs on a thread that blocks must not hold up the report as well.
                 tokio.shutdown_background();
                 Err(LabError::new(said))
@@ -174,7 +167,7 @@ impl Lab {
 
     /// Runs on one thread under a clock that jumps to the next timer. Work that waits for nothing at all panics.
     pub fn paused<F: Future>(&mut self, work: F) -> F::Output {
-        self.book.used(Runtime::Ct, TimeMode::Virtual);
+        self.witness.book.used(Runtime::Ct, TimeMode::Virtual);
         paused(work)
     }
 
@@ -186,52 +179,53 @@ impl Lab {
         breach: Breach,
         detail: impl FnOnce() -> String,
     ) -> bool {
-        if !holds {
-            self.book.violation(invariant, breach, detail(), self.trial);
-        }
-        holds
+        self.witness.check(holds, invariant, breach, detail)
     }
 
     /// Writes down a number.
     pub fn metric(&self, name: &str, unit: &str, value: f64) {
-        self.book.metric(name, unit, value);
+        self.witness.book.metric(name, unit, value);
     }
 
     /// Writes down samples of a quantity; their median and its interval become a metric of the same name.
     pub fn samples(&self, name: &str, unit: &str, values: impl IntoIterator<Item = f64>) {
-        self.book.samples(name, unit, values);
+        self.witness.book.samples(name, unit, values);
     }
 
     /// Writes down how a cost grows with size; the slope of the logarithms becomes a metric of the same name.
     pub fn scaling(&self, name: &str, unit: &str, points: &[[f64; 2]]) {
-        self.book.scaling(name, unit, points);
+        self.witness.book.scaling(name, unit, points);
     }
 
     /// A bound for a metric or a slope that was written down. Missing it is a finding; controls have no bounds.
     pub fn gate(&self, metric: &str, op: Op, limit: f64) {
-        if self.control.is_none() {
-            self.book.gate(metric, op, limit, self.trial);
+        if self.witness.control.is_none() {
+            self.witness
+                .book
+                .gate(metric, op, limit, self.witness.trial);
         }
     }
 
     /// A bound that is an invariant, such as a slope: as [`Lab::gate`], and controls are held to it too.
     pub fn law(&self, metric: &str, op: Op, limit: f64) {
-        self.book.gate(metric, op, limit, self.trial);
+        self.witness
+            .book
+            .gate(metric, op, limit, self.witness.trial);
     }
 
     /// Says something for the scenario's log.
     pub fn log(&self, line: impl Into<String>) {
-        self.book.log(line.into());
+        self.witness.book.log(line.into());
     }
 
     /// Shows the run in the report; the first few are kept.
     pub fn show_run(&self, title: &str, picture: &RunPicture) {
-        self.book.show_run(title, picture);
+        self.witness.book.show_run(title, picture);
     }
 
     /// Shows a text in the report; the first few are kept.
     pub fn show(&self, title: &str, text: impl Into<String>) {
-        self.book.show(title, text.into());
+        self.witness.book.show(title, text.into());
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod book;
 pub(crate) mod dump;
 pub(crate) mod load;
+pub(crate) mod process;
 pub(crate) mod runner;
 pub(crate) mod runtime;
 pub(crate) mod seed;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::harness::book::Book;
 use crate::harness::stats::upper95;
 use crate::harness::stop::StopSign;
+use crate::harness::witness::Witness;
 use crate::scenario::{Control, State};
 use crate::{
     Breach, ControlResult, Lab, LabError, Runtime, Scenario, ScenarioResult, Seed, TimeMode,
@@ -202,14 +203,16 @@ fn attempt(
         id: scenario.id,
         root: settings.seed,
         scale: settings.scale,
-        control,
         only_trial: settings.trial,
         runtime: settings.runtime,
         time: settings.time,
         limit,
-        stop: settings.stop.clone(),
-        book: Arc::clone(&book),
-        trial: 0,
+        witness: Witness {
+            control,
+            stop: settings.stop.clone(),
+            book: Arc::clone(&book),
+            trial: 0,
+        },
     };
     let State::Ready(run) = &scenario.state else {
         let end = End::Done;
@@ -225,7 +228,7 @@ fn attempt(
             if let Err(payload) = &caught {
                 let said = said(&**payload);
                 let invariant = "nothing panics that was not made to";
-                seen.violation(invariant, Breach::WrongStatus, said, lab.trial);
+                seen.violation(invariant, Breach::WrongStatus, said, lab.witness.trial);
             }
             // Nobody may be left to hear it.
             let _unheard = done.send(caught.unwrap_or(Ok(())));

@@ -10,10 +10,10 @@ use crate::{Breach, Lab};
 /// A lab without its runtimes. Clones write into the same book.
 #[derive(Clone, Debug)]
 pub(crate) struct Witness {
-    control: Option<Control>,
-    stop: StopSign,
-    book: Arc<Book>,
-    trial: u64,
+    pub(crate) control: Option<Control>,
+    pub(crate) stop: StopSign,
+    pub(crate) book: Arc<Book>,
+    pub(crate) trial: u64,
 }
 
 impl Witness {
@@ -52,11 +52,6 @@ impl Witness {
 impl Lab {
     /// For tasks and threads of the trial that runs.
     pub(crate) fn witness(&self) -> Witness {
-        Witness {
-            control: self.control,
-            stop: self.stop.clone(),
-            book: Arc::clone(&self.book),
-            trial: self.trial,
-        }
+        self.witness.clone()
     }
 }

@@ -6,6 +6,8 @@ use std::thread::available_parallelism;
 
 use serde::{Deserialize, Serialize};
 
+use crate::harness::process::status;
+
 const UNKNOWN: &str = "unknown";
 
 /// The machine and the build.
@@ -72,9 +74,7 @@ impl Environment {
 
 /// The most memory the process has held until now, in bytes.
 pub(crate) fn peak_rss_bytes() -> u64 {
-    let text = field("/proc/self/status", "VmHWM");
-    let kilobytes = text.trim_end_matches("kB").trim();
-    kilobytes.parse::<u64>().map_or(0, |kb| kb * 1024)
+    status("VmHWM").unwrap_or(0)
 }
 
 /// A program's first line, empty if it cannot be run.

@@ -113,7 +113,7 @@ fn expect(
         Breach::Lost,
         || format!("{what} (fits: {fits}): {carried:?}"),
     );
-    lab.book.count_trials(1);
+    lab.witness.book.count_trials(1);
 }
 
 fn many_keys(lab: &Lab, empty: &ContextSnapshot, most: usize) -> Result<(), LabError> {
@@ -220,7 +220,7 @@ fn huge_numbers(lab: &Lab, empty: &ContextSnapshot) -> Result<(), LabError> {
                 )
             },
         );
-        lab.book.count_trials(1);
+        lab.witness.book.count_trials(1);
     }
     Ok(())
 }

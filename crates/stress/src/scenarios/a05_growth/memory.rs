@@ -1,20 +1,16 @@
 //! How large this process is.
 
 use std::collections::LinkedList;
-use std::fs::read_to_string;
 use std::hint::black_box;
 
 use crate::LabError;
+use crate::harness::process::status;
 
 /// The bytes of this process that are in memory, as the kernel counts them.
 pub(super) fn resident() -> Result<f64, LabError> {
-    let status = read_to_string("/proc/self/status").map_err(LabError::new)?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes =
-        line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<f64>().ok());
-    let kilobytes = kilobytes
+    let bytes = status("VmRSS")
         .ok_or_else(|| LabError::new("the kernel does not say how large this process is"))?;
-    Ok(kilobytes * 1024.0)
+    Ok(bytes as f64)
 }
 
 const MEGABYTE: usize = 1 << 20;

@@ -118,7 +118,7 @@ fn told(lab: &Lab, error: Option<&BuildError>) -> BTreeMap<Fault, usize> {
     let mut faults: Vec<Fault> = error.map_or_else(Vec::new, |error| {
         error.problems().iter().map(fault).collect()
     });
-    let chance = |every: u64| lab.trial % every == every - 1;
+    let chance = |every: u64| lab.witness.trial % every == every - 1;
     if lab.is_broken("first-only") {
         faults.truncate(1);
     }

@@ -70,7 +70,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
                         detail,
                     },
                 )) => {
-                    lab.trial = case;
+                    lab.witness.trial = case;
                     lab.check(false, invariant, breach, || {
                         format!("DAG {case} on {runtime}: {detail}")
                     });

@@ -2,7 +2,6 @@
 
 mod shape;
 
-use std::fs;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
@@ -15,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use self::shape::{Shape, build, deepest};
+use crate::harness::process::status;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Theme, Tier};
 
 /// Half a decade apart.
@@ -262,10 +262,5 @@ fn memory(lab: &mut Lab) -> Result<(), LabError> {
 
 /// How much memory the process has, in bytes, where the system says.
 fn resident() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
+    status("VmRSS")
 }

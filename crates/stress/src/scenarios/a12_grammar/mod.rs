@@ -155,7 +155,7 @@ fn conclude(lab: &mut Lab, shared: &Shared, ends: Vec<Result<u64, (u64, Complain
                     breach,
                     detail,
                 } = complaint;
-                lab.trial = case;
+                lab.witness.trial = case;
                 lab.check(false, invariant, breach, || format!("run {case}: {detail}"));
             }
         }

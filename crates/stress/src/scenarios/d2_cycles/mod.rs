@@ -125,7 +125,7 @@ fn spoil(lab: &Lab, said: &mut Vec<Told>) {
     if lab.is_broken("one-of-many") {
         said.truncate(1);
     }
-    let lies = lab.is_broken("false-witness") && lab.trial % 1000 == 998;
+    let lies = lab.is_broken("false-witness") && lab.witness.trial % 1000 == 998;
     if let Some(first) = said.first_mut().filter(|_| lies) {
         let stranger = first
             .path

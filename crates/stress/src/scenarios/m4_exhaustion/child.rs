@@ -8,6 +8,7 @@ use stageflow::prelude::*;
 
 use super::{disk, memory, threads};
 use crate::LabError;
+use crate::harness::process::status;
 
 /// In this variable the parent says what to run out of.
 pub(super) const ASKED: &str = "STAGEFLOW_STRESS_CHILD";
@@ -88,7 +89,7 @@ pub(crate) fn child_if_asked() -> Option<ExitCode> {
         _ => Err(LabError::new("nothing is called that")),
     };
     let told = told.and_then(|mut told| {
-        told.peak_rss_bytes = status("VmHWM:") * 1024;
+        told.peak_rss_bytes = status("VmHWM").unwrap_or(0);
         serde_json::to_string(&told).map_err(LabError::new)
     });
     let written = match told {
@@ -108,14 +109,6 @@ pub(crate) fn child_if_asked() -> Option<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// A number of this process, as Linux tells it; 0 elsewhere.
-pub(super) fn status(field: &str) -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(field));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// A short chain that adds up; whatever happens around it, it gives this.

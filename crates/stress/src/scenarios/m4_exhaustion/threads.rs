@@ -9,8 +9,9 @@ use stageflow_testkit::Probe;
 use tokio::runtime::Builder;
 use tokio::time::{Instant, timeout};
 
-use super::child::{Told, modest, status};
+use super::child::{Told, modest};
 use crate::LabError;
+use crate::harness::process::status;
 
 const THREADS: usize = 8;
 const WORKERS: usize = 2;
@@ -58,7 +59,7 @@ async fn crowd(holds: bool) -> Result<Told, LabError> {
     }
     // The pool, the workers, and the one that waits for them.
     let most = THREADS + WORKERS + 1;
-    told.left_behind = status("Threads:").saturating_sub(most as u64)
+    told.left_behind = status("Threads").unwrap_or(0).saturating_sub(most as u64)
         + probe.peak().saturating_sub(THREADS) as u64
         + probe.live() as u64
         + engine.live_tasks() as u64;
