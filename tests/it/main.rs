@@ -5,6 +5,7 @@
 mod support;
 
 mod attempts;
+mod blocking;
 mod brackets;
 mod by_name;
 mod cancel;
@@ -22,7 +23,6 @@ mod events;
 mod happy;
 mod hostile;
 mod interceptors;
-mod long_poll;
 mod many;
 mod notes;
 mod panic;

@@ -104,9 +104,9 @@ impl Tidying {
     }
 }
 
-/// Starts an engine that tells of no long polls: a busy machine makes them of anything.
+/// Starts an engine that reports no blocking: a busy machine makes them of anything.
 pub(crate) fn undisturbed() -> EngineBuilder {
-    Engine::builder().long_poll(Duration::MAX)
+    Engine::builder().blocking_threshold(Duration::MAX)
 }
 
 /// An engine with a sink, and what there was before its runs.
@@ -163,7 +163,7 @@ pub(crate) fn line(recorded: &Recorded) -> String {
     let name = recorded.stage().unwrap_or_default();
     match recorded.event.kind() {
         EventKind::CleanupEnded(ended) => format!("cleanup {} {}", ended.name, ended.outcome),
-        EventKind::LongPoll { .. } => format!("{name} held the thread"),
+        EventKind::BlockingDetected { .. } => format!("{name} held the thread"),
         EventKind::Note { note, .. } => format!("{name} says {} {}", note.name(), note.payload()),
         EventKind::RunEnded {
             outcome,

@@ -95,7 +95,7 @@ impl Event {
 /// What happened.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | LongPoll]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
 /// ```
 ///
 /// Each attempt has one `StageStarted` and exactly one `StageEnded`; `RunEnded` is the last event of a run.
@@ -105,7 +105,7 @@ pub enum EventKind {
     /// A cleanup ended.
     CleanupEnded(Box<CleanupEnded>),
     /// A stage held the thread that drives the run for too long without suspending.
-    LongPoll {
+    BlockingDetected {
         /// The stage.
         stage: StageIndex,
         /// For how many microseconds.
@@ -198,7 +198,7 @@ impl EventKind {
     pub fn name(&self) -> &str {
         match self {
             Self::CleanupEnded(_) => "cleanup.ended",
-            Self::LongPoll { .. } => "stage.long_poll",
+            Self::BlockingDetected { .. } => "stage.blocking_detected",
             Self::Note { note, .. } => note.name(),
             Self::RunEnded { .. } => "run.ended",
             Self::RunStarted => "run.started",
@@ -214,7 +214,7 @@ impl EventKind {
     pub fn stage(&self) -> Option<StageIndex> {
         match self {
             Self::CleanupEnded(ended) => Some(ended.stage),
-            Self::LongPoll { stage, .. }
+            Self::BlockingDetected { stage, .. }
             | Self::Note { stage, .. }
             | Self::StageAnswered { stage, .. }
             | Self::StageEnded { stage, .. }
@@ -232,7 +232,7 @@ impl EventKind {
             | Self::StageEnded { attempt, .. }
             | Self::StageStarted { attempt, .. } => Some(*attempt),
             Self::CleanupEnded(_)
-            | Self::LongPoll { .. }
+            | Self::BlockingDetected { .. }
             | Self::RunEnded { .. }
             | Self::RunStarted
             | Self::StageAnswered { .. }

@@ -56,7 +56,7 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
                 emit!(Level::DEBUG, cleanup = %ended.name, outcome = %ended.outcome, "cleanup ended");
             }
         },
-        EventKind::LongPoll { micros, .. } => emit!(
+        EventKind::BlockingDetected { micros, .. } => emit!(
             Level::WARN,
             micros,
             "stage held the thread; place it with `.spawn()` or `.blocking()`"

@@ -114,7 +114,7 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 .as_ref()
                 .map(|error| data.insert("error".to_owned(), json!(error)));
         }
-        EventKind::LongPoll { micros, .. } => {
+        EventKind::BlockingDetected { micros, .. } => {
             data.insert("held_us".to_owned(), json!(micros));
         }
         EventKind::Note { note, .. } => return Value::clone(note.payload()),

@@ -87,11 +87,11 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
             json!([1, 2]),
         ),
         (
-            EventKind::LongPoll {
+            EventKind::BlockingDetected {
                 stage: load,
                 micros: 80_000,
             },
-            "stage.long_poll",
+            "stage.blocking_detected",
             Some("stage-0"),
             None,
             json!({ "held_us": 80_000 }),

@@ -43,7 +43,7 @@ impl Record {
 /// A stage that held the thread for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LongPoll {
+pub struct Blocking {
     /// The stage.
     pub stage: StageIndex,
     /// For how long.
@@ -57,7 +57,7 @@ pub(crate) struct RunData {
     pub(crate) records: Vec<Record>,
     pub(crate) errors: Vec<StageError>,
     pub(crate) skips: Vec<Skip>,
-    pub(crate) long_polls: Vec<LongPoll>,
+    pub(crate) blocking: Vec<Blocking>,
     pub(crate) cleanups: Vec<CleanupEnded>,
     pub(crate) events: EventBuffer,
     pub(crate) verdict: Verdict,
@@ -90,7 +90,7 @@ impl RunData {
             shared,
             errors: Vec::new(),
             skips: Vec::new(),
-            long_polls: Vec::new(),
+            blocking: Vec::new(),
             cleanups: Vec::new(),
             events,
             verdict: Verdict::Completed,
@@ -116,8 +116,8 @@ impl RunData {
                     attempt,
                     note,
                 },
-                What::LongPoll(held) => {
-                    self.long_poll(stage, held, at);
+                What::Blocking(held) => {
+                    self.blocking_detected(stage, held, at);
                     continue;
                 }
                 What::Started => {
@@ -142,14 +142,15 @@ impl RunData {
 
     /// A stage has held the thread for too long.
     #[cold]
-    pub(crate) fn long_poll(&mut self, stage: StageIndex, held: Duration, now: Tick) {
+    pub(crate) fn blocking_detected(&mut self, stage: StageIndex, held: Duration, now: Tick) {
         /// Enough to tell who holds the thread.
         const MOST: usize = 64;
 
         let micros = u32::try_from(held.as_micros()).unwrap_or(u32::MAX);
-        self.events.push(now, EventKind::LongPoll { stage, micros });
-        if self.long_polls.len() < MOST {
-            self.long_polls.push(LongPoll { stage, held });
+        self.events
+            .push(now, EventKind::BlockingDetected { stage, micros });
+        if self.blocking.len() < MOST {
+            self.blocking.push(Blocking { stage, held });
             tracing::warn!(
                 target: "stageflow",
                 stage = self.shared.plan.names()[stage.as_usize()].as_str(),

@@ -214,8 +214,8 @@ impl EngineBuilder {
     }
 
     /// From when on a stage is reported that holds the thread of its run without suspending; 50 ms if nothing is said.
-    pub fn long_poll(mut self, threshold: Duration) -> Self {
-        self.settings.long_poll = threshold;
+    pub fn blocking_threshold(mut self, threshold: Duration) -> Self {
+        self.settings.blocking_threshold = threshold;
         self
     }
 

@@ -108,7 +108,7 @@ mod shared;
 mod wake;
 
 pub use buffer::EventCounts;
-pub use data::LongPoll;
+pub use data::Blocking;
 pub use engine::{Engine, EngineBuilder};
 pub use error::{RunError, RunErrorKind};
 pub use report::{RunReport, StageReport};

@@ -139,7 +139,7 @@ impl Whom {
 pub(crate) struct RunSettings {
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) placement: Placement,
-    pub(crate) long_poll: Duration,
+    pub(crate) blocking_threshold: Duration,
     pub(crate) cleanup_budget: Duration,
     pub(crate) deadline: Option<Duration>,
 }
@@ -150,7 +150,7 @@ impl Default for RunSettings {
             // Wide enough for any fan-out that makes sense in one run, and still a bound.
             concurrency: const { NonZeroUsize::new(65_536).unwrap() },
             placement: Placement::Inline,
-            long_poll: Duration::from_millis(50),
+            blocking_threshold: Duration::from_millis(50),
             cleanup_budget: Duration::from_secs(10),
             deadline: None,
         }

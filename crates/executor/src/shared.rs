@@ -60,7 +60,7 @@ pub(crate) enum What {
         outcome: Outcome,
         error: Option<StageError>,
     },
-    LongPoll(Duration),
+    Blocking(Duration),
     Note(Box<Note>),
     Started,
 }

@@ -31,7 +31,7 @@ impl Around for Through {
 fn impatient(sink: &RecordingSink) -> EngineBuilder {
     Engine::builder()
         .events(sink.clone())
-        .long_poll(Duration::ZERO)
+        .blocking_threshold(Duration::ZERO)
 }
 
 fn pair() -> Pipeline<u32, u32> {
@@ -43,7 +43,7 @@ fn pair() -> Pipeline<u32, u32> {
 }
 
 #[test]
-fn a_long_poll_is_told_between_the_start_and_the_end_of_its_attempt() {
+fn blocking_is_told_between_the_start_and_the_end_of_its_attempt() {
     on_each_runtime(async |_| {
         let (sink, pipeline) = (RecordingSink::new(), pair());
         impatient(&sink)
@@ -53,10 +53,10 @@ fn a_long_poll_is_told_between_the_start_and_the_end_of_its_attempt() {
         // `b` is polled three times; the last poll may end it too fast for the clock.
         for (stage, least) in [("a", 1), ("b", 2)] {
             let events = sink.of_stage(stage);
-            let long_polls = events
+            let blocking = events
                 .iter()
-                .filter(|event| event.name() == "stage.long_poll");
-            assert!(long_polls.count() >= least, "{events:?}");
+                .filter(|event| event.name() == "stage.blocking_detected");
+            assert!(blocking.count() >= least, "{events:?}");
             let (first, last) = (
                 events.first().unwrap().name().to_owned(),
                 events.last().unwrap().name().to_owned(),
@@ -72,7 +72,7 @@ fn a_long_poll_is_told_between_the_start_and_the_end_of_its_attempt() {
 }
 
 #[test]
-fn a_long_poll_inside_layers_that_wait_is_too() {
+fn blocking_inside_layers_that_wait_is_too() {
     on_each_runtime(async |_| {
         let (sink, pipeline) = (RecordingSink::new(), pair());
         impatient(&sink)

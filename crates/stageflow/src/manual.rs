@@ -12,7 +12,7 @@
 //! | [`by_name_and_data`] | pipelines from a file or a database | [`NamedBuilder`], [`NamedInputs`], [`PipelineSpec`] |
 //! | [`context_and_snapshots`] | who a run is for, and what was known when it started | [`RunIdentity`], [`ContextSnapshot`], [`Extension`] |
 //! | [`testing`] | fixed time, fixed ids, and stages that do as they are told | [`SeededIds`], [`FixedClock`], [`MemorySink`] |
-//! | [`performance`] | where stages run and what they cost | [`Placement`], [`LongPoll`] |
+//! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -29,7 +29,7 @@
 //! [`FixedClock`]: crate::context::FixedClock
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
-//! [`LongPoll`]: crate::executor::LongPoll
+//! [`Blocking`]: crate::executor::Blocking
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs

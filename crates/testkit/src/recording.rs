@@ -230,7 +230,7 @@ impl fmt::Display for Recorded {
         }
         match self.event.kind() {
             Kind::CleanupEnded(ended) => write!(f, " {:?} {}", ended.name, ended.outcome),
-            Kind::LongPoll { micros, .. } => write!(f, " {micros} us"),
+            Kind::BlockingDetected { micros, .. } => write!(f, " {micros} us"),
             Kind::RunEnded { outcome, .. }
             | Kind::StageAnswered { outcome, .. }
             | Kind::StageEnded { outcome, .. } => {

@@ -172,7 +172,7 @@ impl Wait {
 /// Holding the thread is what the stage is there for.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a stage that blocks its thread on purpose, to be seen as a long poll"
+    reason = "a stage that blocks its thread on purpose, to be detected"
 )]
 fn hold_thread(duration: Duration) {
     std::thread::sleep(duration);

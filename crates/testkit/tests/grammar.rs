@@ -51,7 +51,7 @@ fn kind(say: Say) -> EventKind {
             stage: stage(at),
             because: stage(because),
         },
-        Long(at) => EventKind::LongPoll {
+        Long(at) => EventKind::BlockingDetected {
             stage: stage(at),
             micros: 1,
         },

@@ -32,7 +32,7 @@ pub(super) struct OwnedCall {
     limits: Limits,
     span: Option<tracing::Span>,
     /// From when on a poll is long: for stages in the task that drives the run, which they hold meanwhile.
-    long_poll: Option<Duration>,
+    blocking_threshold: Option<Duration>,
 }
 
 impl OwnedCall {
@@ -49,13 +49,13 @@ impl OwnedCall {
             values,
             limits: state.limits(),
             span: state.span().cloned(),
-            long_poll: None,
+            blocking_threshold: None,
         }
     }
 
     /// Reports polls that take longer than this.
-    pub(super) fn watched(mut self, long_poll: Duration) -> Self {
-        self.long_poll = Some(long_poll);
+    pub(super) fn watched(mut self, blocking_threshold: Duration) -> Self {
+        self.blocking_threshold = Some(blocking_threshold);
         self
     }
 
@@ -185,12 +185,14 @@ fn caught<'a>(
 ) -> impl Future<Output = std::thread::Result<Result<DynValue, Stop>>> + Send + 'a {
     std::future::poll_fn(move |cx| {
         let _span = span.map(|span| span.enter());
-        let since = owned.long_poll.map(|limit| (owned.shared.now(), limit));
+        let since = owned
+            .blocking_threshold
+            .map(|limit| (owned.shared.now(), limit));
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
         if let Some((since, limit)) = since {
             let held = owned.shared.now().elapsed().saturating_sub(since.elapsed());
             if held > limit {
-                owned.shared.say(owned.stage, 0, What::LongPoll(held));
+                owned.shared.say(owned.stage, 0, What::Blocking(held));
             }
         }
         match polled {

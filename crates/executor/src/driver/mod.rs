@@ -44,7 +44,7 @@ pub(crate) struct Driver<'p> {
     woken: VecDeque<u32>,
     sleep: Option<(Tick, Pin<Box<Sleep>>)>,
     /// In nanoseconds.
-    long_poll: u64,
+    blocking_threshold: u64,
     begun: bool,
 }
 
@@ -81,7 +81,8 @@ impl<'p> Driver<'p> {
             settings,
             woken: VecDeque::new(),
             sleep: None,
-            long_poll: u64::try_from(settings.long_poll.as_nanos()).unwrap_or(u64::MAX),
+            blocking_threshold: u64::try_from(settings.blocking_threshold.as_nanos())
+                .unwrap_or(u64::MAX),
             begun: false,
         }
     }
@@ -236,7 +237,7 @@ impl<'p> Driver<'p> {
             .job(place)
             .is_some_and(|job| matches!(job.work, Work::Inline(_)))
         {
-            self.note_long_poll(stage, before);
+            self.note_blocking(stage, before);
         }
         let Poll::Ready(polled) = polled else {
             return false;
@@ -342,11 +343,14 @@ impl<'p> Driver<'p> {
     }
 
     #[inline]
-    pub(super) fn note_long_poll(&mut self, stage: u32, since: Tick) {
+    pub(super) fn note_blocking(&mut self, stage: u32, since: Tick) {
         let held = self.now.as_nanos().saturating_sub(since.as_nanos());
-        if held > self.long_poll {
-            self.data
-                .long_poll(StageIndex::new(stage), Duration::from_nanos(held), self.now);
+        if held > self.blocking_threshold {
+            self.data.blocking_detected(
+                StageIndex::new(stage),
+                Duration::from_nanos(held),
+                self.now,
+            );
         }
     }
 

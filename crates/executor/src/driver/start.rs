@@ -260,9 +260,9 @@ impl<'p> Driver<'p> {
         let stage = job.stage;
         self.hear();
         self.now = self.shared.now();
-        // Inside layers that wait each attempt tells of its own long polls; a task of its own holds nobody.
+        // Inside layers that wait each attempt tells of its own blocking; a task of its own holds nobody.
         if matches!(job.work, Work::Inline(_)) {
-            self.note_long_poll(stage, since);
+            self.note_blocking(stage, since);
         }
         self.data.records[stage as usize].place = place;
         // Layers that wait see to the limits of each attempt themselves.
@@ -294,7 +294,7 @@ impl<'p> Driver<'p> {
         let inputs = Inputs::from_slots(self.plan.upstream(stage as usize), &self.data.values);
         let call = OwnedCall::new(Arc::clone(&self.shared), stage, inputs.to_values()?, state);
         if matches!(placement, Placement::Inherit | Placement::Inline) {
-            let call = call.watched(self.settings.long_poll);
+            let call = call.watched(self.settings.blocking_threshold);
             return Ok(Work::Onion(Box::pin(onion(self.stack, self.plan, call))));
         }
         if !self.stack.waits() {
@@ -375,7 +375,7 @@ impl<'p> Driver<'p> {
     pub(super) fn tell_succeeded(&mut self, stage: u32, since: Tick) {
         self.hear();
         self.now = self.shared.now();
-        self.note_long_poll(stage, since);
+        self.note_blocking(stage, since);
         self.data.records[stage as usize].ended = self.now;
         if self.shared.engine.saboteur.strikes(Fault::ForgetEnd) {
             return;

@@ -17,7 +17,7 @@ use stageflow_events::CleanupEnded;
 use stageflow_graph::{Handle, Overlay, StageMark};
 
 use crate::buffer::EventCounts;
-use crate::data::{LongPoll, Record, RunData};
+use crate::data::{Blocking, Record, RunData};
 use crate::machine::Verdict;
 use crate::{RunError, RunErrorKind};
 
@@ -135,7 +135,7 @@ impl<O> RunReport<O> {
         })
     }
 
-    /// The stage at this place, as [`LongPoll`] and [`CleanupEnded`] name it.
+    /// The stage at this place, as [`Blocking`] and [`CleanupEnded`] name it.
     #[must_use]
     pub fn stage_at(&self, place: StageIndex) -> Option<StageReport<'_>> {
         let index = place.as_usize();
@@ -193,8 +193,8 @@ impl<O> RunReport<O> {
 
     /// Stages that held the thread for too long, at most 64 of them.
     #[must_use]
-    pub fn long_polls(&self) -> &[LongPoll] {
-        &self.data.long_polls
+    pub fn blocking(&self) -> &[Blocking] {
+        &self.data.blocking
     }
 
     /// The stages that decided how long the run took: from a root to the one that ended last, each the last one its

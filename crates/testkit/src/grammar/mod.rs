@@ -16,7 +16,7 @@ use crate::Recorded;
 /// Reads the events of one run in order and remembers every rule they break.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | LongPoll]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
 /// ```
 ///
 /// [`RecordingSink::check`](crate::RecordingSink::check) uses it on everything that was recorded.
@@ -97,7 +97,7 @@ impl EventGrammar {
                 self.stage_skipped(index, because.as_usize());
             }
             EventKind::Note { attempt, .. } => self.note(index, *attempt),
-            EventKind::LongPoll { .. } => self.long_poll(index),
+            EventKind::BlockingDetected { .. } => self.blocking(index),
             EventKind::CleanupEnded(_) => self.cleaning = true,
             _ => {}
         }
@@ -296,7 +296,7 @@ impl EventGrammar {
     }
 
     /// It is the whole call that held the thread, so its attempt may be over, or the next one not yet begun.
-    fn long_poll(&mut self, index: usize) {
+    fn blocking(&mut self, index: usize) {
         if self
             .stages
             .get(&index)

@@ -135,7 +135,7 @@ fn reports_are_held_against_what_came() {
     assert!(!ledger.is_sound());
     assert_eq!(ledger.sums().events, 3);
     assert_eq!(
-        place(&EventKind::LongPoll {
+        place(&EventKind::BlockingDetected {
             stage: StageIndex::new(0),
             micros: 1
         }),

@@ -128,7 +128,7 @@ fn shared(lab: &Lab, again: bool, first: u64, end: u64) -> Arc<Shared> {
         .engine()
         .events(tapes.clone())
         // A busy machine makes polls long, and that is no part of the story.
-        .long_poll(Duration::from_secs(3600));
+        .blocking_threshold(Duration::from_secs(3600));
     if again {
         engine = engine.intercept(Again);
     }

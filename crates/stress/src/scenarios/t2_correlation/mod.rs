@@ -107,7 +107,7 @@ fn engine(lab: &Lab, sink: &RecordingSink, flaky: bool) -> Engine {
         .engine()
         .events(sink.clone())
         .intercept(Guard)
-        .long_poll(Duration::from_secs(3600));
+        .blocking_threshold(Duration::from_secs(3600));
     if flaky {
         builder.intercept(Again).build()
     } else {
@@ -250,7 +250,7 @@ fn one_correlation(lab: &mut Lab, tally: &mut Tally) -> Result<(), LabError> {
     let engine = lab
         .engine()
         .events(sink.clone())
-        .long_poll(Duration::from_secs(3600))
+        .blocking_threshold(Duration::from_secs(3600))
         .build();
     let crew = Crew::hire()?;
     let pipeline = chain(&crew, None)?;

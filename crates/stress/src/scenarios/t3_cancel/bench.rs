@@ -108,7 +108,7 @@ impl Bench {
         let engine = || {
             lab.engine()
                 .cleanup_budget(BUDGET)
-                .long_poll(Duration::from_secs(60))
+                .blocking_threshold(Duration::from_secs(60))
                 .events(sink.clone())
         };
         let hooked = || engine().intercept(Misanswer(desk.clone()));

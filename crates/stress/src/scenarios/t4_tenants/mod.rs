@@ -114,7 +114,7 @@ fn round(
     let engine = lab
         .engine()
         .events(Arc::clone(&ears))
-        .long_poll(Duration::from_secs(3600))
+        .blocking_threshold(Duration::from_secs(3600))
         .build();
     let orders = orders(lab, trial.seed)?;
     let reports = lab.on(runtime, async {

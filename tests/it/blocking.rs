@@ -14,7 +14,7 @@ use crate::support::{Lab, PassOn, hold_the_thread, wake_myself, watched};
 const HELD: Duration = Duration::from_millis(80);
 
 fn watchful(builder: EngineBuilder) -> EngineBuilder {
-    builder.long_poll(Duration::from_millis(20))
+    builder.blocking_threshold(Duration::from_millis(20))
 }
 
 /// A stage that holds the thread, before or after its first suspension.
@@ -38,10 +38,7 @@ async fn a_stage_that_holds_the_thread_is_reported_before_its_end() {
         let a = p.stage("heavy", holding(&lab, suspends)).after(light);
         let pipeline = p.output(a).build().unwrap();
         let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-        let told = report
-            .long_polls()
-            .iter()
-            .find(|poll| poll.stage.get() == 1);
+        let told = report.blocking().iter().find(|poll| poll.stage.get() == 1);
         assert!(
             told.is_some_and(|poll| poll.held >= HELD),
             "suspends {suspends}"
@@ -60,7 +57,7 @@ async fn a_stage_that_holds_the_thread_is_reported_before_its_end() {
 }
 
 #[tokio::test]
-async fn inside_layers_that_wait_a_long_poll_is_reported_between_start_and_end_too() {
+async fn inside_layers_that_wait_blocking_is_reported_between_start_and_end_too() {
     for suspends in [false, true] {
         let lab = Lab::with(|builder| watchful(builder).intercept(PassOn));
         let mut p = Pipeline::builder("held");
@@ -68,7 +65,7 @@ async fn inside_layers_that_wait_a_long_poll_is_reported_between_start_and_end_t
         let a = p.stage("heavy", holding(&lab, suspends)).after(n);
         let pipeline = p.output(a).build().unwrap();
         let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-        assert!(!report.long_polls().is_empty());
+        assert!(!report.blocking().is_empty());
         lab.assert_nothing_left().await;
     }
 }
@@ -81,7 +78,7 @@ async fn a_stage_on_a_thread_of_its_own_holds_nobody() {
     let a = p.stage("heavy", holding(&lab, true)).blocking().after(n);
     let pipeline = p.output(a).build().unwrap();
     let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-    assert!(report.long_polls().is_empty(), "{:?}", report.long_polls());
+    assert!(report.blocking().is_empty(), "{:?}", report.blocking());
     lab.assert_nothing_left().await;
 }
 
