@@ -3,11 +3,12 @@
 use std::any::Any;
 use std::pin::Pin;
 
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
     Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, PartCall, PartFuture,
-    RunIdentity, StageName,
+    RunIdentity, StageCx, StageName, Tier,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.
@@ -81,5 +82,26 @@ pub trait RunHost: Any + Send + Sync {
     /// Carries out a part of a stage's work. A host without layers makes one attempt.
     fn call<'a>(&'a self, call: PartCall<'a>) -> PartFuture<'a> {
         (call.work)(call.cx)
+    }
+
+    /// Whether somebody reads this tier of the run's stream. A host without streams has no readers.
+    fn streams(&self, tier: Tier) -> bool {
+        let _ = tier;
+        false
+    }
+
+    /// Takes a piece for the run's stream from the stage at `cx`, or counts it as missed, at once.
+    fn stream(&self, cx: &StageCx, tier: Tier, value: Value) {
+        let _ = (cx, tier, value);
+    }
+
+    /// Takes a chunk as soon as there is room, if the reader wants stages to wait.
+    fn stream_when_room<'a>(
+        &'a self,
+        cx: &'a StageCx,
+        value: Value,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.stream(cx, Tier::Chunks, value);
+        Box::pin(std::future::ready(()))
     }
 }

@@ -77,6 +77,7 @@ mod outputs;
 mod part;
 mod snapshot;
 mod stop;
+mod stream;
 mod value;
 
 pub use cancel::{Cancel, CancelReason};
@@ -103,4 +104,5 @@ pub use snapshot::{
     Metadata, Profile, Role, RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
+pub use stream::Tier;
 pub use value::DynValue;

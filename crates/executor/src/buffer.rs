@@ -12,6 +12,7 @@ use crate::machine::Tick;
 #[cfg(feature = "stress-sabotage")]
 use crate::sabotage::{Fault, Saboteur};
 use crate::shared::RunShared;
+use crate::stream::Tap;
 
 /// How many events are handed over at once.
 const BATCH: usize = 64;
@@ -37,6 +38,8 @@ pub(crate) struct EventBuffer {
     /// The time of the last event. Other tasks read the clock before they are heard, so one may come a little late.
     last: Tick,
     counts: EventCounts,
+    /// The run's stream, if it is read.
+    tap: Option<Arc<Tap>>,
 }
 
 struct Outlet {
@@ -75,6 +78,7 @@ impl EventBuffer {
             seq: 0,
             last: Tick::ZERO,
             counts: EventCounts::default(),
+            tap: None,
         }
     }
 
@@ -85,6 +89,23 @@ impl EventBuffer {
     /// Adds an event that is made only if somebody listens, and where it is kept.
     #[inline]
     pub(crate) fn push_with(&mut self, at: Tick, kind: impl FnOnce() -> EventKind) {
+        if self.tap.is_some() {
+            return self.push_tapped(at, kind());
+        }
+        self.keep_with(at, kind);
+    }
+
+    /// The same where the run's stream is read.
+    #[cold]
+    fn push_tapped(&mut self, at: Tick, kind: EventKind) {
+        if let Some(tap) = &self.tap {
+            tap.tell(at, &kind);
+        }
+        self.keep_with(at, || kind);
+    }
+
+    #[inline]
+    fn keep_with(&mut self, at: Tick, kind: impl FnOnce() -> EventKind) {
         if self.outlet.is_none() {
             return;
         }
@@ -105,6 +126,19 @@ impl EventBuffer {
     pub(crate) fn flush(&mut self) {
         if !self.events.is_empty() {
             self.hand_over(0);
+        }
+    }
+
+    /// From now on events go to the run's stream, too.
+    pub(crate) fn listen(&mut self, tap: Arc<Tap>) {
+        self.tap = Some(tap);
+    }
+
+    /// Hands over what has gathered, after the last event.
+    pub(crate) fn finish(&mut self) {
+        self.flush();
+        if let Some(tap) = self.tap.take() {
+            tap.close();
         }
     }
 
@@ -142,6 +176,15 @@ impl EventBuffer {
         };
         self.counts.accepted += accepted;
         self.counts.dropped += offered - accepted;
+    }
+}
+
+impl Drop for EventBuffer {
+    fn drop(&mut self) {
+        // A run that never began ends its stream, too.
+        if let Some(tap) = self.tap.take() {
+            tap.close();
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::buffer::EventBuffer;
 use crate::machine::{StageEnd, Tick, Verdict};
 use crate::sabotage::Fault;
 use crate::shared::{RunShared, Said, What};
+use crate::stream::Tap;
 
 /// What happened to one stage.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +102,16 @@ impl RunData {
         })
     }
 
+    /// From now on the run is read: what it says goes to this tap as well.
+    pub(crate) fn listen(&mut self, tap: Tap) -> bool {
+        let tap = Arc::new(tap);
+        let first = self.shared.set_tap(Arc::clone(&tap));
+        if first {
+            self.events.listen(tap);
+        }
+        first
+    }
+
     /// Turns what was said outside the driver into events, in the order in which it was said.
     pub(crate) fn hear(&mut self, said: Vec<Said>) {
         for Said {
@@ -118,6 +129,12 @@ impl RunData {
                 },
                 What::Blocking(held) => {
                     self.blocking_detected(stage, held, at);
+                    continue;
+                }
+                What::Streamed(offer) => {
+                    if let Some(tap) = self.shared.tap() {
+                        tap.pass_on(*offer);
+                    }
                     continue;
                 }
                 What::Started => {
@@ -328,7 +345,7 @@ impl RunData {
                 reason: reason.map(Box::new),
             },
         );
-        self.events.flush();
+        self.events.finish();
         self.recorded = self.shared.recorded().map(OutputBag::view);
         self.refused_notes = self.shared.refused_notes();
     }

@@ -43,6 +43,7 @@
 //! | run pipelines | [`Engine::run`] |
 //! | say for whom, with what, and for how long | [`RunOptions`] |
 //! | stop a run from outside | [`Run::handle`] |
+//! | see what happens while it happens | [`Run::stream`] |
 //! | know what happened | [`RunReport`], [`StageReport`] |
 //! | see a finished run | [`RunReport::mermaid`], [`RunReport::critical_path`] |
 //! | write another shell, or explore schedules | [`machine`] |
@@ -105,6 +106,7 @@ mod run;
 mod sabotage;
 mod settings;
 mod shared;
+mod stream;
 mod wake;
 
 pub use buffer::EventCounts;
@@ -116,3 +118,4 @@ pub use run::{Run, RunHandle};
 #[cfg(feature = "stress-sabotage")]
 pub use sabotage::Fault;
 pub use settings::RunOptions;
+pub use stream::{RunStream, StreamCounts, StreamItem, StreamKind, StreamOptions};

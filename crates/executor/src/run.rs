@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use stageflow_context::{CancelReason, RunHost as _, RunId};
+use stageflow_context::{CancelReason, RunHost as _, RunId, StageCx};
 use stageflow_graph::Plan;
 use tokio::runtime::Handle;
 
@@ -19,6 +19,7 @@ use crate::engine::EngineInner;
 use crate::sabotage::Fault;
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
+use crate::stream::{Ring, RunStream, StreamOptions, Tap};
 
 /// A run: a future of its report. Made by [`Engine::run`](crate::Engine::run).
 ///
@@ -67,6 +68,68 @@ impl<'a, O> Run<'a, O> {
     #[must_use]
     pub fn id(&self) -> RunId {
         self.shared.identity().run_id()
+    }
+
+    /// The run, and what happens in it while it happens: read the one beside the other.
+    ///
+    /// The stream has what happens from here on; asked for before the run is polled, that is everything. It ends after the
+    /// run's last event. A run has one stream: a second one is over at once.
+    ///
+    /// ```
+    /// # use stageflow_context::{StageCx, Stop};
+    /// # use stageflow_executor::{Engine, RunOptions, StreamOptions};
+    /// # use stageflow_graph::{Pipeline, stage_fn};
+    /// # use std::sync::Arc;
+    /// async fn write(cx: StageCx, text: Arc<String>) -> Result<usize, Stop> {
+    ///     for word in text.split(' ') {
+    ///         cx.chunk(word);
+    ///     }
+    ///     Ok(text.len())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut p = Pipeline::builder("p");
+    /// # let text = p.input::<String>();
+    /// # let write = p.stage("write", stage_fn(write)).after(text);
+    /// # let pipeline = p.output(write).build()?;
+    /// # let engine = Engine::new();
+    /// let run = engine.run(&pipeline, "one two".to_owned(), RunOptions::new());
+    /// let (run, mut stream) = run.stream(StreamOptions::new());
+    /// let read = async {
+    ///     let mut words = Vec::new();
+    ///     while let Some(item) = stream.next().await {
+    ///         words.extend(item.chunk().map(ToString::to_string));
+    ///     }
+    ///     words
+    /// };
+    /// let (report, words) = tokio::join!(run, read);
+    /// assert_eq!((report.output()?, words), (&7, vec!["\"one\"".to_owned(), "\"two\"".to_owned()]));
+    /// # Ok(()) }
+    /// ```
+    pub fn stream(mut self, options: StreamOptions) -> (Self, RunStream) {
+        let shared = &self.shared;
+        let ring = Ring::new(options, self.id(), shared.started, shared.plan.len());
+        let tap = Tap::new(Arc::clone(&ring), shared);
+        let read = match &mut self.state {
+            State::Stages(driver) => driver.data.listen(tap),
+            State::Ending(_) | State::Over => false,
+        };
+        if !read {
+            ring.close();
+        }
+        (self, RunStream::new(ring))
+    }
+
+    /// Tells what happens in the run to the reader of the run that has started it, if there is one: `outer`, in its stage at
+    /// `cx`.
+    #[expect(dead_code, reason = "for runs that stages start")]
+    pub(crate) fn stream_within(&mut self, outer: &Arc<RunShared>, cx: &StageCx) {
+        if let State::Stages(driver) = &mut self.state
+            && let Some(tap) = Tap::within(outer, cx, &self.shared)
+        {
+            driver.data.listen(tap);
+        }
     }
 
     /// Something to cancel the run with, from anywhere, before it is awaited or while it is.

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde_json::Value;
 use stageflow_context::{
     Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome,
-    OutputBag, RunHost, RunIdentity, StageError, StageIndex, StageName,
+    OutputBag, RunHost, RunIdentity, StageCx, StageError, StageIndex, StageName, Tier,
 };
 use stageflow_graph::Plan;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::engine::EngineInner;
 use crate::machine::Tick;
+use crate::stream::{Offer, Tap};
 use crate::wake::WakeList;
 
 /// The most notes a run keeps between two turns of its driver.
@@ -37,6 +39,7 @@ pub(crate) struct RunShared {
     room: Notify,
     counts_beats: AtomicBool,
     beats: Mutex<BTreeMap<u32, Tick>>,
+    tap: OnceLock<Arc<Tap>>,
 }
 
 #[derive(Default)]
@@ -63,6 +66,7 @@ pub(crate) enum What {
     Blocking(Duration),
     Note(Box<Note>),
     Started,
+    Streamed(Box<Offer>),
 }
 
 impl RunShared {
@@ -88,6 +92,7 @@ impl RunShared {
             room: Notify::new(),
             counts_beats: AtomicBool::new(false),
             beats: Mutex::default(),
+            tap: OnceLock::new(),
         }
     }
 
@@ -128,6 +133,39 @@ impl RunShared {
             drop(inbox);
             self.ring();
         }
+    }
+
+    /// The way to the run's reader, if it has one.
+    pub(crate) fn tap(&self) -> Option<&Arc<Tap>> {
+        self.tap.get()
+    }
+
+    /// From now on the run is read. `false` if it is already.
+    pub(crate) fn set_tap(&self, tap: Arc<Tap>) -> bool {
+        self.tap.set(tap).is_ok()
+    }
+
+    /// Says something for the run's stream. Room for it was found already, so that nothing here grows without a bound:
+    /// what was missed is one entry until something else is said.
+    pub(crate) fn say_streamed(&self, stage: StageIndex, attempt: u32, offer: Offer) {
+        let at = self.now();
+        let mut inbox = lock(&self.inbox);
+        if inbox.closed {
+            return;
+        }
+        if let Some(What::Streamed(last)) = inbox.said.last_mut().map(|said| &mut said.what)
+            && last.absorb(&offer)
+        {
+            return;
+        }
+        inbox.said.push(Said {
+            at,
+            stage,
+            attempt,
+            what: What::Streamed(Box::new(offer)),
+        });
+        drop(inbox);
+        self.ring();
     }
 
     /// Takes what was said since the last time.
@@ -245,6 +283,31 @@ impl RunHost for RunShared {
         let mut room = Box::pin(self.room.notified());
         room.as_mut().enable();
         room
+    }
+
+    fn streams(&self, tier: Tier) -> bool {
+        self.tap.get().is_some_and(|tap| tap.wants(tier))
+    }
+
+    fn stream(&self, cx: &StageCx, tier: Tier, value: Value) {
+        if let Some(tap) = self.tap.get() {
+            let offer = tap.offer(cx, tier, value);
+            self.say_streamed(cx.index(), cx.attempt().get(), offer);
+        }
+    }
+
+    fn stream_when_room<'a>(
+        &'a self,
+        cx: &'a StageCx,
+        value: Value,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            if let Some(tap) = self.tap.get()
+                && let Some(offer) = tap.offer_when_room(cx, value).await
+            {
+                self.say_streamed(cx.index(), cx.attempt().get(), offer);
+            }
+        })
     }
 }
 
