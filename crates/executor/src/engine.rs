@@ -19,6 +19,7 @@ use crate::data::RunData;
 use crate::sabotage::Saboteur;
 use crate::settings::{RunOptions, RunSettings, Whom};
 use crate::shared::RunShared;
+use crate::watchdog::{BlockingNow, Watchdog};
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
 ///
@@ -57,6 +58,7 @@ pub(crate) struct EngineInner {
     pub(crate) settings: RunSettings,
     pub(crate) saboteur: Saboteur,
     pub(crate) tracker: TaskTracker,
+    pub(crate) watchdog: Option<Watchdog>,
 }
 
 impl Engine {
@@ -75,6 +77,7 @@ impl Engine {
             ids: Arc::new(SystemIds::new()),
             settings: RunSettings::default(),
             saboteur: Saboteur::default(),
+            watchdog: None,
         }
     }
 
@@ -126,6 +129,13 @@ impl Engine {
     #[must_use]
     pub fn live_tasks(&self) -> usize {
         self.inner.tracker.len()
+    }
+
+    /// Who holds a thread right now, for longer than [`EngineBuilder::watchdog`] allows; nobody without a watchdog.
+    #[must_use]
+    pub fn blocking(&self) -> Vec<BlockingNow> {
+        let watchdog = self.inner.watchdog.as_ref();
+        watchdog.map_or_else(Vec::new, Watchdog::blocking)
     }
 
     /// Waits until there are no live tasks: after runs were dropped, until their cleanups have run. Cancellation safe.
@@ -180,6 +190,7 @@ pub struct EngineBuilder {
     ids: Arc<dyn IdSource>,
     settings: RunSettings,
     saboteur: Saboteur,
+    watchdog: Option<Duration>,
 }
 
 impl EngineBuilder {
@@ -219,6 +230,17 @@ impl EngineBuilder {
         self
     }
 
+    /// Reports stages that hold their thread for this long while they hold it, be it forever: in the log at once, and in
+    /// [`Engine::blocking`]. What is reported is an event, too: once for each time that the thread is held.
+    ///
+    /// It costs a thread, which sleeps while no run goes on and ends with the engine, and two words written for each poll.
+    /// It notices up to a quarter of the time late, or a second if that is less. Without it a stage is reported when it has
+    /// let go: see [`EngineBuilder::blocking_threshold`]. Stages placed with `.blocking()` may block, and are not watched.
+    pub fn watchdog(mut self, limit: Duration) -> Self {
+        self.watchdog = Some(limit);
+        self
+    }
+
     /// How long all cleanups of a run together may take; 10 s if nothing is said.
     pub fn cleanup_budget(mut self, budget: Duration) -> Self {
         self.settings.cleanup_budget = budget;
@@ -254,6 +276,7 @@ impl EngineBuilder {
             ids,
             settings,
             saboteur,
+            watchdog,
         } = self;
         Engine {
             inner: Arc::new(EngineInner {
@@ -264,6 +287,7 @@ impl EngineBuilder {
                 settings,
                 saboteur,
                 tracker: TaskTracker::new(),
+                watchdog: watchdog.and_then(Watchdog::start),
             }),
         }
     }

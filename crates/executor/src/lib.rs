@@ -44,6 +44,7 @@
 //! | say for whom, with what, and for how long | [`RunOptions`] |
 //! | stop a run from outside | [`Run::handle`] |
 //! | see what happens while it happens | [`Run::stream`] |
+//! | find the stage that holds a thread and does not let go | [`EngineBuilder::watchdog`] |
 //! | know what happened | [`RunReport`], [`StageReport`] |
 //! | see a finished run | [`RunReport::mermaid`], [`RunReport::critical_path`] |
 //! | write another shell, or explore schedules | [`machine`] |
@@ -108,6 +109,7 @@ mod settings;
 mod shared;
 mod stream;
 mod wake;
+mod watchdog;
 
 pub use buffer::EventCounts;
 pub use data::Blocking;
@@ -119,3 +121,4 @@ pub use run::{Run, RunHandle};
 pub use sabotage::Fault;
 pub use settings::RunOptions;
 pub use stream::{RunStream, StreamCounts, StreamItem, StreamKind, StreamOptions};
+pub use watchdog::{BlockingNow, Holder};

@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 use super::at_least_one;
 use crate::engine::EngineInner;
 use crate::shared::{RunShared, What};
+use crate::watchdog::{Holder, Light};
 
 /// A call that no longer needs the driver.
 pub(super) struct OwnedCall {
@@ -33,6 +34,8 @@ pub(super) struct OwnedCall {
     span: Option<tracing::Span>,
     /// From when on a poll is long: for stages in the task that drives the run, which they hold meanwhile.
     blocking_threshold: Option<Duration>,
+    /// For the engine's watchdog, if it has one.
+    light: Option<Arc<Light>>,
 }
 
 impl OwnedCall {
@@ -50,6 +53,7 @@ impl OwnedCall {
             limits: state.limits(),
             span: state.span().cloned(),
             blocking_threshold: None,
+            light: None,
         }
     }
 
@@ -57,6 +61,22 @@ impl OwnedCall {
     pub(super) fn watched(mut self, blocking_threshold: Duration) -> Self {
         self.blocking_threshold = Some(blocking_threshold);
         self
+    }
+
+    /// Says who it is that holds the thread, for the watchdog.
+    pub(super) fn lit(mut self, light: Option<&Arc<Light>>) -> Self {
+        self.light = light.cloned();
+        self
+    }
+
+    fn hold(&self, holder: Holder) {
+        if let Some(light) = &self.light {
+            light.pass_to(holder);
+        }
+    }
+
+    fn was_reported(&self) -> bool {
+        self.light.as_ref().is_some_and(|light| light.is_reported())
     }
 
     fn interrupted(&self) -> Ending {
@@ -188,10 +208,12 @@ fn caught<'a>(
         let since = owned
             .blocking_threshold
             .map(|limit| (owned.shared.now(), limit));
+        owned.hold(Holder::Stage);
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        owned.hold(Holder::Layer);
         if let Some((since, limit)) = since {
             let held = owned.shared.now().elapsed().saturating_sub(since.elapsed());
-            if held > limit {
+            if held > limit || owned.was_reported() {
                 owned.shared.say(owned.stage, 0, What::Blocking(held));
             }
         }

@@ -7,6 +7,7 @@ mod attempt;
 mod broken;
 mod start;
 mod stop;
+mod watched;
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -27,6 +28,7 @@ use crate::machine::{Effect, Input, Limit, RunMachine, Tick, Verdict};
 use crate::places::{Places, Polled, Work};
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
+use crate::watchdog::{Beacon, Told};
 
 /// The run while its stages run.
 pub(crate) struct Driver<'p> {
@@ -46,6 +48,8 @@ pub(crate) struct Driver<'p> {
     /// In nanoseconds.
     blocking_threshold: u64,
     begun: bool,
+    /// For the engine's watchdog, if it has one.
+    pub(super) beacon: Option<Beacon>,
 }
 
 /// Why the driver paused.
@@ -84,6 +88,7 @@ impl<'p> Driver<'p> {
             blocking_threshold: u64::try_from(settings.blocking_threshold.as_nanos())
                 .unwrap_or(u64::MAX),
             begun: false,
+            beacon: None,
         }
     }
 
@@ -115,6 +120,8 @@ impl<'p> Driver<'p> {
 
     fn begin_run(&mut self) {
         self.begun = true;
+        let watchdog = self.shared.engine.watchdog.as_ref();
+        self.beacon = watchdog.map(|watchdog| watchdog.beacon(&self.shared, Told::ByDriver));
         self.data.events.push(self.now, EventKind::RunStarted);
         self.machine.on(Input::Begin, self.now);
     }
@@ -227,7 +234,12 @@ impl<'p> Driver<'p> {
     /// Polls the stage that sits at a place. `true` if it has ended.
     fn poll_place(&mut self, place: u32) -> bool {
         let before = self.now;
-        let Some((stage, polled)) = self.places.poll(place) else {
+        if self.beacon.is_some() {
+            self.watch_place(place);
+        }
+        let polled = self.places.poll(place);
+        let Some((stage, polled)) = polled else {
+            self.unwatch();
             return false;
         };
         self.hear();
@@ -239,6 +251,7 @@ impl<'p> Driver<'p> {
         {
             self.note_blocking(stage, before);
         }
+        self.unwatch();
         let Poll::Ready(polled) = polled else {
             return false;
         };
@@ -345,7 +358,7 @@ impl<'p> Driver<'p> {
     #[inline]
     pub(super) fn note_blocking(&mut self, stage: u32, since: Tick) {
         let held = self.now.as_nanos().saturating_sub(since.as_nanos());
-        if held > self.blocking_threshold {
+        if held > self.blocking_threshold || self.was_reported() {
             self.data.blocking_detected(
                 StageIndex::new(stage),
                 Duration::from_nanos(held),

@@ -4,9 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use stageflow_context::{
-    CancelReason, ErrorClass, Outcome, StageError, StageErrorKind, StageIndex, StageName,
-};
+use stageflow_context::{ErrorClass, Outcome, StageError, StageErrorKind, StageIndex, StageName};
 use stageflow_events::EventKind;
 use stageflow_graph::{Inputs, Placement, StageFuture, WiringError};
 use stageflow_interceptors::{Call, CallState, Ending, Limits, drop_quietly, panic_message};
@@ -18,6 +16,7 @@ use super::{Driver, at_least_one};
 use crate::machine::{Input, Tick};
 use crate::places::{Job, Polled, Task, Work};
 use crate::sabotage::Fault;
+use crate::watchdog::{Beacon, Holder};
 
 const FIRST: std::num::NonZeroU32 = std::num::NonZeroU32::MIN;
 
@@ -55,11 +54,13 @@ impl<'p> Driver<'p> {
         }
         let alone =
             matches!(placement, Placement::Inherit | Placement::Inline) && !self.stack.waits();
+        self.watch_start(stage);
         if alone {
             self.start_inline(stage, CallState::new(options));
         } else {
             self.start_apart(stage, CallState::new(options), placement);
         }
+        self.unwatch();
     }
 
     /// The stage alone, in this task: the way most stages go. Layers, start, first poll and drop share one net for panics.
@@ -78,6 +79,7 @@ impl<'p> Driver<'p> {
                 if first.answer.is_some() {
                     return;
                 }
+                self.watch_on(Holder::Stage);
             }
             if state.limits().idle.is_some() {
                 self.shared.count_beats();
@@ -119,6 +121,7 @@ impl<'p> Driver<'p> {
             self.places.give_back(place);
             self.tell_succeeded(stage, since);
             if state.awaits_success() {
+                self.watch_on(Holder::Layer);
                 self.leave(stage, &mut state);
             } else {
                 self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);
@@ -147,6 +150,7 @@ impl<'p> Driver<'p> {
             }
             (caught, first) => {
                 self.places.give_back(place);
+                self.note_blocking_at_start(stage, since);
                 let ending = self.without_value(stage, &mut state, caught, first);
                 self.finish(stage, &mut state, ending);
             }
@@ -294,7 +298,8 @@ impl<'p> Driver<'p> {
         let inputs = Inputs::from_slots(self.plan.upstream(stage as usize), &self.data.values);
         let call = OwnedCall::new(Arc::clone(&self.shared), stage, inputs.to_values()?, state);
         if matches!(placement, Placement::Inherit | Placement::Inline) {
-            let call = call.watched(self.settings.blocking_threshold);
+            let light = self.beacon.as_ref().map(Beacon::light);
+            let call = call.watched(self.settings.blocking_threshold).lit(light);
             return Ok(Work::Onion(Box::pin(onion(self.stack, self.plan, call))));
         }
         if !self.stack.waits() {
@@ -313,7 +318,7 @@ impl<'p> Driver<'p> {
                     move || runtime.block_on(unless_stopped(stopped, detached(engine, plan, call)));
                 Task::new(tracker.spawn_blocking(work), Some(stop))
             }
-            _ => Task::new(tracker.spawn(detached(engine, plan, call)), None),
+            _ => Task::new(self.spawn(stage, engine, plan, call), None),
         }))
     }
 
@@ -388,10 +393,5 @@ impl<'p> Driver<'p> {
                 outcome: Outcome::Succeeded,
                 error: None,
             });
-    }
-
-    /// Tells the stages that still run why they should stop. The first reason stays.
-    pub(super) fn signal(&self, reason: CancelReason) {
-        self.shared.cancel.cancel(reason);
     }
 }
