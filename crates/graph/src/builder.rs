@@ -16,7 +16,7 @@ use crate::{BuildError, Pipeline, Stage, StageKind, StageOptions, Upstream};
 ///
 /// Made by [`Pipeline::builder`]. `I` follows from [`PipelineBuilder::input`], or from the first run.
 pub struct PipelineBuilder<I> {
-    draft: Draft,
+    pub(crate) draft: Draft,
     input: PhantomData<fn(I)>,
 }
 
@@ -120,7 +120,7 @@ pub struct StageBuilder<'a, S, P = IsRequired> {
     draft: &'a mut Draft,
     name: String,
     stage: S,
-    options: StageOptions,
+    pub(crate) options: StageOptions,
     presence: PhantomData<P>,
 }
 

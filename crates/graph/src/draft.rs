@@ -1,6 +1,7 @@
 //! A pipeline on its way: what both front doors write into, and what becomes a plan.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::error::{BuildError, Problem, ProblemKind};
 use crate::handle::{DraftId, Handle};
 use crate::plan::{InputUse, Node, Plan, Rows};
 use crate::upstream::Edges;
-use crate::{StageOptions, cycles};
+use crate::{StageLimit, StageOptions, cycles};
 
 /// Stands for the pipeline's input among the numbers of stages.
 pub(crate) const INPUT: u32 = u32::MAX;
@@ -19,6 +20,10 @@ pub(crate) const INPUT: u32 = u32::MAX;
 pub(crate) struct Draft {
     pub(crate) id: DraftId,
     pub(crate) name: Arc<str>,
+    /// How many of its stages may run at a time.
+    pub(crate) at_most: Option<NonZeroUsize>,
+    /// Limits that came with embedded pipelines.
+    limits: Vec<StageLimit>,
     names: Vec<StageName>,
     nodes: Vec<Node>,
     /// Upstream rows with [`INPUT`] in place of the input's slot, which is known only at the end.
@@ -32,6 +37,8 @@ impl Draft {
         Self {
             id: DraftId::fresh(),
             name: name.into(),
+            at_most: None,
+            limits: Vec::new(),
             names: Vec::new(),
             nodes: Vec::new(),
             upstream: Rows::with_capacity(0, 0),
@@ -114,6 +121,11 @@ impl Draft {
                 }
             }));
         }
+        self.limits
+            .extend(plan.limits.iter().map(|limit| StageLimit {
+                stages: base + limit.stages.start..base + limit.stages.end,
+                ..limit.clone()
+            }));
         base + plan.output
     }
 
@@ -156,8 +168,19 @@ impl Draft {
         for slot in &mut self.upstream.items {
             *slot = if *slot == INPUT { count as u32 } else { *slot };
         }
+        // From the outside in.
+        let own = self.at_most.map(|at_most| StageLimit {
+            pipeline: Arc::clone(&self.name),
+            stages: 0..count as u32,
+            at_most,
+        });
+        let limits: Vec<_> = own.into_iter().chain(self.limits).collect();
+        let mut asked = self.nodes.iter().map(|node| &node.options.demands);
+        let is_limited = !limits.is_empty() || asked.any(|demands| !demands.is_none());
         Ok(Plan {
             draft: self.id,
+            limits,
+            is_limited,
             name: self.name,
             names,
             nodes: self.nodes,
@@ -219,6 +242,7 @@ impl Draft {
         if zero(options.timeout) || zero(options.idle_timeout) {
             self.problem(ProblemKind::ZeroTimeout(name.clone()));
         }
+        self.check_demands(name, &options.demands);
     }
 
     fn push(&mut self, name: StageName, node: Node) -> u32 {

@@ -76,6 +76,13 @@ pub struct Problem {
 pub enum ProblemKind {
     /// A stage, or an embedded pipeline, has a name that cannot be one.
     BadName(NameError),
+    /// A stage takes units of a pool whose name cannot be one.
+    BadPool {
+        /// The stage.
+        stage: StageName,
+        /// The name that was given.
+        pool: String,
+    },
     /// The factory of a stage refused its settings.
     BadSettings {
         /// The stage.
@@ -101,6 +108,13 @@ pub enum ProblemKind {
     NoOutput {
         /// The stages nothing depends on.
         candidates: Vec<StageName>,
+    },
+    /// A stage names the same pool twice.
+    RepeatedPool {
+        /// The stage.
+        stage: StageName,
+        /// The pool.
+        pool: String,
     },
     /// A stage waits for itself.
     SelfDependency(StageName),
@@ -167,6 +181,8 @@ impl Problem {
             ProblemKind::UnknownRunner { .. } => "SF0110",
             ProblemKind::BadSettings { .. } => "SF0111",
             ProblemKind::ZeroTimeout(_) => "SF0112",
+            ProblemKind::BadPool { .. } => "SF0124",
+            ProblemKind::RepeatedPool { .. } => "SF0125",
         }
     }
 }
@@ -177,6 +193,14 @@ impl fmt::Display for Problem {
         let pipeline = &self.pipeline;
         match &self.kind {
             ProblemKind::BadName(error) => f.write_str(&error.sentence()),
+            ProblemKind::BadPool { stage, pool } => write!(
+                f,
+                "stage `{stage}` takes units of a pool called {pool:?}, which is not a name; use 1 to 64 letters, digits, `_`, `-` and `.`"
+            ),
+            ProblemKind::RepeatedPool { stage, pool } => write!(
+                f,
+                "stage `{stage}` names the pool `{pool}` twice; name it once, with all the units it needs"
+            ),
             ProblemKind::BadSettings { stage, reason } => {
                 write!(
                     f,

@@ -68,7 +68,7 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0101` to `SF0115`: [`Problem`] when a pipeline is built, [`InputError`] when a stage that is wired by name
+//! Codes `SF0101` to `SF0115`, `SF0124`, `SF0125`: [`Problem`] when a pipeline is built, [`InputError`] when a stage that is wired by name
 //! reads what it did not declare.
 //!
 //! # Feature flags
@@ -86,6 +86,7 @@
 
 mod builder;
 mod cycles;
+mod demand;
 mod draft;
 mod draw;
 mod erased;
@@ -106,6 +107,7 @@ mod upstream;
 pub use builder::{
     Embedding, Finish, IsOptional, IsRequired, PipelineBuilder, PipelineInput, StageBuilder,
 };
+pub use demand::{Demands, PoolUse, StageLimit};
 pub use draw::{Overlay, StageMark};
 pub use erased::StageFuture;
 pub use error::{BuildError, Problem, ProblemKind};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::StageKind;
+use crate::{Demands, StageKind};
 
 /// The options of one stage, as the builder's methods set them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct StageOptions {
     pub idle_timeout: Option<Duration>,
     /// Whether a failure or a skip becomes an absent value instead of ending the run or the cone.
     pub presence: Presence,
+    /// What it needs beyond its upstream values: units of pools, room under a limit.
+    pub demands: Demands,
 }
 
 /// Where a stage runs.

@@ -9,7 +9,7 @@ use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop};
 
 use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
-use crate::{Handle, Inputs, Shape, StageFuture, StageOptions, WiringError};
+use crate::{Handle, Inputs, Shape, StageFuture, StageLimit, StageOptions, WiringError};
 
 /// A compiled pipeline: names interned, edges in compressed rows, immutable and shared by all its runs.
 ///
@@ -24,6 +24,8 @@ pub struct Plan {
     pub(crate) downstream: Rows,
     pub(crate) in_degrees: Vec<u32>,
     pub(crate) output: u32,
+    pub(crate) limits: Vec<StageLimit>,
+    pub(crate) is_limited: bool,
 }
 
 #[derive(Clone)]
@@ -146,6 +148,19 @@ impl Plan {
     #[must_use]
     pub fn shape(&self, stage: usize) -> &Shape {
         &self.nodes[stage].shape
+    }
+
+    /// The limits on groups of stages: the pipeline's own first, then those of the pipelines it embeds, outer before inner.
+    #[must_use]
+    pub fn limits(&self) -> &[StageLimit] {
+        &self.limits
+    }
+
+    /// Whether any stage needs more than its upstream values: units of a pool, or room under a limit.
+    #[inline]
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.is_limited
     }
 
     /// The slots a stage reads, in the order of its input.

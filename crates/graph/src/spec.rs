@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,9 @@ use crate::error::ProblemKind;
 use crate::named::{NamedBuilder, NamedRunner, Runner};
 use crate::nearest::nearest;
 use crate::options::{Placement, Presence};
-use crate::{BuildError, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions};
+use crate::{
+    BuildError, Demands, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions,
+};
 
 /// A pipeline as data, for files and databases. Durations are in milliseconds.
 ///
@@ -55,6 +58,9 @@ pub struct PipelineSpec {
     /// The stage whose value the pipeline gives; may be left out if only one has no dependents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// How many of its stages may run at a time, over all its runs on one engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<NonZeroUsize>,
 }
 
 /// A stage of a [`PipelineSpec`].
@@ -84,6 +90,12 @@ pub struct StageSpec {
     /// How long one attempt may go without a sign of life, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_timeout_ms: Option<u64>,
+    /// The units it takes of the engine's pools, by the pools' names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub pools: BTreeMap<String, NonZeroU32>,
+    /// How many calls of it may run at a time, over all runs of the pipeline on one engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<NonZeroUsize>,
     /// Settings for what runs.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub with: Value,
@@ -101,6 +113,9 @@ impl PipelineSpec {
             let runner = registry.make(&mut builder, stage);
             builder.declare(&stage.name, stage.options(), runner, &stage.after);
         }
+        if let Some(limit) = self.limit {
+            builder.limit(limit);
+        }
         if let Some(output) = &self.output {
             builder.output(output);
         }
@@ -110,7 +125,15 @@ impl PipelineSpec {
 
 impl StageSpec {
     fn options(&self) -> StageOptions {
+        let mut demands = Demands::default();
+        for (pool, units) in &self.pools {
+            demands.add_pool(pool, *units);
+        }
+        if let Some(limit) = self.limit {
+            demands.set_limit(limit);
+        }
         StageOptions {
+            demands,
             kind: self.kind,
             placement: self.placement,
             timeout: self.timeout_ms.map(Duration::from_millis),

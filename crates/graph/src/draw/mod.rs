@@ -114,6 +114,10 @@ fn lines(plan: &Plan, stage: usize, mark: Option<&StageMark>) -> Vec<String> {
     if let Some(limit) = options.timeout {
         facts.push(format!("max {limit:?}"));
     }
+    facts.extend(options.demands.pools().iter().map(ToString::to_string));
+    if let Some(limit) = options.demands.limit() {
+        facts.push(format!("{limit} at a time"));
+    }
     let mut lines = vec![plan.names()[stage].to_string(), facts.join(", ")];
     if let Some(mark) = mark {
         lines.push(match mark.took {

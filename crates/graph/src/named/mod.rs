@@ -4,6 +4,7 @@ mod resolve;
 
 use std::any::TypeId;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,7 @@ pub struct NamedBuilder {
     stages: Vec<Declared>,
     upstream: Vec<Range<usize>>,
     output: Option<String>,
+    pub(crate) at_most: Option<NonZeroUsize>,
     problems: Vec<ProblemKind>,
 }
 
@@ -73,6 +75,7 @@ impl NamedBuilder {
             stages: Vec::new(),
             upstream: Vec::new(),
             output: None,
+            at_most: None,
             problems: Vec::new(),
         }
     }
@@ -161,9 +164,11 @@ impl NamedBuilder {
             stages,
             upstream,
             output,
+            at_most,
             problems,
         } = self;
         let mut draft = Draft::new(name);
+        draft.at_most = at_most;
         problems.into_iter().for_each(|kind| draft.problem(kind));
         let parse =
             |(number, stage): (u32, &Declared)| draft.parse_name(&text[stage.name.clone()], number);
@@ -229,7 +234,7 @@ pub struct NamedStage<'a> {
     builder: &'a mut NamedBuilder,
     name: Range<usize>,
     runner: Box<dyn NamedRunner>,
-    options: StageOptions,
+    pub(crate) options: StageOptions,
 }
 
 impl NamedStage<'_> {

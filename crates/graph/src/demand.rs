@@ -1,0 +1,204 @@
+//! What a stage needs before it may start: units of an engine's pools, and room under limits.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::Range;
+use std::sync::Arc;
+
+use stageflow_context::StageName;
+
+use crate::draft::Draft;
+use crate::error::ProblemKind;
+use crate::{NamedBuilder, NamedStage, PipelineBuilder, Stage, StageBuilder};
+
+/// Units of a named pool that a stage takes while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolUse {
+    pub(crate) pool: Arc<str>,
+    pub(crate) units: NonZeroU32,
+}
+
+impl PoolUse {
+    /// The pool's name, as the engine knows it.
+    #[must_use]
+    pub fn pool(&self) -> &Arc<str> {
+        &self.pool
+    }
+
+    /// How many of its units.
+    #[must_use]
+    pub fn units(&self) -> NonZeroU32 {
+        self.units
+    }
+}
+
+impl fmt::Display for PoolUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pool {}", self.pool)?;
+        if self.units.get() > 1 {
+            write!(f, "×{}", self.units)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a stage needs before it may start, beyond its upstream values. Most stages need nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demands(Option<Box<Asked>>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    pools: Vec<PoolUse>,
+    limit: Option<NonZeroUsize>,
+}
+
+impl Demands {
+    /// Whether it needs nothing.
+    #[inline]
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The pools it takes units of, in the order in which they were named.
+    #[must_use]
+    pub fn pools(&self) -> &[PoolUse] {
+        self.0.as_ref().map_or(&[], |asked| &asked.pools)
+    }
+
+    /// How many calls of the stage may be under way at a time, over all runs of its pipeline on one engine.
+    #[must_use]
+    pub fn limit(&self) -> Option<NonZeroUsize> {
+        self.0.as_ref()?.limit
+    }
+
+    pub(crate) fn add_pool(&mut self, pool: &str, units: NonZeroU32) {
+        let pool = Arc::from(pool);
+        self.asked().pools.push(PoolUse { pool, units });
+    }
+
+    pub(crate) fn set_limit(&mut self, stages: NonZeroUsize) {
+        self.asked().limit = Some(stages);
+    }
+
+    fn asked(&mut self) -> &mut Asked {
+        self.0.get_or_insert_default()
+    }
+}
+
+/// How many of some stages of a pipeline may run at a time, over all its runs on one engine. The stages lie side by side: all
+/// of a pipeline, or those that came from a pipeline it embeds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StageLimit {
+    pub(crate) pipeline: Arc<str>,
+    pub(crate) stages: Range<u32>,
+    pub(crate) at_most: NonZeroUsize,
+}
+
+impl StageLimit {
+    /// The name of the pipeline that was given the limit.
+    #[must_use]
+    pub fn pipeline(&self) -> &Arc<str> {
+        &self.pipeline
+    }
+
+    /// The stages it holds for.
+    #[must_use]
+    pub fn stages(&self) -> Range<u32> {
+        self.stages.clone()
+    }
+
+    /// How many of them at a time.
+    #[must_use]
+    pub fn at_most(&self) -> NonZeroUsize {
+        self.at_most
+    }
+}
+
+impl<S: Stage, P> StageBuilder<'_, S, P> {
+    /// Takes so many units of one of the engine's pools while the stage runs. May be said several times, for different pools;
+    /// all units are taken at once, or the stage waits. See [`Demands`].
+    ///
+    /// ```
+    /// # use stageflow_graph::{Pipeline, stage_fn};
+    /// # use std::{num::NonZeroU32, sync::Arc};
+    /// let mut p = Pipeline::builder("embed");
+    /// let text = p.input::<String>();
+    /// let vector = p
+    ///     .stage("embed", stage_fn(async |_cx, text: Arc<String>| Ok(text.len())))
+    ///     .pool("gpu", NonZeroU32::MIN)
+    ///     .after(text);
+    /// let pipeline = p.output(vector).build()?;
+    /// assert!(pipeline.mermaid().contains("pool gpu"));
+    /// # Ok::<(), stageflow_graph::BuildError>(())
+    /// ```
+    pub fn pool(mut self, name: impl AsRef<str>, units: NonZeroU32) -> Self {
+        self.options.demands.add_pool(name.as_ref(), units);
+        self
+    }
+
+    /// Limits how many calls of this stage run at a time, over all runs of the pipeline on one engine.
+    pub fn limit(mut self, at_a_time: NonZeroUsize) -> Self {
+        self.options.demands.set_limit(at_a_time);
+        self
+    }
+}
+
+impl<I: Send + Sync + 'static> PipelineBuilder<I> {
+    /// Limits how many stages of this pipeline run at a time, over all its runs on one engine. Embedded in another pipeline, the
+    /// limit goes with the stages.
+    pub fn limit(&mut self, stages: NonZeroUsize) -> &mut Self {
+        self.draft.at_most = Some(stages);
+        self
+    }
+}
+
+impl NamedStage<'_> {
+    /// Takes so many units of one of the engine's pools while the stage runs; see [`StageBuilder::pool`].
+    pub fn pool(mut self, name: impl AsRef<str>, units: NonZeroU32) -> Self {
+        self.options.demands.add_pool(name.as_ref(), units);
+        self
+    }
+
+    /// Limits how many calls of this stage run at a time; see [`StageBuilder::limit`].
+    pub fn limit(mut self, at_a_time: NonZeroUsize) -> Self {
+        self.options.demands.set_limit(at_a_time);
+        self
+    }
+}
+
+impl NamedBuilder {
+    /// Limits how many stages of this pipeline run at a time; see [`PipelineBuilder::limit`].
+    pub fn limit(&mut self, stages: NonZeroUsize) -> &mut Self {
+        self.at_most = Some(stages);
+        self
+    }
+}
+
+/// The longest name a pool can have, in bytes.
+const MAX_NAME: usize = 64;
+
+impl Draft {
+    pub(crate) fn check_demands(&mut self, stage: &StageName, demands: &Demands) {
+        let pools = demands.pools();
+        for (place, PoolUse { pool, .. }) in pools.iter().enumerate() {
+            if !is_name(pool) {
+                let pool = pool.chars().take(MAX_NAME).collect();
+                self.problem(ProblemKind::BadPool {
+                    stage: stage.clone(),
+                    pool,
+                });
+            } else if pools[..place].iter().any(|other| other.pool == *pool) {
+                self.problem(ProblemKind::RepeatedPool {
+                    stage: stage.clone(),
+                    pool: pool.to_string(),
+                });
+            }
+        }
+    }
+}
+
+fn is_name(pool: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    (1..=MAX_NAME).contains(&pool.len()) && pool.bytes().all(allowed)
+}
