@@ -39,6 +39,10 @@ pub(crate) async fn wind_down(
             data.attempt_ended(stage, &ending, now);
         }
         data.conclude(stage, ending, now);
+        data.shared.let_go(stage);
+    }
+    if data.shared.close_children() {
+        data.shared.children.gone().await;
     }
     if data
         .shared

@@ -9,13 +9,14 @@ use stageflow_context::{
     ContextSnapshot, DynValue, IdSource, RunId, RunIdentity, SystemClock, SystemIds, WallClock,
 };
 use stageflow_events::EventSink;
-use stageflow_graph::{Pipeline, Placement};
+use stageflow_graph::{Pipeline, Placement, Plan};
 use stageflow_interceptors::{Interceptor, Stack};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::Run;
 use crate::data::RunData;
+use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{RunOptions, RunSettings, Whom};
 use crate::shared::RunShared;
@@ -47,7 +48,7 @@ use crate::watchdog::{BlockingNow, Watchdog};
 /// ```
 #[derive(Clone)]
 pub struct Engine {
-    inner: Arc<EngineInner>,
+    pub(crate) inner: Arc<EngineInner>,
 }
 
 pub(crate) struct EngineInner {
@@ -59,6 +60,64 @@ pub(crate) struct EngineInner {
     pub(crate) saboteur: Saboteur,
     pub(crate) tracker: TaskTracker,
     pub(crate) watchdog: Option<Watchdog>,
+    pub(crate) registry: Registry,
+}
+
+/// A run that has not begun: of nobody, or of a stage whose run has to be done by `above`.
+pub(crate) fn begin<'a, O>(
+    engine: &'a Arc<EngineInner>,
+    plan: &'a Arc<Plan>,
+    input: DynValue,
+    options: RunOptions,
+    above: Option<Instant>,
+) -> Run<'a, O> {
+    let mut settings = engine.settings;
+    settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
+    settings.deadline = options.deadline.or(settings.deadline);
+    let started = Instant::now();
+    let mut deadline = settings
+        .deadline
+        .and_then(|limit| started.checked_add(limit));
+    if let Some(above) = above
+        && deadline.is_none_or(|own| above <= own)
+    {
+        // The parent's clock stops the parent, and with it this run: two clocks for one moment would race.
+        deadline = Some(above);
+        settings.deadline = None;
+    }
+    let snapshot = engine.snapshot(options.identity, options.snapshot, options.whom);
+    let shared = Arc::new(RunShared::new(
+        snapshot,
+        Arc::clone(plan),
+        Arc::clone(engine),
+        started,
+        deadline,
+    ));
+    let data = RunData::new(shared, input);
+    Run::new(plan, engine, data, settings)
+}
+
+impl EngineInner {
+    fn snapshot(
+        &self,
+        identity: Option<RunIdentity>,
+        snapshot: Option<ContextSnapshot>,
+        whom: Whom,
+    ) -> ContextSnapshot {
+        let snapshot = match (identity, snapshot) {
+            (None, Some(snapshot)) => snapshot,
+            (Some(identity), Some(snapshot)) => snapshot.fork(identity),
+            (Some(identity), None) => ContextSnapshot::new(identity),
+            (None, None) => {
+                let identity = RunIdentity::new(RunId::generate(&*self.ids));
+                return ContextSnapshot::new(whom.onto(identity));
+            }
+        };
+        if whom.is_empty() {
+            return snapshot;
+        }
+        snapshot.fork(whom.onto(snapshot.identity().clone()))
+    }
 }
 
 impl Engine {
@@ -98,24 +157,13 @@ impl Engine {
         I: Send + Sync + 'static,
         O: Send + Sync + 'static,
     {
-        let mut settings = self.inner.settings;
-        settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
-        settings.deadline = options.deadline.or(settings.deadline);
-        let started = Instant::now();
-        let deadline = settings
-            .deadline
-            .and_then(|limit| started.checked_add(limit));
-        let snapshot = self.snapshot(options.identity, options.snapshot, options.whom);
-        let plan = pipeline.plan();
-        let shared = Arc::new(RunShared::new(
-            snapshot,
-            Arc::clone(plan),
-            Arc::clone(&self.inner),
-            started,
-            deadline,
-        ));
-        let data = RunData::new(shared, DynValue::new(input));
-        Run::new(plan, &self.inner, data, settings)
+        begin(
+            &self.inner,
+            pipeline.plan(),
+            DynValue::new(input),
+            options,
+            None,
+        )
     }
 
     /// The layers, printed from the outside in.
@@ -142,27 +190,6 @@ impl Engine {
     pub async fn settled(&self) {
         self.inner.tracker.close();
         self.inner.tracker.wait().await;
-    }
-
-    fn snapshot(
-        &self,
-        identity: Option<RunIdentity>,
-        snapshot: Option<ContextSnapshot>,
-        whom: Whom,
-    ) -> ContextSnapshot {
-        let snapshot = match (identity, snapshot) {
-            (None, Some(snapshot)) => snapshot,
-            (Some(identity), Some(snapshot)) => snapshot.fork(identity),
-            (Some(identity), None) => ContextSnapshot::new(identity),
-            (None, None) => {
-                let identity = RunIdentity::new(RunId::generate(&*self.inner.ids));
-                return ContextSnapshot::new(whom.onto(identity));
-            }
-        };
-        if whom.is_empty() {
-            return snapshot;
-        }
-        snapshot.fork(whom.onto(snapshot.identity().clone()))
     }
 }
 
@@ -247,6 +274,19 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a stage may go on after its run was told to stop, if it does not say itself; not at all if nothing is said.
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.settings.grace = limit;
+        self
+    }
+
+    /// How many runs may stand above a run that a stage starts; 16 if nothing is said, and never more than
+    /// [`RunIdentity::MAX_DEPTH`].
+    pub fn max_depth(mut self, runs: NonZeroUsize) -> Self {
+        self.settings.max_depth = runs;
+        self
+    }
+
     /// Where ids of runs come from; the system's clock and randomness if nothing is said.
     pub fn ids(mut self, ids: impl IdSource + 'static) -> Self {
         self.ids = Arc::new(ids);
@@ -288,6 +328,7 @@ impl EngineBuilder {
                 saboteur,
                 tracker: TaskTracker::new(),
                 watchdog: watchdog.and_then(Watchdog::start),
+                registry: Registry::default(),
             }),
         }
     }

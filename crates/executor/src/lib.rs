@@ -95,6 +95,8 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod buffer;
+mod child;
+mod children;
 mod cleanup;
 mod data;
 mod driver;
@@ -102,16 +104,19 @@ mod engine;
 mod error;
 pub mod machine;
 mod places;
+mod registry;
 mod report;
 mod run;
 mod sabotage;
 mod settings;
 mod shared;
+mod shutdown;
 mod stream;
 mod wake;
 mod watchdog;
 
 pub use buffer::EventCounts;
+pub use child::{ChildError, ChildErrorKind, ChildRun, Inherit, RunChild, Sub, sub};
 pub use data::Blocking;
 pub use engine::{Engine, EngineBuilder};
 pub use error::{RunError, RunErrorKind};
@@ -120,5 +125,6 @@ pub use run::{Run, RunHandle};
 #[cfg(feature = "stress-sabotage")]
 pub use sabotage::Fault;
 pub use settings::RunOptions;
+pub use shutdown::{Abandoned, Shutdown};
 pub use stream::{RunStream, StreamCounts, StreamItem, StreamKind, StreamOptions};
 pub use watchdog::{BlockingNow, Holder};

@@ -12,10 +12,12 @@ use stageflow_graph::Plan;
 use tokio::runtime::Handle;
 
 use crate::RunReport;
+use crate::children::Tie;
 use crate::cleanup::wind_down;
 use crate::data::RunData;
 use crate::driver::Driver;
 use crate::engine::EngineInner;
+use crate::registry::Listing;
 use crate::sabotage::Fault;
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
@@ -32,7 +34,16 @@ pub struct Run<'a, O> {
     settings: RunSettings,
     /// The runtime that has polled it, once it has had to wait: where it goes on if it is dropped.
     runtime: Option<Handle>,
+    /// What others know it by, until it is over.
+    ties: Ties,
     output: PhantomData<fn() -> O>,
+}
+
+/// Given back when the run is over, wherever it ends.
+#[derive(Default)]
+struct Ties {
+    parent: Option<Tie>,
+    listing: Option<Listing>,
 }
 
 #[expect(
@@ -60,7 +71,29 @@ impl<'a, O> Run<'a, O> {
             state,
             settings,
             runtime: None,
+            ties: Ties::default(),
             output: PhantomData,
+        }
+    }
+
+    /// The same run as a child of a stage at `path` of another. `None` if that takes no more children.
+    pub(crate) fn below(mut self, parent: &RunShared, path: Arc<str>) -> Option<Self> {
+        self.ties.parent = Some(parent.children.admit(&self.shared, path)?);
+        // Told by nobody if the parent was told before it knew of this run.
+        if let Some(reason) = parent.cancel.reason() {
+            self.shared
+                .stop(CancelReason::ParentStopped(Arc::new(reason.clone())));
+        }
+        Some(self)
+    }
+
+    /// The run suspends: from now on it can be dropped half-way, and be told of a shutdown.
+    fn rest(&mut self) {
+        if self.runtime.is_none() {
+            self.runtime = Handle::try_current().ok();
+        }
+        if self.ties.listing.is_none() {
+            self.ties.listing = Some(Listing::of(&self.shared));
         }
     }
 
@@ -148,7 +181,7 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
         let this = &mut *self;
         if let State::Stages(driver) = &mut this.state {
             let Poll::Ready(verdict) = driver.turn(cx) else {
-                this.runtime = this.runtime.take().or_else(|| Handle::try_current().ok());
+                this.rest();
                 return Poll::Pending;
             };
             let State::Stages(driver) = std::mem::replace(&mut this.state, State::Over) else {
@@ -159,8 +192,10 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
             if this.engine.saboteur.strikes(Fault::ReturnBeforeCleanups) {
                 run_behind_the_back(this.engine, &this.shared);
             }
-            if data.shared.cleanups.is_empty() {
+            let children_left = data.shared.close_children();
+            if !children_left && data.shared.cleanups.is_empty() {
                 data.close(now);
+                this.ties = Ties::default();
                 return Poll::Ready(RunReport::new(data));
             }
             this.state = State::Ending(Box::pin(wind_down(
@@ -172,10 +207,11 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
         match &mut this.state {
             State::Ending(ending) => {
                 let Poll::Ready(data) = ending.as_mut().poll(cx) else {
-                    this.runtime = this.runtime.take().or_else(|| Handle::try_current().ok());
+                    this.rest();
                     return Poll::Pending;
                 };
                 this.state = State::Over;
+                this.ties = Ties::default();
                 Poll::Ready(RunReport::new(data))
             }
             State::Stages(_) | State::Over => panic!("`Run` was polled after it was ready"),
@@ -194,16 +230,26 @@ impl<O> Drop for Run<'_, O> {
                         return;
                     }
                     let (mut data, tasks) = driver.abandon();
-                    if tasks.is_empty() && data.shared.cleanups.is_empty() {
+                    if tasks.is_empty()
+                        && !data.shared.close_children()
+                        && data.shared.cleanups.is_empty()
+                    {
                         data.close(self.shared.now());
                         return;
                     }
                     Box::pin(wind_down(data, tasks, self.settings.cleanup_budget))
                 }
             };
-        self.shared.cancel.cancel(CancelReason::CallerDropped);
+        self.shared.stop(CancelReason::CallerDropped);
+        let ties = std::mem::take(&mut self.ties);
         match self.runtime.take().or_else(|| Handle::try_current().ok()) {
-            Some(runtime) => drop(self.engine.tracker.spawn_on(rest, &runtime)),
+            Some(runtime) => {
+                let rest = async move {
+                    let _ties = ties;
+                    drop(rest.await);
+                };
+                drop(self.engine.tracker.spawn_on(rest, &runtime));
+            }
             None => tracing::error!(
                 target: "stageflow",
                 run = %self.shared.identity().run_id(),

@@ -141,6 +141,8 @@ pub(crate) struct RunSettings {
     pub(crate) placement: Placement,
     pub(crate) blocking_threshold: Duration,
     pub(crate) cleanup_budget: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) max_depth: NonZeroUsize,
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -152,6 +154,8 @@ impl Default for RunSettings {
             placement: Placement::Inline,
             blocking_threshold: Duration::from_millis(50),
             cleanup_budget: Duration::from_secs(10),
+            grace: Duration::ZERO,
+            max_depth: const { NonZeroUsize::new(16).unwrap() },
             deadline: None,
         }
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::children::Children;
 use crate::engine::EngineInner;
 use crate::machine::Tick;
 use crate::stream::{Offer, Tap};
@@ -40,6 +41,9 @@ pub(crate) struct RunShared {
     counts_beats: AtomicBool,
     beats: Mutex<BTreeMap<u32, Tick>>,
     tap: OnceLock<Arc<Tap>>,
+    pub(crate) children: Children,
+    /// The stages that are still waited for after the run was told to stop.
+    held: OnceLock<Mutex<Vec<u32>>>,
 }
 
 #[derive(Default)]
@@ -93,6 +97,8 @@ impl RunShared {
             counts_beats: AtomicBool::new(false),
             beats: Mutex::default(),
             tap: OnceLock::new(),
+            children: Children::default(),
+            held: OnceLock::new(),
         }
     }
 
@@ -109,9 +115,52 @@ impl RunShared {
 
     /// Asks the run to stop, and sees to it that the driver notices.
     pub(crate) fn request_cancel(&self, reason: CancelReason) -> bool {
-        let first = self.cancel.cancel(reason);
+        let first = self.stop(reason);
         self.wake.wake_driver();
         first
+    }
+
+    /// Tells the stages and the runs they have started to stop. The first reason stays.
+    pub(crate) fn stop(&self, reason: CancelReason) -> bool {
+        let first = self.cancel.cancel(reason);
+        // Also if somebody was first: who has only the switch cannot tell the children.
+        self.children.tell(|| self.reason());
+        first
+    }
+
+    /// No run can be started from here any more. `true` if some are left to be waited for; they were told to stop.
+    pub(crate) fn close_children(&self) -> bool {
+        let some_left = self.children.close();
+        if some_left {
+            self.children.tell(|| self.reason());
+        }
+        some_left
+    }
+
+    /// Why it stops, or that it simply ends.
+    fn reason(&self) -> CancelReason {
+        let reason = self.cancel.reason().cloned();
+        reason.unwrap_or_else(|| CancelReason::requested("its stages have ended"))
+    }
+
+    /// These stages are still waited for.
+    pub(crate) fn hold(&self, stages: Vec<u32>) {
+        *lock(self.held.get_or_init(Mutex::default)) = stages;
+    }
+
+    /// A stage has ended.
+    pub(crate) fn let_go(&self, stage: u32) {
+        if let Some(held) = self.held.get() {
+            lock(held).retain(|other| *other != stage);
+        }
+    }
+
+    /// The stages that are still waited for, as far as the driver has said.
+    pub(crate) fn held(&self) -> Vec<u32> {
+        self.held
+            .get()
+            .map(|held| lock(held).clone())
+            .unwrap_or_default()
     }
 
     /// The values recorded beside the outputs, if there are any.

@@ -143,6 +143,14 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
         self
     }
 
+    /// Lets the stage go on for so long after its run was told to stop, so that it can end by itself: `cx.check()` and
+    /// `cx.cancelled()` tell it. What it gives in that time is kept. If nothing is said the engine decides, and lets no
+    /// stage go on.
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.options.grace = Some(limit);
+        self
+    }
+
     /// Runs the stage in a task of its own, on any worker: for stages that compute.
     pub fn spawn(mut self) -> Self {
         self.options.placement = Placement::Spawn;

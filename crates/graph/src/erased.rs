@@ -61,10 +61,7 @@ impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Required<S, U> {
         mut inputs: Inputs<'_>,
     ) -> Result<StageFuture<'a>, WiringError> {
         let input = self.upstream.gather(&mut inputs)?;
-        let cx = at.cx();
-        Ok(Box::pin(async move {
-            self.stage.run(cx, input).await.map(DynValue::new)
-        }))
+        Ok(self.stage.start(at.cx(), input))
     }
 
     fn absent(&self, _: u32) -> Option<DynValue> {

@@ -18,6 +18,8 @@ pub struct StageOptions {
     pub timeout: Option<Duration>,
     /// How long one attempt may go without a sign of life; `None` leaves it to the layers.
     pub idle_timeout: Option<Duration>,
+    /// How long it may go on after its run was told to stop; `None` leaves it to the engine.
+    pub grace: Option<Duration>,
     /// Whether a failure or a skip becomes an absent value instead of ending the run or the cone.
     pub presence: Presence,
     /// What it needs beyond its upstream values: units of pools, room under a limit.

@@ -96,6 +96,9 @@ pub struct StageSpec {
     /// How many calls of it may run at a time, over all runs of the pipeline on one engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<NonZeroUsize>,
+    /// How long it may go on after its run was told to stop, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
     /// Settings for what runs.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub with: Value,
@@ -138,6 +141,7 @@ impl StageSpec {
             placement: self.placement,
             timeout: self.timeout_ms.map(Duration::from_millis),
             idle_timeout: self.idle_timeout_ms.map(Duration::from_millis),
+            grace: self.grace_ms.map(Duration::from_millis),
             presence: if self.optional {
                 Presence::Optional
             } else {

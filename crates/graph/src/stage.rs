@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use stageflow_context::{StageCx, Stop};
+use stageflow_context::{DynValue, StageCx, Stop};
 
-use crate::Shape;
+use crate::{Shape, StageFuture};
 
 /// A unit of work: typed input in, typed output out, or a [`Stop`] that says why there is none.
 ///
@@ -53,6 +53,14 @@ pub trait Stage: Send + Sync + 'static {
         cx: StageCx,
         input: Self::Input,
     ) -> impl Future<Output = Result<Self::Output, Stop>> + Send;
+
+    /// One attempt as engines start it: gives the value as it is shared. Only a stage that gives a value which is shared
+    /// already does this in a way of its own.
+    #[doc(hidden)]
+    #[inline]
+    fn start(&self, cx: StageCx, input: Self::Input) -> StageFuture<'_> {
+        Box::pin(async move { self.run(cx, input).await.map(DynValue::new) })
+    }
 
     /// What the stage is made of, for drawings and engines. Only stages that call other stages have something to say here.
     fn shape(&self) -> Shape {

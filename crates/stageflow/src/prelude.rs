@@ -5,7 +5,9 @@ pub use stageflow_context::{
     ContextSnapshot, ErrorClass, Outcome, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier,
 };
 pub use stageflow_events::{EventSink, MemorySink, TracingSink};
-pub use stageflow_executor::{Engine, RunOptions, RunReport, StreamKind, StreamOptions};
+pub use stageflow_executor::{
+    Engine, Inherit, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, sub,
+};
 pub use stageflow_graph::{Handle, NamedInputs, Pipeline, Stage, StageKind, stage_fn};
 pub use stageflow_interceptors::{
     Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,

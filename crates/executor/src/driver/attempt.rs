@@ -155,6 +155,10 @@ impl Attempt for Attempts<'_> {
             let attempt = at_least_one(number);
             call.set_attempt(attempt);
             let owned = self.owned;
+            if number > 1 {
+                // What the attempt before has left behind must not meet what this one starts.
+                owned.shared.children.gone_from(call.stage().as_str()).await;
+            }
             owned.shared.say(owned.stage, number, What::Started);
             let mut told = Told {
                 owned,

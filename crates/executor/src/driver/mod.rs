@@ -69,8 +69,10 @@ impl<'p> Driver<'p> {
         settings: RunSettings,
     ) -> Self {
         let shared = Arc::clone(&data.shared);
+        // One that comes from above is not this run's to keep: it is stopped when the time comes.
         let deadline = shared
             .deadline
+            .filter(|_| settings.deadline.is_some())
             .map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
         Self {
             plan,
@@ -122,6 +124,9 @@ impl<'p> Driver<'p> {
         self.begun = true;
         let watchdog = self.shared.engine.watchdog.as_ref();
         self.beacon = watchdog.map(|watchdog| watchdog.beacon(&self.shared, Told::ByDriver));
+        if self.shared.engine.registry.is_closing() {
+            self.signal(CancelReason::Shutdown);
+        }
         self.data.events.push(self.now, EventKind::RunStarted);
         self.machine.on(Input::Begin, self.now);
     }
@@ -232,7 +237,7 @@ impl<'p> Driver<'p> {
     }
 
     /// Polls the stage that sits at a place. `true` if it has ended.
-    fn poll_place(&mut self, place: u32) -> bool {
+    pub(super) fn poll_place(&mut self, place: u32) -> bool {
         let before = self.now;
         if self.beacon.is_some() {
             self.watch_place(place);
@@ -304,6 +309,7 @@ impl<'p> Driver<'p> {
     fn expire(&mut self, stage: u32, limit: Limit) {
         let kind = match limit {
             Limit::Attempt(limit) => StageErrorKind::TimedOut(limit),
+            Limit::Grace(_) => return self.end_grace(stage),
             Limit::Idle { since, limit } => {
                 if let Some(at) = self.shared.last_beat(stage).filter(|at| *at > since) {
                     return self.machine.on(

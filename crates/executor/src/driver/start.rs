@@ -357,6 +357,7 @@ impl<'p> Driver<'p> {
         self.now = self.shared.now();
         self.leave_layers(stage, state, &mut ending);
         let end = self.data.conclude(stage, ending, self.now);
+        self.shared.let_go(stage);
         self.machine.on(Input::Ended { stage, end }, self.now);
     }
 

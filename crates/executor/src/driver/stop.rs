@@ -5,7 +5,7 @@ use stageflow_interceptors::{Ending, drop_quietly};
 
 use super::Driver;
 use crate::data::RunData;
-use crate::machine::Verdict;
+use crate::machine::{Input, Verdict};
 use crate::places::{LastTask, Work};
 use crate::sabotage::Fault;
 
@@ -14,6 +14,44 @@ impl Driver<'_> {
     pub(super) fn stop_all(&mut self) {
         self.signal_verdict(self.machine.verdict());
         for place in self.places.taken() {
+            if self.lets_go_on(place) {
+                continue;
+            }
+            let ending = Ending::Interrupted(self.reason());
+            self.stop(place, ending);
+        }
+        let (places, left) = (&self.places, self.places.taken());
+        let held = left.into_iter().filter_map(|place| places.stage(place));
+        self.shared.hold(held.collect());
+    }
+
+    /// Whether the stage at a place may go on for a while. The machine says when that is over.
+    fn lets_go_on(&mut self, place: u32) -> bool {
+        let Some(stage) = self.places.stage(place) else {
+            return false;
+        };
+        let own = self.plan.options(stage as usize).grace;
+        let limit = own.unwrap_or(self.settings.grace);
+        if limit.is_zero() {
+            return false;
+        }
+        let since = self.now;
+        self.machine.on(
+            Input::Grace {
+                stage,
+                since,
+                limit,
+            },
+            since,
+        );
+        true
+    }
+
+    /// A stage that was let go on has had its time.
+    pub(super) fn end_grace(&mut self, stage: u32) {
+        let place = self.data.records[stage as usize].place;
+        // What has ended by now has ended in time.
+        if !self.poll_place(place) {
             let ending = Ending::Interrupted(self.reason());
             self.stop(place, ending);
         }
@@ -60,7 +98,7 @@ impl Driver<'_> {
     /// The caller is gone: stops everything at once. What is left is the data, and the tasks to wait for.
     pub(crate) fn abandon(mut self) -> (Box<RunData>, Vec<LastTask>) {
         self.signal(CancelReason::CallerDropped);
-        self.machine.on(crate::machine::Input::Cancel, self.now);
+        self.machine.on(Input::Cancel, self.now);
         self.polled = self.shared.now();
         let mut tasks = Vec::new();
         for place in self.places.taken() {
@@ -86,12 +124,14 @@ impl Driver<'_> {
                 }
             }
         }
+        self.shared
+            .hold(tasks.iter().map(|last| last.stage).collect());
         self.data.verdict = self.machine.verdict().unwrap_or(Verdict::Cancelled);
         (self.data, tasks)
     }
 
     /// Tells the stages that still run why they should stop. The first reason stays.
     pub(super) fn signal(&self, reason: CancelReason) {
-        self.shared.cancel.cancel(reason);
+        self.shared.stop(reason);
     }
 }

@@ -96,6 +96,13 @@ impl<'p> RunMachine<'p> {
                 }
             }
             Input::Beat { stage, at, idle } => self.arm_idle(stage, at, idle),
+            Input::Grace {
+                stage,
+                since,
+                limit,
+            } => self
+                .timers
+                .push(Reverse((since.after(limit), stage, Limit::Grace(limit)))),
             Input::Tick => self.expire(now),
         }
         self.check_deadline(now);
@@ -301,8 +308,9 @@ impl<'p> RunMachine<'p> {
             && at <= now
         {
             self.timers.pop();
-            if self.is_running(stage) && self.verdict.is_none() && !self.strikes(Fault::IgnoreLimit)
-            {
+            // Once the run ends only what was let go on has a limit left.
+            let counts = self.verdict.is_none() || matches!(limit, Limit::Grace(_));
+            if self.is_running(stage) && counts && !self.strikes(Fault::IgnoreLimit) {
                 self.effects.push_back(Effect::Expire { stage, limit });
             }
         }

@@ -62,6 +62,15 @@ pub enum Input {
         /// How.
         end: StageEnd,
     },
+    /// A stage that was to be stopped may go on for a while.
+    Grace {
+        /// The stage.
+        stage: u32,
+        /// When it was told to stop.
+        since: Tick,
+        /// For how long.
+        limit: Duration,
+    },
     /// A stage did not end at its first poll: its limits count from `since`.
     Suspended {
         /// The stage.
@@ -129,6 +138,8 @@ pub enum Effect {
 pub enum Limit {
     /// From start to end.
     Attempt(Duration),
+    /// From when the run was told to stop to the stage's end.
+    Grace(Duration),
     /// From one sign of life, here the last one known, to the next.
     Idle {
         /// The last sign of life the machine knows of.

@@ -256,6 +256,12 @@ impl NamedStage<'_> {
         self
     }
 
+    /// Lets the stage go on for so long after its run was told to stop, so that it can end by itself.
+    pub fn grace(mut self, limit: Duration) -> Self {
+        self.options.grace = Some(limit);
+        self
+    }
+
     /// Says where the stage runs.
     pub fn placement(mut self, placement: Placement) -> Self {
         self.options.placement = placement;
