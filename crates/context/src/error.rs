@@ -45,6 +45,8 @@ struct Inner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StageErrorKind {
+    /// A route chose arms that cannot be taken together.
+    BadRoute,
     /// A layer refused the call; the stage did not run.
     Denied,
     /// The stage returned an error.
@@ -116,9 +118,10 @@ impl StageError {
             StageErrorKind::IdleTimedOut(_)
             | StageErrorKind::RetryRefused
             | StageErrorKind::TimedOut(_) => ErrorClass::Transient,
-            StageErrorKind::Denied | StageErrorKind::Internal | StageErrorKind::WrongAnswer => {
-                ErrorClass::Permanent
-            }
+            StageErrorKind::BadRoute
+            | StageErrorKind::Denied
+            | StageErrorKind::Internal
+            | StageErrorKind::WrongAnswer => ErrorClass::Permanent,
         }
     }
 
@@ -134,6 +137,7 @@ impl StageError {
             StageErrorKind::RetryRefused => "SF0306",
             StageErrorKind::WrongAnswer => "SF0307",
             StageErrorKind::Internal => "SF0308",
+            StageErrorKind::BadRoute => "SF0309",
         }
     }
 
@@ -141,6 +145,7 @@ impl StageError {
     #[must_use]
     pub fn help(&self) -> &'static str {
         match self.0.kind {
+            StageErrorKind::BadRoute => "let the route name each of its arms at most once",
             StageErrorKind::Denied => {
                 "look at the layer that is named: it decides who may call this stage"
             }
@@ -217,6 +222,7 @@ impl fmt::Display for StageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: stage `{}`", self.code(), self.0.stage)?;
         match &self.0.kind {
+            StageErrorKind::BadRoute => f.write_str(" chose arms that cannot be taken together")?,
             StageErrorKind::Denied => f.write_str(" was denied")?,
             StageErrorKind::Failed(ErrorClass::Permanent) => f.write_str(" failed")?,
             StageErrorKind::Failed(ErrorClass::Transient) => f.write_str(" failed (transient)")?,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::draft::{Draft, INPUT};
 use crate::erased;
 use crate::error::ProblemKind;
+use crate::fallback::{Make, Spare, Wrap};
 use crate::handle::Handle;
 use crate::options::{Placement, Presence};
 use crate::{BuildError, Pipeline, Stage, StageKind, StageOptions, Upstream};
@@ -40,6 +41,8 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
             name: name.as_ref().to_owned(),
             stage,
             options: StageOptions::default(),
+            spares: Vec::new(),
+            default: None,
             presence: PhantomData,
         }
     }
@@ -116,12 +119,14 @@ pub enum IsOptional {}
 
 /// A stage that is not wired yet: options first, then [`StageBuilder::after`].
 #[must_use = "a stage is part of the pipeline only once it is wired with `.after(..)` or `.root()`"]
-pub struct StageBuilder<'a, S, P = IsRequired> {
-    draft: &'a mut Draft,
-    name: String,
-    stage: S,
+pub struct StageBuilder<'a, S: Stage, P = IsRequired> {
+    pub(crate) draft: &'a mut Draft,
+    pub(crate) name: String,
+    pub(crate) stage: S,
     pub(crate) options: StageOptions,
-    presence: PhantomData<P>,
+    pub(crate) spares: Vec<Spare<S::Input, S::Output>>,
+    pub(crate) default: Option<Make<S::Output>>,
+    pub(crate) presence: PhantomData<P>,
 }
 
 impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
@@ -173,29 +178,24 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
 impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
     /// Lets the run do without this stage: if it fails or skips, dependents see `None`.
     pub fn optional(self) -> StageBuilder<'a, S, IsOptional> {
-        let mut options = self.options;
-        options.presence = Presence::Optional;
-        StageBuilder {
-            draft: self.draft,
-            name: self.name,
-            stage: self.stage,
-            options,
-            presence: PhantomData,
-        }
+        self.with_presence(Presence::Optional, None)
     }
 
     /// Wires the stage to what it takes, and gives the handle of what it gives.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<S::Output> {
-        let id = self.draft.id;
         let wired = Arc::new(erased::Required {
             stage: self.stage,
             upstream,
         });
         let node = self
             .draft
-            .add(&self.name, self.options, Arc::clone(&wired) as _);
+            .add(&self.name, self.options.clone(), Arc::clone(&wired) as _);
         self.draft.wire(|edges| wired.upstream.edges(edges));
-        Handle::new(id, node)
+        if !self.spares.is_empty() {
+            self.draft
+                .add_fallbacks(node, &self.options, self.spares, &(wired as _), Wrap::Plain);
+        }
+        Handle::new(self.draft.id, node)
     }
 
     /// Wires a stage that takes nothing: it starts when the run starts.
@@ -210,16 +210,24 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
 impl<S: Stage> StageBuilder<'_, S, IsOptional> {
     /// Wires the stage to what it takes, and gives the handle of what it gives, if anything.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<Option<S::Output>> {
-        let id = self.draft.id;
         let wired = Arc::new(erased::Optional {
             stage: self.stage,
             upstream,
         });
         let node = self
             .draft
-            .add(&self.name, self.options, Arc::clone(&wired) as _);
+            .add(&self.name, self.options.clone(), Arc::clone(&wired) as _);
         self.draft.wire(|edges| wired.upstream.edges(edges));
-        Handle::new(id, node)
+        if !self.spares.is_empty() {
+            self.draft.add_fallbacks(
+                node,
+                &self.options,
+                self.spares,
+                &(wired as _),
+                Wrap::Optional,
+            );
+        }
+        Handle::new(self.draft.id, node)
     }
 
     /// Wires a stage that takes nothing: it starts when the run starts.
@@ -231,7 +239,7 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
     }
 }
 
-impl<S, P> fmt::Debug for StageBuilder<'_, S, P> {
+impl<S: Stage, P> fmt::Debug for StageBuilder<'_, S, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StageBuilder")
             .field("name", &self.name)

@@ -11,8 +11,9 @@ use crate::erased::ErasedStage;
 use crate::error::{BuildError, Problem, ProblemKind};
 use crate::handle::{DraftId, Handle};
 use crate::plan::{InputUse, Node, Plan, Rows};
+use crate::role::Role;
 use crate::upstream::Edges;
-use crate::{StageLimit, StageOptions, cycles};
+use crate::{StageKind, StageLimit, StageOptions, cycles};
 
 /// Stands for the pipeline's input among the numbers of stages.
 pub(crate) const INPUT: u32 = u32::MAX;
@@ -71,8 +72,43 @@ impl Draft {
                 shape,
                 place: 0,
                 input: InputUse::Wired,
+                role: Role::Stage,
             },
         )
+    }
+
+    /// Says what a node is for.
+    pub(crate) fn set_role(&mut self, node: u32, role: Role) {
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.role = role;
+        }
+    }
+
+    /// Adds the arms of the route added last, each called `route.arm` and wired to it.
+    pub(crate) fn add_arms(
+        &mut self,
+        route: u32,
+        arms: impl Iterator<Item = (String, Arc<dyn ErasedStage>)>,
+    ) {
+        for (index, (arm, stage)) in (0..).zip(arms) {
+            let name = format!("{}.{arm}", self.names[route as usize]);
+            let options = StageOptions {
+                kind: StageKind::Route,
+                ..StageOptions::default()
+            };
+            let node = self.add(&name, options, stage);
+            self.set_role(node, Role::Arm { route, index });
+            self.wire_to([route]);
+        }
+        if self.next() == route + 1 {
+            let name = self.names[route as usize].clone();
+            self.problem(ProblemKind::NoArm(name));
+        }
+    }
+
+    /// What a node is wired to.
+    pub(crate) fn upstream_of(&self, node: u32) -> &[u32] {
+        self.upstream.row(node as usize)
     }
 
     /// Wires the stage added last to the handles that `collect` names.
@@ -89,6 +125,12 @@ impl Draft {
         }
         self.scratch = edges;
         self.upstream.close();
+    }
+
+    /// Wires the stage added last as another one is.
+    pub(crate) fn wire_as(&mut self, other: u32) {
+        let row = self.upstream.row(other as usize).to_vec();
+        self.wire_to(row);
     }
 
     /// Wires the stage added last to these stages.
@@ -111,7 +153,9 @@ impl Draft {
                 self.problem(ProblemKind::BadName(error));
                 plan.names[index].clone()
             });
-            self.push(name, node.clone());
+            let mut node = node.clone();
+            node.role = node.role.shifted(base);
+            self.push(name, node);
             let inner = plan.upstream(index);
             self.wire_to(inner.iter().map(|slot| {
                 if *slot as usize == plan.input_slot() {
@@ -177,8 +221,10 @@ impl Draft {
         let limits: Vec<_> = own.into_iter().chain(self.limits).collect();
         let mut asked = self.nodes.iter().map(|node| &node.options.demands);
         let is_limited = !limits.is_empty() || asked.any(|demands| !demands.is_none());
+        let branches = self.nodes.iter().any(|node| node.role != Role::Stage);
         Ok(Plan {
             draft: self.id,
+            branches,
             limits,
             is_limited,
             name: self.name,
@@ -252,7 +298,7 @@ impl Draft {
         index
     }
 
-    fn next(&self) -> u32 {
+    pub(crate) fn next(&self) -> u32 {
         self.nodes.len() as u32
     }
 

@@ -40,6 +40,11 @@ pub(crate) trait ErasedStage: Send + Sync {
     /// What dependents see in place of a value that is not there; `None` if they cannot do without.
     fn absent(&self, place: u32) -> Option<DynValue>;
 
+    /// What a join makes of the values that are there; `None` if it is no join.
+    fn joined(&self, _: &mut dyn Iterator<Item = &DynValue>) -> Option<DynValue> {
+        None
+    }
+
     fn value_type(&self) -> TypeId;
 
     fn value_type_name(&self) -> &'static str;

@@ -90,6 +90,13 @@ pub enum ProblemKind {
         /// What the factory said.
         reason: String,
     },
+    /// A merge or join names the same branch twice.
+    BranchTwice {
+        /// The merge or join.
+        stage: StageName,
+        /// The branch.
+        branch: StageName,
+    },
     /// Stages wait for each other in a circle.
     Cycle {
         /// The stages of the circle; the first is repeated at the end.
@@ -104,6 +111,12 @@ pub enum ProblemKind {
         /// The stage that was wired to it, or `None` if it was given as the output.
         stage: Option<StageName>,
     },
+    /// A merge or join has the pipeline's input among its branches, which is there from the start.
+    InputAsBranch(StageName),
+    /// A route has no arm.
+    NoArm(StageName),
+    /// A merge or join has no branch.
+    NoBranch(StageName),
     /// There is more than one stage that could be the output, or none.
     NoOutput {
         /// The stages nothing depends on.
@@ -118,6 +131,15 @@ pub enum ProblemKind {
     },
     /// A stage waits for itself.
     SelfDependency(StageName),
+    /// A join waits for more branches than it has.
+    TooFewBranches {
+        /// The join.
+        stage: StageName,
+        /// How many it waits for.
+        wanted: usize,
+        /// How many it has.
+        branches: usize,
+    },
     /// The stage named as the output is not there.
     UnknownOutput {
         /// The name that was given.
@@ -183,6 +205,11 @@ impl Problem {
             ProblemKind::ZeroTimeout(_) => "SF0112",
             ProblemKind::BadPool { .. } => "SF0124",
             ProblemKind::RepeatedPool { .. } => "SF0125",
+            ProblemKind::NoBranch(_) => "SF0116",
+            ProblemKind::TooFewBranches { .. } => "SF0117",
+            ProblemKind::BranchTwice { .. } => "SF0118",
+            ProblemKind::InputAsBranch(_) => "SF0119",
+            ProblemKind::NoArm(_) => "SF0120",
         }
     }
 }
@@ -207,6 +234,10 @@ impl fmt::Display for Problem {
                     "stage `{stage}` was given settings that its runner refuses: {reason}; correct its `with`"
                 )
             }
+            ProblemKind::BranchTwice { stage, branch } => write!(
+                f,
+                "stage `{stage}` has the branch `{branch}` twice; name each branch once"
+            ),
             ProblemKind::Cycle { path } => {
                 f.write_str("stages wait for each other in a circle: ")?;
                 list(f, path, " -> ")?;
@@ -230,6 +261,18 @@ impl fmt::Display for Problem {
                 f,
                 "the output of pipeline `{pipeline}` is a handle of another builder, or its own input; give a handle of one of its stages"
             ),
+            ProblemKind::InputAsBranch(stage) => write!(
+                f,
+                "stage `{stage}` has the input of pipeline `{pipeline}` as a branch, which is there from the start; wire a stage to the input, and name that one"
+            ),
+            ProblemKind::NoArm(stage) => write!(
+                f,
+                "route `{stage}` has no arm; let its enum have a variant for each way to go on"
+            ),
+            ProblemKind::NoBranch(stage) => write!(
+                f,
+                "stage `{stage}` joins nothing; give it the handles of the branches it waits for"
+            ),
             ProblemKind::NoOutput { candidates } => {
                 write!(
                     f,
@@ -246,6 +289,14 @@ impl fmt::Display for Problem {
                     "stage `{name}` waits for itself; remove it from its own upstream"
                 )
             }
+            ProblemKind::TooFewBranches {
+                stage,
+                wanted,
+                branches,
+            } => write!(
+                f,
+                "stage `{stage}` waits for at least {wanted} of {branches} branches, which can never be; ask for {branches} or fewer, or add branches"
+            ),
             ProblemKind::UnknownOutput { name, nearest } => {
                 write!(
                     f,

@@ -46,6 +46,8 @@ pub enum Placement {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Presence {
+    /// Dependents see another value if the stage failed or was skipped.
+    Default,
     /// Dependents see `None` if the stage failed or was skipped.
     Optional,
     /// Without the value there is nothing for dependents to do.

@@ -3,13 +3,14 @@
 use std::any::TypeId;
 use std::fmt;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 
 use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop};
 
 use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
-use crate::{Handle, Inputs, Shape, StageFuture, StageLimit, StageOptions, WiringError};
+use crate::{Handle, Inputs, Role, Shape, StageFuture, StageLimit, StageOptions, WiringError};
 
 /// A compiled pipeline: names interned, edges in compressed rows, immutable and shared by all its runs.
 ///
@@ -26,6 +27,8 @@ pub struct Plan {
     pub(crate) output: u32,
     pub(crate) limits: Vec<StageLimit>,
     pub(crate) is_limited: bool,
+    /// Whether any node is more than a stage.
+    pub(crate) branches: bool,
 }
 
 #[derive(Clone)]
@@ -36,6 +39,7 @@ pub(crate) struct Node {
     pub(crate) place: u32,
     pub(crate) input: InputUse,
     pub(crate) shape: Shape,
+    pub(crate) role: Role,
 }
 
 /// What a stage has to do with the pipeline's input.
@@ -163,6 +167,65 @@ impl Plan {
         self.is_limited
     }
 
+    /// What a node is for the engine.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such node.
+    #[inline]
+    #[must_use]
+    pub fn role(&self, node: usize) -> Role {
+        self.nodes[node].role
+    }
+
+    /// Whether any node is more than a stage: a route, an arm, a merge, a join or a fallback.
+    #[inline]
+    #[must_use]
+    pub fn has_branches(&self) -> bool {
+        self.branches
+    }
+
+    /// The arms of a route; empty for everything else.
+    #[must_use]
+    pub fn arms(&self, route: usize) -> Range<usize> {
+        match self.nodes.get(route).map(|node| node.role) {
+            Some(Role::Route { arms }) => route + 1..route + 1 + arms as usize,
+            _ => 0..0,
+        }
+    }
+
+    /// The stage that is started if this one fails.
+    #[must_use]
+    pub fn fallback(&self, stage: usize) -> Option<usize> {
+        let next = stage + 1;
+        let role = self.nodes.get(next)?.role;
+        (role == Role::Fallback { of: stage as u32 }).then_some(next)
+    }
+
+    /// The first stage of the chain of fallbacks that this one belongs to: the one that others are wired to. Itself if it is
+    /// no fallback.
+    #[must_use]
+    pub fn primary(&self, mut stage: usize) -> usize {
+        while let Some(Role::Fallback { of }) = self.nodes.get(stage).map(|node| node.role) {
+            stage = of as usize;
+        }
+        stage
+    }
+
+    /// What a join makes of the values that are in the run's slots now. `None` for everything else.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such node.
+    #[must_use]
+    pub fn joined(&self, join: usize, slots: &[Option<DynValue>]) -> Option<DynValue> {
+        let mut present = self
+            .upstream(join)
+            .iter()
+            .filter_map(|slot| slots.get(*slot as usize)?.as_ref());
+        self.nodes[join].stage.joined(&mut present)
+    }
+
     /// The slots a stage reads, in the order of its input.
     #[inline]
     #[must_use]
@@ -225,7 +288,8 @@ impl Plan {
         }
     }
 
-    /// What dependents of an optional stage see if it gave nothing; `None` for a required one.
+    /// What dependents of a stage see if it gave nothing; `None` if they cannot do without. A default value is made by the
+    /// user's own closure.
     ///
     /// # Panics
     ///

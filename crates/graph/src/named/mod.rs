@@ -13,6 +13,7 @@ use serde_json::Value;
 use stageflow_context::{DynValue, StageCx, StageName};
 
 use self::resolve::{Resolver, find_output};
+use crate::Role;
 use crate::draft::{Draft, INPUT};
 use crate::erased::{At, ErasedStage, StageFuture};
 use crate::error::ProblemKind;
@@ -213,6 +214,7 @@ impl NamedBuilder {
             place,
             input: InputUse::Offered,
             shape: Shape::Plain,
+            role: Role::Stage,
         };
         draft.fill((0..).zip(options).map(node).collect(), rows);
         draft.compile_named(names, output)
