@@ -202,7 +202,10 @@ impl StageCx {
 
     /// Says that the stage is alive, to an idle timeout around it.
     pub fn heartbeat(&self) {
-        self.host.heartbeat(self.stage);
+        match &self.part {
+            None => self.host.heartbeat(self.stage),
+            Some(part) => self.host.part_heartbeat(self.stage, part),
+        }
     }
 
     /// Emits an event of the stage's own, at once or not at all. It counts as a heartbeat.
@@ -225,7 +228,7 @@ impl StageCx {
         self.heartbeat();
         let emitted = self
             .host
-            .try_emit(self.stage, self.attempt.get(), Note::new(name, payload)?);
+            .try_emit(self.stage, self.attempt.get(), self.note(name, payload)?);
         if emitted.is_err() {
             self.host.count_refused();
         }
@@ -244,7 +247,7 @@ impl StageCx {
         payload: impl Into<Arc<Value>>,
     ) -> Result<(), EmitError> {
         self.heartbeat();
-        let note = Note::new(name, payload)?;
+        let note = self.note(name, payload)?;
         loop {
             let room = self.host.room();
             match self
@@ -255,6 +258,18 @@ impl StageCx {
                 done => return done,
             }
         }
+    }
+
+    fn note(
+        &self,
+        name: impl Into<Arc<str>>,
+        payload: impl Into<Arc<Value>>,
+    ) -> Result<Note, EmitError> {
+        let note = Note::new(name, payload)?;
+        Ok(match &self.part {
+            None => note,
+            Some(part) => note.of_part(Arc::clone(part)),
+        })
     }
 
     /// Records a named value beside the output. It is in the report; other stages cannot read it. Write-once: the first

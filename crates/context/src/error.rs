@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{BoxError, StageName};
+use crate::{BoxError, LoopEnd, Part, StageName};
 
 /// Whether another attempt could help. Set where the error arises, never guessed from its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +36,7 @@ pub struct StageError(Arc<Inner>);
 
 struct Inner {
     stage: StageName,
+    part: Option<Arc<Part>>,
     attempt: NonZeroU32,
     kind: StageErrorKind,
     source: Option<BoxError>,
@@ -55,6 +56,13 @@ pub enum StageErrorKind {
     IdleTimedOut(Duration),
     /// The engine broke a promise of its own. Please report it.
     Internal,
+    /// A loop ended without a result that was good enough.
+    LoopEnded {
+        /// How many rounds were started.
+        rounds: u32,
+        /// What ended it.
+        why: LoopEnd,
+    },
     /// The stage, or a layer around it, panicked.
     Panicked(ErrorClass),
     /// The stage asked for another attempt and got none.
@@ -75,6 +83,7 @@ impl StageError {
     ) -> Self {
         Self(Arc::new(Inner {
             stage,
+            part: None,
             attempt,
             kind,
             source: Some(source.into()),
@@ -86,9 +95,26 @@ impl StageError {
     pub fn bare(stage: StageName, attempt: NonZeroU32, kind: StageErrorKind) -> Self {
         Self(Arc::new(Inner {
             stage,
+            part: None,
             attempt,
             kind,
             source: None,
+        }))
+    }
+
+    /// The same error, of a part of the stage.
+    #[must_use]
+    pub fn in_part(mut self, part: Arc<Part>) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.part = Some(part);
+            return self;
+        }
+        Self(Arc::new(Inner {
+            stage: self.0.stage.clone(),
+            part: Some(part),
+            attempt: self.0.attempt,
+            kind: self.0.kind.clone(),
+            source: self.shared_source(),
         }))
     }
 
@@ -96,6 +122,21 @@ impl StageError {
     #[must_use]
     pub fn stage(&self) -> &StageName {
         &self.0.stage
+    }
+
+    /// The place inside the stage, if it was a part of it that failed.
+    #[must_use]
+    pub fn part(&self) -> Option<&Arc<Part>> {
+        self.0.part.as_ref()
+    }
+
+    /// Where it happened: the stage's name, and the place inside the stage, as in `summarise[3]`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match &self.0.part {
+            None => self.0.stage.to_string(),
+            Some(part) => format!("{}{part}", self.0.stage),
+        }
     }
 
     /// The attempt that failed, from 1.
@@ -121,6 +162,7 @@ impl StageError {
             StageErrorKind::BadRoute
             | StageErrorKind::Denied
             | StageErrorKind::Internal
+            | StageErrorKind::LoopEnded { .. }
             | StageErrorKind::WrongAnswer => ErrorClass::Permanent,
         }
     }
@@ -138,6 +180,7 @@ impl StageError {
             StageErrorKind::WrongAnswer => "SF0307",
             StageErrorKind::Internal => "SF0308",
             StageErrorKind::BadRoute => "SF0309",
+            StageErrorKind::LoopEnded { .. } => "SF0310",
         }
     }
 
@@ -161,6 +204,7 @@ impl StageError {
             StageErrorKind::Internal => {
                 "this is a defect of Stageflow: please report it with this text"
             }
+            StageErrorKind::LoopEnded { why, .. } => why.help(),
             StageErrorKind::Panicked(_) => {
                 "return an error instead of panicking; the message says where"
             }
@@ -184,13 +228,19 @@ impl StageError {
             StageErrorKind::Panicked(_) => StageErrorKind::Panicked(class),
             _ => return self.clone(),
         };
-        let source = Some(Box::new(Caused(self.clone())) as BoxError);
         Self(Arc::new(Inner {
             stage: self.0.stage.clone(),
+            part: self.0.part.clone(),
             attempt: self.0.attempt,
             kind,
-            source,
+            source: Some(Box::new(Caused(self.clone())) as BoxError),
         }))
+    }
+
+    /// The cause, for another error that has the same one.
+    fn shared_source(&self) -> Option<BoxError> {
+        let source = self.0.source.is_some();
+        source.then(|| Box::new(Caused(self.clone())) as BoxError)
     }
 }
 
@@ -220,7 +270,11 @@ impl Error for Caused {
 
 impl fmt::Display for StageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: stage `{}`", self.code(), self.0.stage)?;
+        write!(f, "{}: stage `{}", self.code(), self.0.stage)?;
+        if let Some(part) = &self.0.part {
+            write!(f, "{part}")?;
+        }
+        f.write_str("`")?;
         match &self.0.kind {
             StageErrorKind::BadRoute => f.write_str(" chose arms that cannot be taken together")?,
             StageErrorKind::Denied => f.write_str(" was denied")?,
@@ -230,6 +284,13 @@ impl fmt::Display for StageError {
                 write!(f, " gave no sign of life for {limit:?}")?;
             }
             StageErrorKind::Internal => f.write_str(" met a defect of the engine")?,
+            StageErrorKind::LoopEnded { rounds, why } => {
+                let rounds = match rounds {
+                    1 => "1 round".to_owned(),
+                    rounds => format!("{rounds} rounds"),
+                };
+                write!(f, " gave up after {rounds}: {why}")?;
+            }
             StageErrorKind::Panicked(_) => f.write_str(" panicked")?,
             StageErrorKind::RetryRefused => {
                 f.write_str(" asked for another attempt and got none")?;
@@ -253,6 +314,7 @@ impl fmt::Debug for StageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StageError")
             .field("stage", &self.0.stage)
+            .field("part", &self.0.part)
             .field("attempt", &self.0.attempt)
             .field("kind", &self.0.kind)
             .field("source", &self.0.source)

@@ -2,12 +2,13 @@
 
 use std::any::Any;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, PartCall, PartFuture,
+    Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part, PartCall, PartFuture,
     RunIdentity, StageCx, StageName, Tier,
 };
 
@@ -65,6 +66,12 @@ pub trait RunHost: Any + Send + Sync {
 
     /// A sign of life from `stage`.
     fn heartbeat(&self, stage: StageIndex);
+
+    /// A sign of life from a part of `stage`, and so from the stage and from every part it is in.
+    fn part_heartbeat(&self, stage: StageIndex, part: &Arc<Part>) {
+        let _ = part;
+        self.heartbeat(stage);
+    }
 
     /// Takes a note from `stage`, or says why not, at once.
     ///

@@ -69,6 +69,7 @@ mod error;
 mod host;
 mod identity;
 mod ids;
+mod loop_end;
 mod mismatch;
 mod name;
 mod note;
@@ -91,6 +92,7 @@ pub use ids::{
     CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId, SessionId, SpanId,
     TraceId, UserId,
 };
+pub use loop_end::LoopEnd;
 pub use mismatch::mismatch;
 pub use name::{NameError, StageName};
 pub use note::{EmitError, EmitErrorKind, Note};

@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::Part;
+
 /// Something a stage wants to be known: a name and a payload. The engine writes the envelope around it.
 ///
-/// Names are lower-case words joined by dots, `docs.loaded`. Those that start with `run.`, `stage.`, `cleanup.` or
-/// `telemetry.` belong to the engine and are refused, so that a stage cannot forge what the engine says.
+/// Names are lower-case words joined by dots, `docs.loaded`. Those that start with `run.`, `stage.`, `part.`, `cleanup.`
+/// or `telemetry.` belong to the engine and are refused, so that a stage cannot forge what the engine says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     name: Arc<str>,
     payload: Arc<Value>,
+    part: Option<Arc<Part>>,
 }
 
 impl Note {
     /// The longest a name may be, in bytes.
     pub const MAX_NAME: usize = 128;
 
-    const RESERVED: [&'static str; 4] = ["run", "stage", "cleanup", "telemetry"];
+    const RESERVED: [&'static str; 5] = ["run", "stage", "part", "cleanup", "telemetry"];
 
     /// A note called `name`.
     ///
@@ -57,7 +60,23 @@ impl Note {
         Ok(Self {
             name,
             payload: payload.into(),
+            part: None,
         })
+    }
+
+    /// The same note, said by a part of the stage.
+    #[must_use]
+    pub fn of_part(self, part: Arc<Part>) -> Self {
+        Self {
+            part: Some(part),
+            ..self
+        }
+    }
+
+    /// The part of the stage that said it, if it was a part.
+    #[must_use]
+    pub fn part(&self) -> Option<&Arc<Part>> {
+        self.part.as_ref()
     }
 
     /// What it is called.
@@ -135,7 +154,7 @@ impl fmt::Display for EmitError {
             EmitErrorKind::Closed => "the run has ended; emit before the stage returns",
             EmitErrorKind::Full => "the run's buffer is full; emit less, or wait with `emit`",
             EmitErrorKind::ReservedName => {
-                "names under `run`, `stage`, `cleanup` and `telemetry` belong to the engine; choose another first word"
+                "names under `run`, `stage`, `part`, `cleanup` and `telemetry` belong to the engine; choose another first word"
             }
         })
     }

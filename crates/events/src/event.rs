@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use stageflow_context::{
-    CancelReason, ContextSnapshot, Note, Outcome, RunIdentity, StageError, StageIndex, StageName,
+    CancelReason, ContextSnapshot, Note, Outcome, Part, RunIdentity, StageError, StageIndex,
+    StageName,
 };
 
 /// What all events of one run have in common: the envelope. Written by the engine, shared by the events.
@@ -95,10 +96,12 @@ impl Event {
 /// What happened.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | part]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// part = { PartStarted ▸ [Note | part]* ▸ PartEnded }* [PartAnswered]
 /// ```
 ///
-/// Each attempt has one `StageStarted` and exactly one `StageEnded`; `RunEnded` is the last event of a run.
+/// Each attempt has one `StageStarted` and exactly one `StageEnded`, each attempt of a part one `PartStarted` and exactly one
+/// `PartEnded`, which lie inside the attempt of the stage; `RunEnded` is the last event of a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -119,6 +122,19 @@ pub enum EventKind {
         attempt: u32,
         /// What it said.
         note: Box<Note>,
+    },
+    /// A layer answered or refused in the place of a part of a stage, or made something else of what its last attempt gave.
+    PartAnswered(Box<PartEnded>),
+    /// An attempt of a part of a stage ended.
+    PartEnded(Box<PartEnded>),
+    /// An attempt of a part of a stage started.
+    PartStarted {
+        /// The stage.
+        stage: StageIndex,
+        /// Which try of the part, from 1.
+        attempt: u32,
+        /// The part.
+        part: Arc<Part>,
     },
     /// The run ended: the last event.
     RunEnded {
@@ -165,6 +181,42 @@ pub enum EventKind {
     },
 }
 
+/// How a part of a stage ended, or an attempt of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PartEnded {
+    /// The stage.
+    pub stage: StageIndex,
+    /// The part.
+    pub part: Arc<Part>,
+    /// Which try of the part, from 1; 0 if a layer let none start.
+    pub attempt: u32,
+    /// How.
+    pub outcome: Outcome,
+    /// What went wrong, if something did.
+    pub error: Option<StageError>,
+}
+
+impl PartEnded {
+    /// An attempt of `part` of `stage` ended like this.
+    #[must_use]
+    pub fn new(
+        stage: StageIndex,
+        part: Arc<Part>,
+        attempt: u32,
+        outcome: Outcome,
+        error: Option<StageError>,
+    ) -> Self {
+        Self {
+            stage,
+            part,
+            attempt,
+            outcome,
+            error,
+        }
+    }
+}
+
 /// How a cleanup ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -200,6 +252,9 @@ impl EventKind {
             Self::CleanupEnded(_) => "cleanup.ended",
             Self::BlockingDetected { .. } => "stage.blocking_detected",
             Self::Note { note, .. } => note.name(),
+            Self::PartAnswered(_) => "part.answered",
+            Self::PartEnded(_) => "part.ended",
+            Self::PartStarted { .. } => "part.started",
             Self::RunEnded { .. } => "run.ended",
             Self::RunStarted => "run.started",
             Self::StageAnswered { .. } => "stage.answered",
@@ -214,8 +269,10 @@ impl EventKind {
     pub fn stage(&self) -> Option<StageIndex> {
         match self {
             Self::CleanupEnded(ended) => Some(ended.stage),
+            Self::PartAnswered(ended) | Self::PartEnded(ended) => Some(ended.stage),
             Self::BlockingDetected { stage, .. }
             | Self::Note { stage, .. }
+            | Self::PartStarted { stage, .. }
             | Self::StageAnswered { stage, .. }
             | Self::StageEnded { stage, .. }
             | Self::StageSkipped { stage, .. }
@@ -224,15 +281,29 @@ impl EventKind {
         }
     }
 
-    /// Which try of the stage it is about, if it is about one.
+    /// The part of the stage it is about, if it is about a part.
+    #[must_use]
+    pub fn part(&self) -> Option<&Arc<Part>> {
+        match self {
+            Self::PartAnswered(ended) | Self::PartEnded(ended) => Some(&ended.part),
+            Self::PartStarted { part, .. } => Some(part),
+            Self::Note { note, .. } => note.part(),
+            _ => None,
+        }
+    }
+
+    /// Which try of the stage, or of its part, it is about, if it is about one.
     #[must_use]
     pub fn attempt(&self) -> Option<u32> {
         match self {
+            Self::PartEnded(ended) => Some(ended.attempt),
             Self::Note { attempt, .. }
+            | Self::PartStarted { attempt, .. }
             | Self::StageEnded { attempt, .. }
             | Self::StageStarted { attempt, .. } => Some(*attempt),
             Self::CleanupEnded(_)
             | Self::BlockingDetected { .. }
+            | Self::PartAnswered(_)
             | Self::RunEnded { .. }
             | Self::RunStarted
             | Self::StageAnswered { .. }

@@ -39,7 +39,7 @@
 //!
 //! * Of one run, `seq` starts at 0 and has no gaps; what is missing was dropped by a sink, and counted.
 //! * Each attempt has one start and exactly one end. The run's end is its last event, after all cleanups.
-//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `cleanup.*` and `telemetry.*`.
+//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `part.*`, `cleanup.*` and `telemetry.*`.
 //! * Offered = accepted + dropped, at any moment ([`Receipt`], [`SinkCounts`]).
 //!
 //! # Errors
@@ -64,7 +64,7 @@ mod sink;
 mod tracing_sink;
 mod wire;
 
-pub use event::{CleanupEnded, Event, EventKind, RunHeader};
+pub use event::{CleanupEnded, Event, EventKind, PartEnded, RunHeader};
 pub use memory::{MemorySink, SinkCounts};
 pub use sink::{Batch, EventSink, Receipt};
 pub use tracing_sink::TracingSink;

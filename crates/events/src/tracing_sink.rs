@@ -32,6 +32,7 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
         .stage()
         .and_then(|stage| run.stage(stage))
         .map(|name| name.as_str());
+    let part = kind.part().map(ToString::to_string);
     macro_rules! emit {
         ($level:expr, $($field:tt)*) => {{
             tracing::event!(
@@ -42,6 +43,7 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
                 pipeline = run.pipeline(),
                 seq,
                 stage,
+                part,
                 attempt = kind.attempt(),
                 $($field)*
             );
@@ -65,6 +67,17 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
         EventKind::Note { note, .. } => {
             emit!(Level::DEBUG, note = %note.name(), payload = ?note.payload().to_string(), "note");
         }
+        EventKind::PartAnswered(ended) => {
+            let error = ended.error.as_ref().map(ToString::to_string);
+            emit!(Level::DEBUG, outcome = %ended.outcome, error = ?error, "layer answered a part");
+        }
+        EventKind::PartEnded(ended) => match &ended.error {
+            Some(error) => {
+                emit!(Level::WARN, outcome = %ended.outcome, error = ?error.to_string(), "part ended");
+            }
+            None => emit!(Level::DEBUG, outcome = %ended.outcome, "part ended"),
+        },
+        EventKind::PartStarted { .. } => emit!(Level::DEBUG, "part started"),
         EventKind::RunEnded { outcome, reason } => {
             let reason = reason.as_ref().map(ToString::to_string);
             emit!(Level::INFO, outcome = %outcome, reason = ?reason, "run ended");

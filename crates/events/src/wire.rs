@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use stageflow_context::{Outcome, StageError};
 
 use crate::{Event, EventKind, RunHeader};
 
@@ -57,7 +58,11 @@ pub struct EventRecord {
     /// The stage, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// Which try of the stage, if it is about one.
+    /// The place inside the stage, such as `[3]`, if it is about a part of it. An addition to version 1: records of runs
+    /// without parts are as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// Which try of the stage, or of its part, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// What else there is to say; depends on the type.
@@ -91,6 +96,7 @@ impl EventRecord {
                 .stage()
                 .and_then(|stage| run.stage(stage))
                 .map(ToString::to_string),
+            part: kind.part().map(ToString::to_string),
             attempt: kind.attempt(),
             data: data(run, kind),
         }
@@ -118,6 +124,9 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
             data.insert("held_us".to_owned(), json!(micros));
         }
         EventKind::Note { note, .. } => return Value::clone(note.payload()),
+        EventKind::PartAnswered(ended) | EventKind::PartEnded(ended) => {
+            ending(&mut data, ended.outcome, ended.error.as_ref());
+        }
         EventKind::RunEnded { outcome, reason } => {
             data.insert("outcome".to_owned(), json!(outcome.as_str()));
             reason
@@ -126,12 +135,7 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
         }
         EventKind::StageAnswered { outcome, error, .. }
         | EventKind::StageEnded { outcome, error, .. } => {
-            data.insert("outcome".to_owned(), json!(outcome.as_str()));
-            if let Some(error) = error {
-                data.insert("code".to_owned(), json!(error.code()));
-                data.insert("class".to_owned(), json!(error.class().to_string()));
-                data.insert("error".to_owned(), json!(error.to_string()));
-            }
+            ending(&mut data, *outcome, error.as_ref());
         }
         EventKind::StageSkipped { because, .. } => {
             data.insert(
@@ -139,7 +143,18 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 json!(run.stage(*because).map(|name| name.as_str())),
             );
         }
-        EventKind::RunStarted | EventKind::StageStarted { .. } => return Value::Null,
+        EventKind::PartStarted { .. } | EventKind::RunStarted | EventKind::StageStarted { .. } => {
+            return Value::Null;
+        }
     }
     Value::Object(data)
+}
+
+fn ending(data: &mut Map<String, Value>, outcome: Outcome, error: Option<&StageError>) {
+    data.insert("outcome".to_owned(), json!(outcome.as_str()));
+    if let Some(error) = error {
+        data.insert("code".to_owned(), json!(error.code()));
+        data.insert("class".to_owned(), json!(error.class().to_string()));
+        data.insert("error".to_owned(), json!(error.to_string()));
+    }
 }

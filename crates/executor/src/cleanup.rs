@@ -35,7 +35,8 @@ pub(crate) async fn wind_down(
         let said = data.shared.take_mail();
         data.hear(said);
         let now = data.shared.now();
-        if !data.shared.engine.stack.waits() {
+        let shape = data.shared.plan.shape(stage as usize);
+        if !data.shared.engine.stack.waits() || shape.is_called_in_parts() {
             data.attempt_ended(stage, &ending, now);
         }
         data.conclude(stage, ending, now);

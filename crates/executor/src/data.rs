@@ -1,5 +1,6 @@
 //! What is known of a run: grows while it runs, ends up in its report.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use stageflow_interceptors::Ending;
 
 use crate::buffer::EventBuffer;
 use crate::machine::{StageEnd, Tick, Verdict};
+use crate::parts::StageParts;
 use crate::sabotage::Fault;
 use crate::shared::{RunShared, Said, What};
 use crate::stream::Tap;
@@ -67,6 +69,7 @@ pub(crate) struct RunData {
     pub(crate) recorded: Option<OutputView>,
     pub(crate) refused_notes: u64,
     pub(crate) reason: Option<CancelReason>,
+    pub(crate) parts: BTreeMap<u32, StageParts>,
 }
 
 /// Why a stage was skipped.
@@ -99,6 +102,7 @@ impl RunData {
             recorded: None,
             refused_notes: 0,
             reason: None,
+            parts: BTreeMap::new(),
         })
     }
 
@@ -137,6 +141,13 @@ impl RunData {
                     }
                     continue;
                 }
+                What::PartAnswered(ended) => EventKind::PartAnswered(ended),
+                What::PartEnded(ended) => EventKind::PartEnded(ended),
+                What::PartStarted(part) => EventKind::PartStarted {
+                    stage,
+                    attempt,
+                    part,
+                },
                 What::Started => {
                     let record = &mut self.records[stage.as_usize()];
                     record.attempts = attempt;
@@ -329,6 +340,9 @@ impl RunData {
     pub(crate) fn close(&mut self, now: Tick) {
         let said = self.shared.close();
         self.hear(said);
+        if self.shared.parts.get().is_some() {
+            self.parts = self.shared.book().take();
+        }
         self.ended = now;
         let reason = self
             .shared

@@ -103,6 +103,7 @@ mod driver;
 mod engine;
 mod error;
 pub mod machine;
+mod parts;
 mod places;
 mod registry;
 mod report;
@@ -120,6 +121,7 @@ pub use child::{ChildError, ChildErrorKind, ChildRun, Inherit, RunChild, Sub, su
 pub use data::Blocking;
 pub use engine::{Engine, EngineBuilder};
 pub use error::{RunError, RunErrorKind};
+pub use parts::{PartCounts, PartReport};
 pub use report::{RunReport, StageReport};
 pub use run::{Run, RunHandle};
 #[cfg(feature = "stress-sabotage")]

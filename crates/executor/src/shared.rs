@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use serde_json::Value;
 use stageflow_context::{
     Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome,
-    OutputBag, RunHost, RunIdentity, StageCx, StageError, StageIndex, StageName, Tier,
+    OutputBag, Part, PartCall, PartFuture, RunHost, RunIdentity, StageCx, StageError, StageIndex,
+    StageName, Tier,
 };
+use stageflow_events::PartEnded;
 use stageflow_graph::Plan;
 use std::time::Duration;
 
@@ -17,13 +19,18 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::children::Children;
+use crate::driver::carry_out;
 use crate::engine::EngineInner;
 use crate::machine::Tick;
+use crate::parts::PartBook;
 use crate::stream::{Offer, Tap};
 use crate::wake::WakeList;
 
 /// The most notes a run keeps between two turns of its driver.
 const MAX_NOTES: usize = 1024;
+
+/// With so much unheard, no further part of a stage starts.
+const MAX_UNHEARD: usize = 4096;
 
 pub(crate) struct RunShared {
     pub(crate) snapshot: ContextSnapshot,
@@ -44,6 +51,8 @@ pub(crate) struct RunShared {
     pub(crate) children: Children,
     /// The stages that are still waited for after the run was told to stop.
     held: OnceLock<Mutex<Vec<u32>>>,
+    /// Made when the first part of a stage is called: most runs have none.
+    pub(crate) parts: OnceLock<Box<Mutex<PartBook>>>,
 }
 
 #[derive(Default)]
@@ -69,6 +78,9 @@ pub(crate) enum What {
     },
     Blocking(Duration),
     Note(Box<Note>),
+    PartAnswered(Box<PartEnded>),
+    PartEnded(Box<PartEnded>),
+    PartStarted(Arc<Part>),
     Started,
     Streamed(Box<Offer>),
 }
@@ -99,6 +111,7 @@ impl RunShared {
             tap: OnceLock::new(),
             children: Children::default(),
             held: OnceLock::new(),
+            parts: OnceLock::new(),
         }
     }
 
@@ -217,6 +230,32 @@ impl RunShared {
         self.ring();
     }
 
+    /// Says that a part starts: `false` if there is no room, `None` if the run has ended.
+    pub(crate) fn say_part_started(
+        &self,
+        stage: StageIndex,
+        attempt: u32,
+        part: &Arc<Part>,
+    ) -> Option<bool> {
+        let at = self.now();
+        let mut inbox = lock(&self.inbox);
+        if inbox.closed {
+            return None;
+        }
+        if inbox.said.len() >= MAX_UNHEARD {
+            return Some(false);
+        }
+        inbox.said.push(Said {
+            at,
+            stage,
+            attempt,
+            what: What::PartStarted(Arc::clone(part)),
+        });
+        drop(inbox);
+        self.ring();
+        Some(true)
+    }
+
     /// Takes what was said since the last time.
     pub(crate) fn take_mail(&self) -> Vec<Said> {
         self.has_mail.store(false, Ordering::SeqCst);
@@ -298,6 +337,10 @@ impl RunHost for RunShared {
         }
     }
 
+    fn part_heartbeat(&self, stage: StageIndex, part: &Arc<Part>) {
+        self.beat(stage, Some(part));
+    }
+
     fn try_emit(&self, stage: StageIndex, attempt: u32, note: Note) -> Result<(), EmitError> {
         let at = self.now();
         let mut inbox = lock(&self.inbox);
@@ -358,9 +401,13 @@ impl RunHost for RunShared {
             }
         })
     }
+
+    fn call<'a>(&'a self, call: PartCall<'a>) -> PartFuture<'a> {
+        carry_out(self, call)
+    }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every critical section is a few pushes and counts; none can be left half-way by a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

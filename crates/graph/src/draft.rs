@@ -13,7 +13,7 @@ use crate::handle::{DraftId, Handle};
 use crate::plan::{InputUse, Node, Plan, Rows};
 use crate::role::Role;
 use crate::upstream::Edges;
-use crate::{StageKind, StageLimit, StageOptions, cycles};
+use crate::{Shape, StageKind, StageLimit, StageOptions, cycles};
 
 /// Stands for the pipeline's input among the numbers of stages.
 pub(crate) const INPUT: u32 = u32::MAX;
@@ -64,6 +64,7 @@ impl Draft {
         let name = self.parse_name(name, self.next());
         self.check_limits(&name, &options);
         let shape = stage.shape();
+        self.check_part_limits(&name, &shape);
         self.push(
             name,
             Node {
@@ -289,6 +290,12 @@ impl Draft {
             self.problem(ProblemKind::ZeroTimeout(name.clone()));
         }
         self.check_demands(name, &options.demands);
+    }
+
+    fn check_part_limits(&mut self, name: &StageName, shape: &Shape) {
+        if shape.limits().contains(&Some(Duration::ZERO)) {
+            self.problem(ProblemKind::ZeroTimeout(name.clone()));
+        }
     }
 
     fn push(&mut self, name: StageName, node: Node) -> u32 {

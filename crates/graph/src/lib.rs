@@ -96,12 +96,14 @@ mod function;
 mod handle;
 mod inputs;
 mod join;
+mod map;
 mod named;
 mod nearest;
 mod options;
 mod pipeline;
 mod plan;
 mod role;
+mod rounds;
 mod route;
 mod shape;
 mod spec;
@@ -120,11 +122,17 @@ pub use function::{StageFn, StageReturn, stage_fn};
 pub use handle::Handle;
 pub use inputs::{InputError, InputErrorKind, NamedInputs};
 pub use join::Join;
+pub use map::{
+    Collect, FailFast, Item, ItemOutcome, ItemPolicy, Items, Map, Reduce, SkipFailed, map, reduce,
+};
 pub use named::{NamedBuilder, NamedStage};
 pub use options::{Placement, Presence, StageOptions};
 pub use pipeline::{NamedPipeline, Pipeline, SideBySide};
 pub use plan::{Plan, SharedStage};
 pub use role::Role;
+pub use rounds::{
+    Correct, CorrectLoop, Repeat, RepeatLoop, RepeatUntil, Review, Revision, correct, repeat,
+};
 pub use route::{ArmList, ArmsOf, BadRoute, Chosen, Pick, Route, RouteBuilder, RouteOutput};
 pub use shape::Shape;
 

@@ -2,6 +2,9 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
+use std::time::Duration;
+
+use stageflow_context::PartLimits;
 
 use crate::Plan;
 
@@ -15,11 +18,15 @@ pub enum Shape {
     Loop {
         /// The most rounds there can be.
         at_most: NonZeroU32,
+        /// How long all rounds together may take.
+        within: Option<Duration>,
     },
     /// A part of it is called for each of many items.
     Map {
         /// How many at a time.
         width: NonZeroUsize,
+        /// How long an attempt of an item may take.
+        limits: PartLimits,
     },
     /// It runs another pipeline, as a run of its own.
     Pipeline(Arc<Plan>),
@@ -29,6 +36,15 @@ pub enum Shape {
 }
 
 impl Shape {
+    /// The time limits that hold for its parts.
+    pub(crate) fn limits(&self) -> [Option<Duration>; 2] {
+        match self {
+            Self::Loop { within, .. } => [*within, None],
+            Self::Map { limits, .. } => [limits.timeout, limits.idle_timeout],
+            Self::Approval | Self::Pipeline(_) | Self::Plain => [None, None],
+        }
+    }
+
     /// Whether the engine's layers are put around its parts, not around the stage as a whole.
     #[must_use]
     pub fn is_called_in_parts(&self) -> bool {

@@ -1,16 +1,19 @@
 //! One call of a stage, as layers see it.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    BoxError, RunHost, StageCx, StageError, StageErrorKind, StageIndex, StageName,
+    BoxError, DynValue, Part, PartCall, RunHost, StageCx, StageError, StageErrorKind, StageIndex,
+    StageName, Stop,
 };
 use stageflow_graph::{Plan, StageKind, StageOptions};
 use tracing::Span;
+
+use crate::Ending;
 
 /// One call of a stage: who calls what, and what layers may set for it.
 pub struct Call<'a> {
@@ -45,6 +48,30 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn stage(&self) -> &'a StageName {
         &self.plan.names()[self.stage.as_usize()]
+    }
+
+    /// The place inside the stage, if it is only a part of the stage that is called: an item of a map, a round of a loop.
+    #[must_use]
+    pub fn part(&self) -> Option<&Arc<Part>> {
+        self.state.part().map(|of| &of.part)
+    }
+
+    /// The type of the value that the call gives.
+    #[must_use]
+    pub fn value_type(&self) -> TypeId {
+        let stage = self.stage.as_usize();
+        self.state
+            .part()
+            .map_or_else(|| self.plan.value_type(stage), |of| of.value_type)
+    }
+
+    /// The name of that type, for messages.
+    #[must_use]
+    pub fn value_type_name(&self) -> &'static str {
+        let stage = self.stage.as_usize();
+        self.state
+            .part()
+            .map_or_else(|| self.plan.value_type_name(stage), |of| of.value_type_name)
     }
 
     /// The place of the stage in its pipeline.
@@ -87,6 +114,7 @@ impl<'a> Call<'a> {
     #[must_use]
     pub fn cx(&self) -> StageCx {
         StageCx::new(Arc::clone(self.host), self.stage, self.attempt)
+            .of_part(self.part().cloned(), self.attempt)
     }
 
     /// The run the call belongs to.
@@ -144,7 +172,34 @@ impl<'a> Call<'a> {
 
     /// An error of this call.
     pub fn error(&self, kind: StageErrorKind, source: impl Into<BoxError>) -> StageError {
-        StageError::new(self.stage().clone(), self.attempt, kind, source)
+        self.placed(StageError::new(
+            self.stage().clone(),
+            self.attempt,
+            kind,
+            source,
+        ))
+    }
+
+    /// An error of this call that needs no cause.
+    #[must_use]
+    pub fn bare_error(&self, kind: StageErrorKind) -> StageError {
+        self.placed(StageError::bare(self.stage().clone(), self.attempt, kind))
+    }
+
+    /// What the result of an attempt amounts to.
+    #[must_use]
+    pub fn ending(&self, result: Result<DynValue, Stop>) -> Ending {
+        match result {
+            Ok(value) => Ending::Succeeded(value),
+            Err(stop) => Ending::from_stop(stop, |kind, source| self.error(kind, source)),
+        }
+    }
+
+    fn placed(&self, error: StageError) -> StageError {
+        match self.part() {
+            None => error,
+            Some(part) => error.in_part(Arc::clone(part)),
+        }
     }
 
     /// The refusal of `layer`, for [`Flow::Deny`](crate::Flow::Deny) and [`Ending::Denied`](crate::Ending::Denied).
@@ -157,6 +212,7 @@ impl fmt::Debug for Call<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")
             .field("stage", self.stage())
+            .field("part", &self.part())
             .field("attempt", &self.attempt)
             .finish_non_exhaustive()
     }
@@ -182,6 +238,14 @@ pub struct CallState {
 struct Extras {
     span: Option<Span>,
     scratch: Vec<Box<dyn Any + Send>>,
+    part: Option<OfPart>,
+}
+
+/// What is called, if it is not the stage as a whole.
+struct OfPart {
+    part: Arc<Part>,
+    value_type: TypeId,
+    value_type_name: &'static str,
 }
 
 impl CallState {
@@ -201,10 +265,35 @@ impl CallState {
         }
     }
 
+    /// The state of the call of a part of a stage, with the limits that the part sets for itself.
+    #[must_use]
+    pub fn of_part(call: &PartCall<'_>) -> Self {
+        let part = call.cx.part().map(|part| OfPart {
+            part: Arc::clone(part),
+            value_type: call.value_type,
+            value_type_name: call.value_type_name,
+        });
+        Self {
+            limits: Limits {
+                attempt: call.limits.timeout,
+                idle: call.limits.idle_timeout,
+            },
+            extras: Some(Box::new(Extras {
+                part,
+                ..Extras::default()
+            })),
+            ..Self::default()
+        }
+    }
+
     /// How long each attempt may take.
     #[must_use]
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    fn part(&self) -> Option<&OfPart> {
+        self.extras.as_ref()?.part.as_ref()
     }
 
     /// The span to enter whenever the stage is polled.

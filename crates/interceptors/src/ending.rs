@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use stageflow_context::{
-    CancelReason, DynValue, ErrorClass, Outcome, StageError, StageErrorKind, StageName, Stop,
-    StopKind,
+    BoxError, CancelReason, DynValue, ErrorClass, Outcome, StageError, StageErrorKind, StageName,
+    Stop, StopKind,
 };
 
 /// How a call ended. Every ending reaches every layer that was entered, also panics, timeouts and cancellation.
@@ -37,13 +37,17 @@ impl Ending {
     ) -> Self {
         match result {
             Ok(value) => Self::Succeeded(value),
-            Err(stop) => Self::from_stop(stop, stage, attempt),
+            Err(stop) => Self::from_stop(stop, |kind, source| {
+                StageError::new(stage.clone(), attempt, kind, source)
+            }),
         }
     }
 
     #[cold]
-    fn from_stop(stop: Stop, stage: &StageName, attempt: NonZeroU32) -> Self {
-        let error = |kind, source| StageError::new(stage.clone(), attempt, kind, source);
+    pub(crate) fn from_stop(
+        stop: Stop,
+        error: impl Fn(StageErrorKind, BoxError) -> StageError,
+    ) -> Self {
         match stop.into_kind() {
             StopKind::Ended(error) if *error.kind() == StageErrorKind::Denied => {
                 Self::Denied(error)
@@ -67,6 +71,21 @@ impl Ending {
                 format!("{other:?}").into(),
             )),
         }
+    }
+
+    /// What the part of a stage that ended like this gives to the stage.
+    ///
+    /// # Errors
+    ///
+    /// A [`Stop`] that keeps everything: an error stays the error that it is.
+    pub fn into_result(self) -> Result<DynValue, Stop> {
+        Err(match self {
+            Self::Succeeded(value) => return Ok(value),
+            Self::CancelRun(reason) => Stop::cancel(&*reason),
+            Self::Denied(error) | Self::Failed(error) => StopKind::Ended(error).into(),
+            Self::Interrupted(reason) => StopKind::Interrupted(reason).into(),
+            Self::Skipped(reason) => Stop::skip(&*reason),
+        })
     }
 
     /// What it is called in events and reports.

@@ -118,6 +118,21 @@ impl Stack {
         exit(&self.layers, call, ending, 0);
     }
 
+    /// Runs the call through all layers, hooks on the outside included, down to the attempt. Dropping the future leaves every
+    /// layer that was entered, too.
+    pub fn call_whole<'a>(
+        &'a self,
+        call: &'a mut Call<'_>,
+        attempt: &'a dyn Attempt,
+    ) -> BoxFuture<'a, Ending> {
+        Next {
+            stack: self,
+            at: 0,
+            attempt,
+        }
+        .into_future(call)
+    }
+
     /// Runs the call through the layers inside those that [`Stack::enter`] entered, down to the attempt.
     pub fn call<'a>(
         &'a self,
@@ -286,11 +301,10 @@ fn exit(layers: &[Layer], call: &mut Call<'_>, ending: &mut Ending, to: usize) {
 
 #[cold]
 fn answered(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) -> Ending {
-    let stage = call.index().as_usize();
-    if value.type_id_of_value() == call.plan().value_type(stage) {
+    if value.type_id_of_value() == call.value_type() {
         return Ending::Succeeded(value);
     }
-    let wanted = call.plan().value_type_name(stage);
+    let wanted = call.value_type_name();
     let reason = format!("layer `{layer}` answered with a value that is not a `{wanted}`");
     Ending::Failed(call.error(StageErrorKind::WrongAnswer, reason))
 }

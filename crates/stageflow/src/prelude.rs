@@ -8,7 +8,10 @@ pub use stageflow_events::{EventSink, MemorySink, TracingSink};
 pub use stageflow_executor::{
     Engine, Inherit, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, sub,
 };
-pub use stageflow_graph::{Handle, NamedInputs, Pipeline, Stage, StageKind, stage_fn};
+pub use stageflow_graph::{
+    Handle, Item, ItemOutcome, NamedInputs, Pipeline, Review, Revision, Stage, StageKind, correct,
+    map, reduce, repeat, stage_fn,
+};
 pub use stageflow_interceptors::{
     Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,
 };

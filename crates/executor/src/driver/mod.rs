@@ -5,9 +5,13 @@
 
 mod attempt;
 mod broken;
+mod part;
+mod site;
 mod start;
 mod stop;
 mod watched;
+
+pub(crate) use part::carry_out;
 
 use std::collections::VecDeque;
 use std::pin::Pin;

@@ -53,7 +53,7 @@ impl<'p> Driver<'p> {
             return;
         }
         let alone =
-            matches!(placement, Placement::Inherit | Placement::Inline) && !self.stack.waits();
+            matches!(placement, Placement::Inherit | Placement::Inline) && !self.waits(stage);
         self.watch_start(stage);
         if alone {
             self.start_inline(stage, CallState::new(options));
@@ -73,7 +73,7 @@ impl<'p> Driver<'p> {
         let mut first = First::default();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let index = StageIndex::new(stage);
-            if !self.stack.is_empty() {
+            if !self.stack.is_empty() && !self.is_called_in_parts(stage) {
                 let mut call = Call::new(&self.host, self.plan, index, FIRST, &mut state);
                 self.stack.enter(&mut call, &mut first.answer);
                 if first.answer.is_some() {
@@ -225,7 +225,9 @@ impl<'p> Driver<'p> {
             &mut state,
         );
         let caught = catch_unwind(AssertUnwindSafe(|| {
-            self.stack.enter(&mut call, &mut answer);
+            if !self.is_called_in_parts(stage) {
+                self.stack.enter(&mut call, &mut answer);
+            }
         }));
         if let Err(payload) = caught {
             answer = Some(self.stack.panicked(&mut call, payload));
@@ -270,7 +272,7 @@ impl<'p> Driver<'p> {
         }
         self.data.records[stage as usize].place = place;
         // Layers that wait see to the limits of each attempt themselves.
-        if !self.stack.waits() {
+        if !self.waits(stage) {
             let limits = job.state.limits();
             if limits != Limits::none() {
                 let (attempt, idle) = (limits.attempt, limits.idle);
@@ -302,7 +304,7 @@ impl<'p> Driver<'p> {
             let call = call.watched(self.settings.blocking_threshold).lit(light);
             return Ok(Work::Onion(Box::pin(onion(self.stack, self.plan, call))));
         }
-        if !self.stack.waits() {
+        if !self.waits(stage) {
             self.tell_started(stage);
         }
         let (plan, engine) = (
@@ -363,10 +365,20 @@ impl<'p> Driver<'p> {
 
     pub(super) fn leave_layers(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
         // Layers that wait have told of each attempt themselves.
-        if !self.stack.waits() {
+        if !self.waits(stage) {
             self.data.attempt_ended(stage, ending, self.now);
         }
         self.leave_hooks(stage, state, ending);
+    }
+
+    /// Whether the layers are around its parts, and nothing is around the stage as a whole.
+    pub(super) fn is_called_in_parts(&self, stage: u32) -> bool {
+        self.plan.shape(stage as usize).is_called_in_parts()
+    }
+
+    /// Whether layers that may wait are around the stage.
+    fn waits(&self, stage: u32) -> bool {
+        self.stack.waits() && !self.is_called_in_parts(stage)
     }
 
     pub(super) fn leave_hooks(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {

@@ -219,7 +219,12 @@ impl<O> RunReport<O> {
                 mark
             }
         };
-        Overlay::new(self.stages().map(mark).collect()).with_critical_path(&self.critical_stages())
+        let lines = self
+            .stages()
+            .filter_map(|stage| Some((stage.index, stage.parts_line()?)));
+        Overlay::new(self.stages().map(mark).collect())
+            .with_critical_path(&self.critical_stages())
+            .with_lines(lines)
     }
 
     /// The run drawn over its pipeline, as a Mermaid flowchart.

@@ -7,6 +7,8 @@ use stageflow_context::{Outcome, StageError, StageName};
 use stageflow_graph::StageKind;
 
 use crate::data::{Record, RunData, Skip};
+use crate::parts::StageParts;
+use crate::{PartCounts, PartReport};
 
 /// What happened to one stage of a run.
 #[derive(Clone, Copy)]
@@ -68,6 +70,30 @@ impl<'a> StageReport<'a> {
             .errors
             .iter()
             .find(|error| error.stage() == self.name())
+    }
+
+    /// How many parts it had, items of a map or rounds of a loop, and how they ended. All zero if it had none.
+    #[must_use]
+    pub fn parts(&self) -> PartCounts {
+        self.its_parts()
+            .map_or_else(PartCounts::default, |parts| parts.all)
+    }
+
+    /// Its parts that ended without a value, at most 64 of them, in the order in which they ended.
+    #[must_use]
+    pub fn parts_without_value(&self) -> &'a [PartReport] {
+        self.its_parts()
+            .map_or(&[], |parts| parts.without_value.as_slice())
+    }
+
+    /// Its parts in one line, for drawings: `12 items, 1 failed: [3]`.
+    pub(super) fn parts_line(&self) -> Option<String> {
+        let shape = self.data.shared.plan.shape(self.index);
+        self.its_parts().map(|parts| parts.line(shape))
+    }
+
+    fn its_parts(&self) -> Option<&'a StageParts> {
+        self.data.parts.get(&(self.index as u32))
     }
 
     /// Why it was skipped, in the words of the stage that skipped first.

@@ -15,7 +15,7 @@ pub(crate) fn dot(plan: &Plan, overlay: Option<&Overlay>) -> String {
     }
     for stage in 0..plan.len() {
         let mark = overlay.and_then(|overlay| overlay.mark(stage));
-        let label = quote(&lines(plan, stage, mark).join("\n"));
+        let label = quote(&lines(plan, stage, overlay).join("\n"));
         let colours = mark.map(|mark| colours(mark.outcome));
         let style = colours
             .map(|(fill, line)| format!(", fillcolor=\"{fill}\", color=\"{line}\""))

@@ -15,7 +15,7 @@ pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
     }
     for stage in 0..plan.len() {
         let mark = overlay.and_then(|overlay| overlay.mark(stage));
-        let text: Vec<_> = lines(plan, stage, mark)
+        let text: Vec<_> = lines(plan, stage, overlay)
             .iter()
             .map(|line| escape(line))
             .collect();

@@ -3,11 +3,12 @@
 mod dot;
 mod mermaid;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stageflow_context::Outcome;
 
-use crate::{Placement, Plan, Presence};
+use crate::{Placement, Plan, Presence, Shape};
 
 pub(crate) use dot::dot;
 pub(crate) use mermaid::mermaid;
@@ -17,6 +18,7 @@ pub(crate) use mermaid::mermaid;
 pub struct Overlay {
     marks: Vec<StageMark>,
     critical: Vec<(usize, usize)>,
+    lines: BTreeMap<usize, String>,
 }
 
 impl Overlay {
@@ -26,6 +28,7 @@ impl Overlay {
         Self {
             marks,
             critical: Vec::new(),
+            lines: BTreeMap::new(),
         }
     }
 
@@ -33,6 +36,13 @@ impl Overlay {
     #[must_use]
     pub fn with_critical_path(mut self, stages: &[usize]) -> Self {
         self.critical = stages.windows(2).map(|pair| (pair[1], pair[0])).collect();
+        self
+    }
+
+    /// Writes one more line of text into the boxes of these stages.
+    #[must_use]
+    pub fn with_lines(mut self, lines: impl IntoIterator<Item = (usize, String)>) -> Self {
+        self.lines.extend(lines);
         self
     }
 
@@ -100,7 +110,8 @@ const fn colours(outcome: Outcome) -> (&'static str, &'static str) {
 }
 
 /// The lines of text in a stage's box, before escaping.
-fn lines(plan: &Plan, stage: usize, mark: Option<&StageMark>) -> Vec<String> {
+fn lines(plan: &Plan, stage: usize, overlay: Option<&Overlay>) -> Vec<String> {
+    let mark = overlay.and_then(|overlay| overlay.mark(stage));
     let options = plan.options(stage);
     let mut facts = vec![options.kind.to_string()];
     if options.presence == Presence::Optional {
@@ -111,6 +122,7 @@ fn lines(plan: &Plan, stage: usize, mark: Option<&StageMark>) -> Vec<String> {
         Placement::Spawn => facts.push("spawned".to_owned()),
         Placement::Inherit | Placement::Inline => {}
     }
+    facts.extend(made_of(plan.shape(stage)));
     if let Some(limit) = options.timeout {
         facts.push(format!("max {limit:?}"));
     }
@@ -129,7 +141,17 @@ fn lines(plan: &Plan, stage: usize, mark: Option<&StageMark>) -> Vec<String> {
             None => mark.outcome.as_str().replace('_', " "),
         });
     }
+    lines.extend(overlay.and_then(|overlay| overlay.lines.get(&stage).cloned()));
     lines
+}
+
+/// What a stage is made of, in a few words.
+fn made_of(shape: &Shape) -> Option<String> {
+    match shape {
+        Shape::Loop { at_most, .. } => Some(format!("loop, at most {at_most}")),
+        Shape::Map { width, .. } => Some(format!("map, {width} at a time")),
+        _ => None,
+    }
 }
 
 /// A duration in three digits or so.

@@ -35,6 +35,7 @@ impl Hook for Trace {
             target: "stageflow",
             "stage",
             stage = call.stage().as_str(),
+            part = call.part().map(ToString::to_string),
             kind = call.kind().as_str(),
             pipeline = &**call.plan().name(),
             run = %identity.run_id(),
