@@ -10,6 +10,7 @@ mod brackets;
 mod by_name;
 mod cancel;
 mod cancel_inside;
+mod children;
 mod cleanup;
 mod compose;
 mod context;

@@ -187,12 +187,7 @@ impl<'p> Driver<'p> {
     /// Carries out the machine's effects until there are none.
     fn work_off(&mut self, cx: &mut Context<'_>) -> Pause {
         loop {
-            if self.shared.cancel.is_cancelled()
-                && self.machine.verdict().is_none()
-                && !self.cancels_late()
-            {
-                self.machine.on(Input::Cancel, self.now);
-            }
+            self.notice_cancel();
             let Some(effect) = self.machine.next_effect() else {
                 return Pause::Idle;
             };
@@ -211,6 +206,16 @@ impl<'p> Driver<'p> {
                 Effect::Expire { stage, limit } => self.expire(stage, limit),
                 Effect::Stop => self.stop_all(),
             }
+        }
+    }
+
+    /// Tells the machine that somebody outside wants the run to stop, once somebody does.
+    pub(super) fn notice_cancel(&mut self) {
+        if self.shared.cancel.is_cancelled()
+            && self.machine.verdict().is_none()
+            && !self.cancels_late()
+        {
+            self.machine.on(Input::Cancel, self.now);
         }
     }
 
