@@ -11,6 +11,7 @@ mod by_name;
 mod cancel;
 mod cancel_inside;
 mod children;
+mod children_end;
 mod cleanup;
 mod compose;
 mod context;
