@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::StageName;
+use crate::{BudgetError, StageName};
 
 /// Why a run was told to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelReason {
+    /// The run has used up what it may spend.
+    BudgetExhausted(BudgetError),
     /// The future that ran the pipeline was dropped.
     CallerDropped,
     /// The run took longer than it was given.
@@ -52,6 +54,7 @@ impl CancelReason {
 impl fmt::Display for CancelReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::BudgetExhausted(error) => write!(f, "it has used up its budget: {error}"),
             Self::CallerDropped => f.write_str("the caller went away"),
             Self::DeadlineElapsed(limit) => write!(f, "the run took longer than {limit:?}"),
             Self::Denied { stage } => write!(f, "stage `{stage}` was denied"),

@@ -5,13 +5,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError, EmitErrorKind, Note,
-    OutputConflict, Part, PartCall, PartLimits, RunHost, RunId, RunIdentity, StageIndex, StageName,
-    Step, Stop, StopKind,
+    Amounts, Budget, CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError,
+    EmitErrorKind, Note, OutputConflict, Part, PartCall, PartLimits, Reservation, RunHost, RunId,
+    RunIdentity, StageIndex, StageName, Step, Stop, StopKind,
 };
 
 /// A stage's view of the run it belongs to: owned, cheap to clone, and good for as long as the stage keeps it.
@@ -198,6 +199,46 @@ impl StageCx {
         self.host
             .cleanups()
             .push(Cleanup::new(name, self.stage, run));
+    }
+
+    /// What the run may spend, if that is counted.
+    #[must_use]
+    pub fn budget(&self) -> Option<&Budget> {
+        self.host.budget()
+    }
+
+    /// Sets `amounts` of the run's budget aside, before they are spent; in a run without a budget there is always room.
+    ///
+    /// ```
+    /// # use stageflow_context::{Amounts, StageCx, Stop};
+    /// # async fn ask_model(_: &str) -> Result<(String, u64), std::io::Error> { Ok((String::new(), 0)) }
+    /// async fn write(cx: StageCx, question: String) -> Result<String, Stop> {
+    ///     let set_aside = cx.reserve(Amounts::tokens(2_000)).await?; // the most it can be
+    ///     let (answer, tokens) = ask_model(&question).await?;
+    ///     set_aside.settle(Amounts::tokens(tokens)); // what it came to
+    ///     Ok(answer)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What stops the stage: a permanent failure if there is no room, unless the budget says
+    /// [`OnExceed::Suspend`](crate::OnExceed::Suspend); then it waits, and only the end of the run stops it.
+    ///
+    /// # Cancellation
+    ///
+    /// Cancellation safe: dropped while it waits, nothing is set aside.
+    pub async fn reserve(&self, amounts: Amounts) -> Result<Reservation, Stop> {
+        let Some(budget) = self.budget() else {
+            return Ok(Reservation::new(None, amounts));
+        };
+        let stopped = std::pin::pin!(self.cancelled());
+        match select(std::pin::pin!(budget.acquire(amounts)), stopped).await {
+            Either::Left((reserved, _)) => Ok(reserved?),
+            Either::Right(_) => self
+                .check()
+                .and_then(|()| Err(Stop::cancel("the run was stopped"))),
+        }
     }
 
     /// Says that the stage is alive, to an idle timeout around it.

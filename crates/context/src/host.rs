@@ -8,8 +8,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part, PartCall, PartFuture,
-    RunIdentity, StageCx, StageName, Tier,
+    Budget, Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part, PartCall,
+    PartFuture, RunIdentity, StageCx, StageName, Tier,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.
@@ -85,6 +85,11 @@ pub trait RunHost: Any + Send + Sync {
 
     /// Resolves when there may be room for another note.
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// What the run may spend, if that is counted.
+    fn budget(&self) -> Option<&Budget> {
+        None
+    }
 
     /// Carries out a part of a stage's work. A host without layers makes one attempt.
     fn call<'a>(&'a self, call: PartCall<'a>) -> PartFuture<'a> {

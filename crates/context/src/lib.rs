@@ -34,6 +34,7 @@
 //! | give stages what is known | [`ContextSnapshot`] |
 //! | put something of your own into the snapshot | [`Extension`] |
 //! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
+//! | say how much may be spent | [`Budget`], [`StageCx::reserve`] |
 //! | run tests with fixed ids and time | [`SeededIds`], [`FixedClock`] |
 //! | build an engine of your own | [`RunHost`] |
 //!
@@ -46,7 +47,7 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0201` to `SF0216` belong to this crate, `SF0301` to `SF0308` to [`StageError`].
+//! Codes `SF0201` to `SF0219` belong to this crate, `SF0301` to `SF0308` to [`StageError`].
 //!
 //! # Feature flags
 //!
@@ -61,6 +62,7 @@
 //!
 //! Beta. The minimum supported Rust version is 1.95.
 
+mod budget;
 mod cancel;
 mod cleanup;
 mod clock;
@@ -81,6 +83,10 @@ mod stop;
 mod stream;
 mod value;
 
+pub use budget::{
+    Amounts, Booking, Budget, BudgetError, BudgetErrorKind, BudgetLimits, BudgetLine, BudgetNotice,
+    BudgetNoticeKind, Cost, Dimension, Left, OnExceed, Reservation,
+};
 pub use cancel::{Cancel, CancelReason};
 pub use cleanup::{Cleanup, CleanupResult, Cleanups};
 pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClock};
@@ -89,8 +95,8 @@ pub use error::{ErrorClass, StageError, StageErrorKind};
 pub use host::{RunHost, StageIndex};
 pub use identity::{DepthError, Lineage, RunIdentity};
 pub use ids::{
-    CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId, SessionId, SpanId,
-    TraceId, UserId,
+    ApprovalId, CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId,
+    SessionId, SpanId, TraceId, UserId,
 };
 pub use loop_end::LoopEnd;
 pub use mismatch::mismatch;

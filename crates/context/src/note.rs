@@ -9,8 +9,8 @@ use crate::Part;
 
 /// Something a stage wants to be known: a name and a payload. The engine writes the envelope around it.
 ///
-/// Names are lower-case words joined by dots, `docs.loaded`. Those that start with `run.`, `stage.`, `part.`, `cleanup.`
-/// or `telemetry.` belong to the engine and are refused, so that a stage cannot forge what the engine says.
+/// Names are lower-case words joined by dots, `docs.loaded`. Those that start with `run.`, `stage.`, `part.`, `cleanup.`,
+/// `telemetry.`, `approval.` or `budget.` belong to the engine and are refused, so that a stage cannot forge what the engine says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
     name: Arc<str>,
@@ -22,7 +22,15 @@ impl Note {
     /// The longest a name may be, in bytes.
     pub const MAX_NAME: usize = 128;
 
-    const RESERVED: [&'static str; 5] = ["run", "stage", "part", "cleanup", "telemetry"];
+    const RESERVED: [&'static str; 7] = [
+        "run",
+        "stage",
+        "part",
+        "cleanup",
+        "telemetry",
+        "approval",
+        "budget",
+    ];
 
     /// A note called `name`.
     ///
@@ -154,7 +162,7 @@ impl fmt::Display for EmitError {
             EmitErrorKind::Closed => "the run has ended; emit before the stage returns",
             EmitErrorKind::Full => "the run's buffer is full; emit less, or wait with `emit`",
             EmitErrorKind::ReservedName => {
-                "names under `run`, `stage`, `part`, `cleanup` and `telemetry` belong to the engine; choose another first word"
+                "names under `run`, `stage`, `part`, `cleanup`, `telemetry`, `approval` and `budget` belong to the engine; choose another first word"
             }
         })
     }

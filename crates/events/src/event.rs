@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use stageflow_context::{
-    CancelReason, ContextSnapshot, Note, Outcome, Part, RunIdentity, StageError, StageIndex,
-    StageName,
+    BudgetNotice, BudgetNoticeKind, CancelReason, ContextSnapshot, Note, Outcome, Part,
+    RunIdentity, StageError, StageIndex, StageName,
 };
+
+use crate::{ApprovalChange, ApprovalState};
 
 /// What all events of one run have in common: the envelope. Written by the engine, shared by the events.
 #[derive(Clone, Debug)]
@@ -96,15 +98,20 @@ impl Event {
 /// What happened.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | part]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
-/// part = { PartStarted ▸ [Note | part]* ▸ PartEnded }* [PartAnswered]
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | Approval | part]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// part = { PartStarted ▸ [Note | Approval | part]* ▸ PartEnded }* [PartAnswered]
 /// ```
 ///
 /// Each attempt has one `StageStarted` and exactly one `StageEnded`, each attempt of a part one `PartStarted` and exactly one
 /// `PartEnded`, which lie inside the attempt of the stage; `RunEnded` is the last event of a run.
+/// `Budget` may stand anywhere in between.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
+    /// A stage asked for approval, or has its answer.
+    Approval(Box<ApprovalChange>),
+    /// Four fifths of a budget are used, or more was asked of it than there is. Once for each budget and dimension.
+    Budget(Box<BudgetNotice>),
     /// A cleanup ended.
     CleanupEnded(Box<CleanupEnded>),
     /// A stage held the thread that drives the run for too long without suspending.
@@ -249,6 +256,10 @@ impl EventKind {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
+            Self::Approval(change) if change.state == ApprovalState::Pending => "approval.asked",
+            Self::Approval(_) => "approval.ended",
+            Self::Budget(notice) if notice.kind == BudgetNoticeKind::Warned => "budget.warned",
+            Self::Budget(_) => "budget.exceeded",
             Self::CleanupEnded(_) => "cleanup.ended",
             Self::BlockingDetected { .. } => "stage.blocking_detected",
             Self::Note { note, .. } => note.name(),
@@ -268,6 +279,7 @@ impl EventKind {
     #[must_use]
     pub fn stage(&self) -> Option<StageIndex> {
         match self {
+            Self::Approval(change) => Some(change.stage),
             Self::CleanupEnded(ended) => Some(ended.stage),
             Self::PartAnswered(ended) | Self::PartEnded(ended) => Some(ended.stage),
             Self::BlockingDetected { stage, .. }
@@ -277,7 +289,7 @@ impl EventKind {
             | Self::StageEnded { stage, .. }
             | Self::StageSkipped { stage, .. }
             | Self::StageStarted { stage, .. } => Some(*stage),
-            Self::RunEnded { .. } | Self::RunStarted => None,
+            Self::Budget(_) | Self::RunEnded { .. } | Self::RunStarted => None,
         }
     }
 
@@ -301,7 +313,9 @@ impl EventKind {
             | Self::PartStarted { attempt, .. }
             | Self::StageEnded { attempt, .. }
             | Self::StageStarted { attempt, .. } => Some(*attempt),
-            Self::CleanupEnded(_)
+            Self::Approval(change) => Some(change.attempt),
+            Self::Budget(_)
+            | Self::CleanupEnded(_)
             | Self::BlockingDetected { .. }
             | Self::PartAnswered(_)
             | Self::RunEnded { .. }

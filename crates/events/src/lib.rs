@@ -58,12 +58,14 @@
 //!
 //! Beta; the written form ([`EventRecord`]) is versioned. The minimum supported Rust version is 1.95.
 
+mod approval;
 mod event;
 mod memory;
 mod sink;
 mod tracing_sink;
 mod wire;
 
+pub use approval::{ApprovalChange, ApprovalState};
 pub use event::{CleanupEnded, Event, EventKind, PartEnded, RunHeader};
 pub use memory::{MemorySink, SinkCounts};
 pub use sink::{Batch, EventSink, Receipt};

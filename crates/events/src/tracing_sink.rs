@@ -50,6 +50,13 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
         }};
     }
     match kind {
+        EventKind::Approval(change) => {
+            let (path, by) = (&*change.path, change.by.as_deref());
+            emit!(Level::INFO, path, approval = %change.id, state = %change.state, by = ?by, "approval");
+        }
+        EventKind::Budget(notice) => {
+            emit!(Level::WARN, what = notice.kind.as_str(), line = %notice.line, "budget");
+        }
         EventKind::CleanupEnded(ended) => match &ended.error {
             Some(error) => {
                 emit!(Level::WARN, cleanup = %ended.name, outcome = %ended.outcome, error, "cleanup ended");

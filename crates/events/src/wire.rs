@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use stageflow_context::{Outcome, StageError};
+use stageflow_context::{BudgetNotice, Outcome, StageError};
 
 use crate::{Event, EventKind, RunHeader};
 
@@ -109,9 +109,32 @@ fn unix_micros(time: SystemTime) -> u64 {
         .as_micros() as u64
 }
 
+/// Costs in millionths, times in nanoseconds.
+fn budget(notice: &BudgetNotice) -> Value {
+    let line = &notice.line;
+    json!({
+        "budget": &*line.budget,
+        "what": notice.kind.as_str(),
+        "dimension": line.dimension.as_str(),
+        "limit": line.limit,
+        "used": line.used,
+        "asked": line.asked,
+    })
+}
+
 fn data(run: &RunHeader, kind: &EventKind) -> Value {
     let mut data = Map::new();
     match kind {
+        EventKind::Approval(change) => {
+            data.insert("approval".to_owned(), json!(change.id.to_string()));
+            data.insert("path".to_owned(), json!(&*change.path));
+            data.insert("state".to_owned(), json!(change.state.as_str()));
+            change
+                .by
+                .as_ref()
+                .map(|by| data.insert("by".to_owned(), json!(&**by)));
+        }
+        EventKind::Budget(notice) => return budget(notice),
         EventKind::CleanupEnded(ended) => {
             data.insert("cleanup".to_owned(), json!(&*ended.name));
             data.insert("outcome".to_owned(), json!(ended.outcome.as_str()));

@@ -229,6 +229,8 @@ impl fmt::Display for Recorded {
             write!(f, " attempt {attempt}")?;
         }
         match self.event.kind() {
+            Kind::Approval(change) => write!(f, " {} {}", change.path, change.state),
+            Kind::Budget(notice) => write!(f, " {} {}", notice.kind.as_str(), notice.line),
             Kind::CleanupEnded(ended) => write!(f, " {:?} {}", ended.name, ended.outcome),
             Kind::BlockingDetected { micros, .. } => write!(f, " {micros} us"),
             Kind::RunEnded { outcome, .. }

@@ -98,10 +98,11 @@ impl fmt::Display for Expected {
     }
 }
 
-const KNOWN: [(&str, &str); 7] = [
+const KNOWN: [(&str, &str); 8] = [
     ("run_", "run id"),
     ("req_", "request id"),
     ("ses_", "session id"),
+    ("apr_", "approval id"),
     ("usr_", "user id"),
     ("org_", "org id"),
     ("int_", "interaction id"),

@@ -115,6 +115,10 @@ id! {
     InteractionId, "int_", "interaction id"
 }
 id! {
+    /// One request for approval: `apr_` and 32 hex digits.
+    ApprovalId, "apr_", "approval id"
+}
+id! {
     /// What ties a run, its sub-runs and everything they caused together: `cor_` and 32 hex digits.
     CorrelationId, "cor_", "correlation id"
 }
