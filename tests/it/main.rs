@@ -32,6 +32,7 @@ mod panic;
 mod placement;
 mod props;
 mod report;
+mod routing;
 mod shutdown;
 mod skip_optional;
 mod timeout;

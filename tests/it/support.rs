@@ -188,6 +188,7 @@ pub(crate) fn line(recorded: &Recorded) -> String {
             )
         }
         EventKind::StageStarted { attempt, .. } => format!("{name} started {attempt}"),
+        EventKind::StageResolved { .. } => format!("{name} resolved"),
         other => other.name().to_owned(),
     }
 }

@@ -98,7 +98,7 @@ impl Event {
 /// What happened.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | Approval | part]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | Approval | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
 /// part = { PartStarted ▸ [Note | Approval | part]* ▸ PartEnded }* [PartAnswered]
 /// ```
 ///
@@ -172,11 +172,17 @@ pub enum EventKind {
         /// What went wrong, if something did.
         error: Option<StageError>,
     },
+    /// A node that is never started has got its value: an arm that its route took, a merge, a join.
+    StageResolved {
+        /// The node.
+        stage: StageIndex,
+    },
     /// A stage was not started, because there was nothing for it to do.
     StageSkipped {
         /// The stage.
         stage: StageIndex,
-        /// The upstream stage that skipped.
+        /// Whose ending it is because of: the stage that skipped or failed first, the route that did not take this arm, or the
+        /// stage whose success made this fallback needless.
         because: StageIndex,
     },
     /// An attempt of a stage started.
@@ -270,6 +276,7 @@ impl EventKind {
             Self::RunStarted => "run.started",
             Self::StageAnswered { .. } => "stage.answered",
             Self::StageEnded { .. } => "stage.ended",
+            Self::StageResolved { .. } => "stage.resolved",
             Self::StageSkipped { .. } => "stage.skipped",
             Self::StageStarted { .. } => "stage.started",
         }
@@ -287,6 +294,7 @@ impl EventKind {
             | Self::PartStarted { stage, .. }
             | Self::StageAnswered { stage, .. }
             | Self::StageEnded { stage, .. }
+            | Self::StageResolved { stage }
             | Self::StageSkipped { stage, .. }
             | Self::StageStarted { stage, .. } => Some(*stage),
             Self::Budget(_) | Self::RunEnded { .. } | Self::RunStarted => None,
@@ -321,6 +329,7 @@ impl EventKind {
             | Self::RunEnded { .. }
             | Self::RunStarted
             | Self::StageAnswered { .. }
+            | Self::StageResolved { .. }
             | Self::StageSkipped { .. } => None,
         }
     }

@@ -106,6 +106,7 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             error: None,
             ..
         } => emit!(Level::INFO, outcome = %outcome, "stage ended"),
+        EventKind::StageResolved { .. } => emit!(Level::DEBUG, "stage resolved"),
         EventKind::StageSkipped { because, .. } => {
             let because = run.stage(*because).map(|name| name.as_str());
             emit!(Level::INFO, because, "stage skipped");

@@ -166,9 +166,10 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 json!(run.stage(*because).map(|name| name.as_str())),
             );
         }
-        EventKind::PartStarted { .. } | EventKind::RunStarted | EventKind::StageStarted { .. } => {
-            return Value::Null;
-        }
+        EventKind::PartStarted { .. }
+        | EventKind::RunStarted
+        | EventKind::StageResolved { .. }
+        | EventKind::StageStarted { .. } => return Value::Null,
     }
     Value::Object(data)
 }

@@ -24,7 +24,7 @@ pub(crate) struct Record {
     pub(crate) started: Tick,
     pub(crate) ended: Tick,
     pub(crate) attempts: u32,
-    /// Where it sits while it is suspended.
+    /// Where it sits while it is suspended. Of a stage that was skipped: where its skip is.
     pub(crate) place: u32,
     /// `None` until it has ended.
     pub(crate) outcome: Option<Outcome>,
@@ -76,9 +76,9 @@ pub(crate) struct RunData {
 #[derive(Clone, Debug)]
 pub(crate) struct Skip {
     pub(crate) stage: u32,
-    /// The stage that skipped first.
+    /// The stage it is because of.
     pub(crate) because: u32,
-    /// What that stage said; empty for stages further down.
+    /// Why, in the words of that stage.
     pub(crate) reason: Arc<str>,
 }
 
@@ -276,7 +276,7 @@ impl RunData {
                 StageEnd::Failed
             }
             Ending::Skipped(reason) => {
-                self.skips.push(Skip {
+                self.push_skip(Skip {
                     stage,
                     because: stage,
                     reason,
@@ -292,6 +292,20 @@ impl RunData {
             }
             _ => StageEnd::Interrupted,
         }
+    }
+
+    /// Writes down why a stage is skipped, where it is found again at once.
+    pub(crate) fn push_skip(&mut self, skip: Skip) {
+        self.records[skip.stage as usize].place = self.skips.len() as u32;
+        self.skips.push(skip);
+    }
+
+    /// Why a stage was skipped, if it was.
+    pub(crate) fn skip_of(&self, stage: u32) -> Option<&Skip> {
+        let place = self.records.get(stage as usize)?.place;
+        self.skips
+            .get(place as usize)
+            .filter(|skip| skip.stage == stage)
     }
 
     /// What a broken engine makes of an ending.

@@ -18,7 +18,7 @@ use crate::Run;
 use crate::data::RunData;
 use crate::registry::Registry;
 use crate::sabotage::Saboteur;
-use crate::settings::{RunOptions, RunSettings, Whom};
+use crate::settings::{FailurePolicy, RunOptions, RunSettings, Whom};
 use crate::shared::RunShared;
 use crate::watchdog::{BlockingNow, Watchdog};
 
@@ -74,6 +74,7 @@ pub(crate) fn begin<'a, O>(
     let mut settings = engine.settings;
     settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
     settings.deadline = options.deadline.or(settings.deadline);
+    settings.on_failure = options.on_failure.unwrap_or(settings.on_failure);
     let started = Instant::now();
     let mut deadline = settings
         .deadline
@@ -242,6 +243,13 @@ impl EngineBuilder {
     /// How long a run may take if its options do not say; no limit if nothing is said.
     pub fn deadline(mut self, limit: Duration) -> Self {
         self.settings.deadline = Some(limit);
+        self
+    }
+
+    /// What becomes of the rest of a run when a stage has failed, if its options do not say; everything is stopped if nothing
+    /// is said.
+    pub fn on_failure(mut self, policy: FailurePolicy) -> Self {
+        self.settings.on_failure = policy;
         self
     }
 

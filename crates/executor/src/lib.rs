@@ -126,7 +126,7 @@ pub use report::{RunReport, StageReport};
 pub use run::{Run, RunHandle};
 #[cfg(feature = "stress-sabotage")]
 pub use sabotage::Fault;
-pub use settings::RunOptions;
+pub use settings::{FailurePolicy, RunOptions};
 pub use shutdown::{Abandoned, Shutdown};
 pub use stream::{RunStream, StreamCounts, StreamItem, StreamKind, StreamOptions};
 pub use watchdog::{BlockingNow, Holder};

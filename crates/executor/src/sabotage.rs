@@ -56,6 +56,10 @@ faults! {
     ScanAll,
     /// A skip is not carried on to those that depend on the stage.
     KeepDependents,
+    /// A route takes its arms one and all.
+    TakeEveryArm,
+    /// The end of a stage that failed does not reach the one that stands in for it.
+    ForgetFallback,
     /// A cleanup is not run; it is said to have succeeded.
     SkipCleanup,
     /// Cleanups run in the order in which they were registered.

@@ -24,6 +24,7 @@ pub struct RunOptions {
     pub(crate) snapshot: Option<ContextSnapshot>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) concurrency: Option<NonZeroUsize>,
+    pub(crate) on_failure: Option<FailurePolicy>,
 }
 
 impl RunOptions {
@@ -81,11 +82,32 @@ impl RunOptions {
         self
     }
 
+    /// Says what becomes of the rest of the run when a stage has failed.
+    pub fn on_failure(mut self, policy: FailurePolicy) -> Self {
+        self.on_failure = Some(policy);
+        self
+    }
+
     /// Limits how many stages of the run may run at a time.
     pub fn concurrency(mut self, stages: NonZeroUsize) -> Self {
         self.concurrency = Some(stages);
         self
     }
+}
+
+/// What becomes of the rest of a run when a stage that it cannot do without has failed.
+///
+/// A denial, a cancelled run and the run's deadline stop everything, whatever the policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailurePolicy {
+    /// Everything that does not need the failed stage still runs; what does is skipped. Then the run ends as failed.
+    ContinueIndependent,
+    /// Nothing new starts, what runs may end. Then the run ends as failed.
+    Drain,
+    /// What runs is stopped, nothing new starts.
+    #[default]
+    FailFast,
 }
 
 /// For whom a run is, as far as the options say; over what an identity or a snapshot says.
@@ -144,6 +166,7 @@ pub(crate) struct RunSettings {
     pub(crate) grace: Duration,
     pub(crate) max_depth: NonZeroUsize,
     pub(crate) deadline: Option<Duration>,
+    pub(crate) on_failure: FailurePolicy,
 }
 
 impl Default for RunSettings {
@@ -157,6 +180,7 @@ impl Default for RunSettings {
             grace: Duration::ZERO,
             max_depth: const { NonZeroUsize::new(16).unwrap() },
             deadline: None,
+            on_failure: FailurePolicy::FailFast,
         }
     }
 }

@@ -6,11 +6,11 @@ pub use stageflow_context::{
 };
 pub use stageflow_events::{EventSink, MemorySink, TracingSink};
 pub use stageflow_executor::{
-    Engine, Inherit, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, sub,
+    Engine, FailurePolicy, Inherit, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, sub,
 };
 pub use stageflow_graph::{
-    Handle, Item, ItemOutcome, NamedInputs, Pipeline, Review, Revision, Stage, StageKind, correct,
-    map, reduce, repeat, stage_fn,
+    Handle, Item, ItemOutcome, Join, NamedInputs, Pipeline, Review, Revision, Route, Stage,
+    StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
     Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,

@@ -4,6 +4,7 @@
 //! then. Nothing here is shared with other runs.
 
 mod attempt;
+mod branch;
 mod broken;
 mod part;
 mod site;
@@ -47,7 +48,7 @@ pub(crate) struct Driver<'p> {
     pub(super) now: Tick,
     /// When the last poll of a stage began, or was looked at as a long one.
     pub(super) polled: Tick,
-    woken: VecDeque<u32>,
+    pub(super) woken: VecDeque<u32>,
     sleep: Option<(Tick, Pin<Box<Sleep>>)>,
     /// In nanoseconds.
     blocking_threshold: u64,
@@ -82,7 +83,8 @@ impl<'p> Driver<'p> {
             plan,
             stack: &engine.stack,
             host: Arc::clone(&shared) as Arc<dyn RunHost>,
-            machine: broken::machine(plan, engine, settings.concurrency, deadline),
+            machine: broken::machine(plan, engine, settings.concurrency, deadline)
+                .on_failure(settings.on_failure),
             places: Places::new(Arc::clone(&shared)),
             now: Tick::ZERO,
             polled: Tick::ZERO,
@@ -199,12 +201,12 @@ impl<'p> Driver<'p> {
                     }
                 }
                 Effect::Done(verdict) => return Pause::Done(verdict),
-                Effect::Absent(stage) => {
-                    self.data.values[stage as usize] = self.plan.absent(stage as usize);
-                }
-                Effect::Skip { stage, because } => self.skip(stage, because),
                 Effect::Expire { stage, limit } => self.expire(stage, limit),
-                Effect::Stop => self.stop_all(),
+                Effect::Stop => {
+                    self.poll_last();
+                    self.stop_all();
+                }
+                effect => self.settle(effect),
             }
         }
     }
@@ -221,7 +223,7 @@ impl<'p> Driver<'p> {
 
     /// Adds those that were woken since the last time. Of those, the one declared first has its turn first, whatever the
     /// order in which a runtime wakes them; those that wait already keep their turn.
-    fn take_woken(&mut self) {
+    pub(super) fn take_woken(&mut self) {
         let waiting = self.woken.len();
         self.shared.wake.take(&mut self.woken);
         if self.woken.len() > waiting + 1 {
@@ -235,6 +237,7 @@ impl<'p> Driver<'p> {
     fn poll_woken(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(place) = self.woken.pop_front() {
             self.poll_place(place);
+            self.settle_all();
             if !proceed(cx) {
                 if !self.woken.is_empty() {
                     cx.waker().wake_by_ref();
@@ -344,22 +347,6 @@ impl<'p> Driver<'p> {
             kind,
         );
         self.stop(record.place, Ending::Failed(error));
-    }
-
-    fn skip(&mut self, stage: u32, because: u32) {
-        let record = &mut self.data.records[stage as usize];
-        record.outcome = Some(stageflow_context::Outcome::Skipped);
-        record.started = self.now;
-        record.ended = self.now;
-        self.data.skips.push(crate::data::Skip {
-            stage,
-            because,
-            reason: Arc::from(""),
-        });
-        let (stage, because) = (StageIndex::new(stage), StageIndex::new(because));
-        self.data
-            .events
-            .push(self.now, EventKind::StageSkipped { stage, because });
     }
 
     /// Everything that was said outside the driver.

@@ -2,8 +2,13 @@
 //!
 //! ```text
 //!   inputs: begin, ended, suspended, beat, cancel, tick ──▶ RunMachine ──▶ effects: start, absent, skip, expire, stop, done
+//!           took, chosen, broken                                             choose, resolve, substitute
 //! ```
+//!
+//! A route is asked for its decision: after `Effect::Choose(route)` the shell tells one `Input::Took` for each arm that is
+//! taken, then `Input::Chosen`. Arms, merges and joins are never started; `Effect::Resolve` gives them their value.
 
+mod spread;
 mod words;
 
 use std::cmp::Reverse;
@@ -13,15 +18,20 @@ use std::time::Duration;
 
 use stageflow_graph::{Plan, Presence};
 
+use crate::FailurePolicy;
 use crate::sabotage::Fault;
 #[cfg(feature = "stress-sabotage")]
 use crate::sabotage::Saboteur;
+
+use spread::News;
 
 pub use words::{Effect, Input, Limit, StageEnd, Tick, Verdict};
 
 const RUNNING: u32 = u32::MAX;
 const READY: u32 = u32::MAX - 1;
 const ENDED: u32 = u32::MAX - 2;
+/// An arm whose route takes it, and has not taken all of them.
+const TAKEN: u32 = u32::MAX - 3;
 
 /// Decides what starts when, and when the run is over.
 ///
@@ -41,6 +51,13 @@ pub struct RunMachine<'p> {
     timers: BinaryHeap<Reverse<(Tick, u32, Limit)>>,
     deadline: Option<Tick>,
     verdict: Option<Verdict>,
+    /// The first stage that failed while the run went on.
+    failed: Option<u32>,
+    policy: FailurePolicy,
+    /// For each merge and join the number of branches that have not ended. Empty in plans without arms, joins and the like.
+    branches: Vec<u32>,
+    /// Empty between two inputs.
+    news: Vec<(u32, News)>,
     done: bool,
     #[cfg(feature = "stress-sabotage")]
     saboteur: Option<&'p Saboteur>,
@@ -50,7 +67,7 @@ impl<'p> RunMachine<'p> {
     /// A machine for one run of `plan`, with at most `width` stages running at a time.
     #[must_use]
     pub fn new(plan: &'p Plan, width: NonZeroUsize, deadline: Option<Tick>) -> Self {
-        Self {
+        let machine = Self {
             plan,
             waiting: plan.in_degrees().to_vec(),
             ready: Vec::with_capacity(plan.len()),
@@ -61,10 +78,26 @@ impl<'p> RunMachine<'p> {
             timers: BinaryHeap::new(),
             deadline,
             verdict: None,
+            failed: None,
+            policy: FailurePolicy::FailFast,
+            branches: Vec::new(),
+            news: Vec::new(),
             done: false,
             #[cfg(feature = "stress-sabotage")]
             saboteur: None,
+        };
+        if plan.has_branches() {
+            machine.with_branches()
+        } else {
+            machine
         }
+    }
+
+    /// The same machine with another policy than [`FailurePolicy::FailFast`].
+    #[must_use]
+    pub fn on_failure(mut self, policy: FailurePolicy) -> Self {
+        self.policy = policy;
+        self
     }
 
     /// The same machine, in the hands of a saboteur.
@@ -104,6 +137,9 @@ impl<'p> RunMachine<'p> {
                 .timers
                 .push(Reverse((since.after(limit), stage, Limit::Grace(limit)))),
             Input::Tick => self.expire(now),
+            Input::Took { arm } => self.took(arm),
+            Input::Chosen { route } => self.chosen(route),
+            Input::Broken { stage } => self.stop(Verdict::Failed(stage)),
         }
         self.check_deadline(now);
     }
@@ -114,7 +150,7 @@ impl<'p> RunMachine<'p> {
         if self.is_running(stage) {
             self.running -= 1;
             self.waiting[stage as usize] = ENDED;
-            self.release(stage);
+            self.gave(stage);
         }
         self.check_deadline(now);
     }
@@ -136,9 +172,24 @@ impl<'p> RunMachine<'p> {
         }
         if self.running == 0 && !self.done {
             self.done = true;
-            return Some(Effect::Done(self.verdict.unwrap_or(Verdict::Completed)));
+            return Some(Effect::Done(self.ending()));
         }
         None
+    }
+
+    /// What to do next about what has ended, if there is something: the same effects as [`RunMachine::next_effect`] gives, but
+    /// nothing that starts or stops a stage.
+    pub(crate) fn next_settlement(&mut self) -> Option<Effect> {
+        self.effects.pop_front_if(|effect| {
+            matches!(
+                effect,
+                Effect::Absent(_)
+                    | Effect::Choose(_)
+                    | Effect::Resolve { .. }
+                    | Effect::Skip { .. }
+                    | Effect::Substitute { .. }
+            )
+        })
     }
 
     /// When the next limit passes.
@@ -214,18 +265,34 @@ impl<'p> RunMachine<'p> {
         }
         self.waiting[stage as usize] = ENDED;
         match end {
-            StageEnd::Succeeded => self.release(stage),
-            StageEnd::Failed if self.is_optional(stage) => self.absent(stage),
+            StageEnd::Succeeded => self.gave(stage),
             StageEnd::Skipped => self.skipped(stage),
-            StageEnd::Failed => self.stop(Verdict::Failed(stage)),
+            StageEnd::Failed => self.failed(stage),
             StageEnd::Denied => self.stop(Verdict::Denied(stage)),
             StageEnd::CancelledRun => self.stop(Verdict::CancelledBy(stage)),
             StageEnd::Interrupted => self.stop(Verdict::Cancelled),
         }
     }
 
-    fn is_optional(&self, stage: u32) -> bool {
-        self.plan.options(stage as usize).presence == Presence::Optional
+    /// How the run ends: as what came first.
+    fn ending(&self) -> Verdict {
+        let failed = self.failed.map(Verdict::Failed);
+        failed.or(self.verdict).unwrap_or(Verdict::Completed)
+    }
+
+    /// Whether dependents get another value if the stage gives none.
+    fn can_be_absent(&self, stage: u32) -> bool {
+        self.plan.options(stage as usize).presence != Presence::Required
+    }
+
+    /// A stage has given its value.
+    #[inline]
+    fn gave(&mut self, stage: u32) {
+        if self.plan.has_branches() {
+            self.gave_among_branches(stage);
+        } else {
+            self.release(stage);
+        }
     }
 
     /// The value of a stage is in its slot.
@@ -251,39 +318,6 @@ impl<'p> RunMachine<'p> {
                 }
             }
         }
-    }
-
-    fn absent(&mut self, stage: u32) {
-        self.effects.push_back(Effect::Absent(stage));
-        self.release(stage);
-    }
-
-    /// Skips everything that cannot do without this stage. The origin is kept all the way down.
-    fn skipped(&mut self, origin: u32) {
-        let first_ready = self.ready.len();
-        let mut skipped = vec![origin];
-        while let Some(stage) = skipped.pop() {
-            if self.is_optional(stage) {
-                self.absent(stage);
-                continue;
-            }
-            if self.strikes(Fault::KeepDependents) {
-                self.release(stage);
-                continue;
-            }
-            for next in self.plan.downstream(stage as usize) {
-                if self.waiting[*next as usize] < ENDED {
-                    self.waiting[*next as usize] = ENDED;
-                    self.effects.push_back(Effect::Skip {
-                        stage: *next,
-                        because: origin,
-                    });
-                    skipped.push(*next);
-                }
-            }
-        }
-        // They became ready together, whatever the way on which they were found.
-        self.ready[first_ready..].sort_unstable();
     }
 
     fn stop(&mut self, verdict: Verdict) {

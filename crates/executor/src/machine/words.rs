@@ -53,8 +53,18 @@ pub enum Input {
     },
     /// Start the run.
     Begin,
+    /// The default value of a stage could not be made, as [`Effect::Absent`] had asked: the run fails, whatever the policy.
+    Broken {
+        /// The stage.
+        stage: u32,
+    },
     /// Somebody outside wants the run to stop.
     Cancel,
+    /// All arms that a route takes were told with [`Input::Took`]; the others are skipped.
+    Chosen {
+        /// The route.
+        route: u32,
+    },
     /// A stage that was started has ended.
     Ended {
         /// The stage.
@@ -84,6 +94,11 @@ pub enum Input {
     },
     /// Time has passed.
     Tick,
+    /// A route takes this arm, and its value is in its slot. The answer to [`Effect::Choose`], before [`Input::Chosen`].
+    Took {
+        /// The arm.
+        arm: u32,
+    },
 }
 
 /// How a stage ended, as far as scheduling is concerned.
@@ -108,8 +123,11 @@ pub enum StageEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Effect {
-    /// Put the absent value into the slot of this optional stage.
+    /// Put the value that stands for none into the slot of this stage: the absent value of an optional one, or the default.
     Absent(u32),
+    /// Look into the slot of this route: put the values of the arms it takes into theirs, tell each with [`Input::Took`], and
+    /// then [`Input::Chosen`].
+    Choose(u32),
     /// Everything that was started has ended: clean up and report.
     Done(Verdict),
     /// A limit of this stage has passed: stop it, or send a [`Input::Beat`] if it gave a later sign of life.
@@ -119,17 +137,32 @@ pub enum Effect {
         /// Which limit.
         limit: Limit,
     },
-    /// This stage is not started, because a stage it needs was skipped.
+    /// This node has its value without being run. An arm has it in its slot already; a merge takes that of `from`; a join
+    /// makes a list of what is in the slots of its branches now.
+    Resolve {
+        /// The arm, merge or join.
+        stage: u32,
+        /// The route, or the branch that came last.
+        from: u32,
+    },
+    /// This stage is not started, because there is nothing for it to do.
     Skip {
         /// The stage.
         stage: u32,
-        /// The stage that was skipped first.
+        /// The stage that was skipped or failed first; for an arm its route, for a fallback the stage that did not need it.
         because: u32,
     },
     /// Start this stage.
     Start(u32),
     /// Stop everything that was started and has not ended. The machine waits until all of it has.
     Stop,
+    /// Put the value of `from`, a fallback, into the slot of this stage, too.
+    Substitute {
+        /// The stage that failed.
+        stage: u32,
+        /// The fallback that gave a value.
+        from: u32,
+    },
 }
 
 /// Which limit has passed.

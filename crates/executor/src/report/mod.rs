@@ -14,7 +14,7 @@ use stageflow_context::{
     StageIndex, StageName,
 };
 use stageflow_events::CleanupEnded;
-use stageflow_graph::{Handle, Overlay, StageMark};
+use stageflow_graph::{Handle, Overlay, Role, StageMark};
 
 use crate::buffer::EventCounts;
 use crate::data::{Blocking, Record, RunData};
@@ -243,9 +243,11 @@ impl<O> RunReport<O> {
     fn critical_stages(&self) -> Vec<usize> {
         let records = &self.data.records;
         let ran = |stage: &usize| {
-            records
-                .get(*stage)
-                .is_some_and(|record: &Record| record.attempts > 0)
+            records.get(*stage).is_some_and(|record: &Record| {
+                record.attempts > 0
+                    || (record.outcome == Some(Outcome::Succeeded)
+                        && !self.data.shared.plan.role(*stage).is_started())
+            })
         };
         let last = |stages: &mut dyn Iterator<Item = usize>| {
             stages
@@ -256,17 +258,40 @@ impl<O> RunReport<O> {
         let mut at = last(&mut (0..records.len()));
         while let Some(stage) = at {
             path.push(stage);
-            at = last(
-                &mut self
-                    .data
-                    .shared
-                    .plan
-                    .upstream(stage)
-                    .iter()
-                    .map(|slot| *slot as usize),
-            );
+            at = last(&mut self.waited_for(stage).into_iter());
         }
         path
+    }
+
+    /// What a stage has waited for. Branches that ended after their join was decided are not among them; in the place of a stage
+    /// that failed is the one that stood in for it.
+    fn waited_for(&self, stage: usize) -> Vec<usize> {
+        let plan = &self.data.shared.plan;
+        let started = self.data.records[stage].started;
+        if let Role::Fallback { of } = plan.role(stage) {
+            return vec![of as usize];
+        }
+        let gave = |stage: usize| {
+            let stand_in =
+                std::iter::successors(Some(stage), |stage| plan.fallback(*stage)).find(|stage| {
+                    self.data
+                        .records
+                        .get(*stage)
+                        .and_then(|record| record.outcome)
+                        == Some(Outcome::Succeeded)
+                });
+            stand_in.unwrap_or(stage)
+        };
+        let upstream = plan.upstream(stage).iter();
+        upstream
+            .map(|slot| gave(*slot as usize))
+            .filter(|up| {
+                self.data
+                    .records
+                    .get(*up)
+                    .is_some_and(|record| record.ended <= started)
+            })
+            .collect()
     }
 
     fn run_error(&self) -> RunError {
@@ -288,13 +313,11 @@ impl<O> RunReport<O> {
             index: output,
         }
         .skip();
-        let origin = skip.map_or(output, |skip| skip.because as usize);
-        let reason = StageReport {
-            data: &self.data,
-            index: origin,
-        }
-        .skip_reason()
-        .unwrap_or_default();
+        // A route, a success or a failure may be what it is because of: then the stage itself is the one that skipped.
+        let origin = skip
+            .filter(|skip| self.data.skip_of(skip.because).is_some())
+            .map_or(output, |skip| skip.because as usize);
+        let reason = skip.map_or("", |skip| &*skip.reason);
         RunErrorKind::Skipped {
             stage: self.data.shared.plan.names()[origin].clone(),
             reason: reason.to_owned(),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use stageflow_context::{Outcome, StageError, StageName};
-use stageflow_graph::StageKind;
+use stageflow_graph::{Role, StageKind};
 
 use crate::data::{Record, RunData, Skip};
 use crate::parts::StageParts;
@@ -96,15 +96,16 @@ impl<'a> StageReport<'a> {
         self.data.parts.get(&(self.index as u32))
     }
 
-    /// Why it was skipped, in the words of the stage that skipped first.
+    /// Why it was skipped: in the words of the stage that skipped first, or what its route took, or which stage failed.
     #[must_use]
     pub fn skip_reason(&self) -> Option<&'a str> {
-        let because = self.skip()?.because;
-        self.data
-            .skips
-            .iter()
-            .find(|skip| skip.stage == because)
-            .map(|skip| &*skip.reason)
+        self.skip().map(|skip| &*skip.reason)
+    }
+
+    /// What it is for the engine: a stage, a route, an arm, a merge, a join, a fallback.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.data.shared.plan.role(self.index)
     }
 
     /// Not if it was skipped because of another stage, or its turn never came.
@@ -116,10 +117,7 @@ impl<'a> StageReport<'a> {
     }
 
     pub(super) fn skip(&self) -> Option<&'a Skip> {
-        self.data
-            .skips
-            .iter()
-            .find(|skip| skip.stage as usize == self.index)
+        self.data.skip_of(u32::try_from(self.index).ok()?)
     }
 
     fn record(&self) -> &'a Record {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stageflow_context::Outcome;
 use stageflow_events::EventKind;
-use stageflow_graph::{Plan, Presence};
+use stageflow_graph::{Plan, Presence, Role};
 
 pub use rules::{GrammarError, Rule, Violation};
 
@@ -16,13 +16,14 @@ use crate::Recorded;
 /// Reads the events of one run in order and remembers every rule they break.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected]* ▸ StageEnded }* [StageAnswered] | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
 /// ```
 ///
 /// [`RecordingSink::check`](crate::RecordingSink::check) uses it on everything that was recorded.
 #[derive(Debug, Default)]
 pub struct EventGrammar {
     upstream: Option<Vec<Vec<Upstream>>>,
+    roles: Option<Vec<Role>>,
     stages: BTreeMap<usize, Stage>,
     next_seq: u64,
     at: Duration,
@@ -46,6 +47,7 @@ struct Stage {
     is_open: bool,
     skipped: bool,
     answered: bool,
+    resolved: bool,
     last: Option<Outcome>,
 }
 
@@ -73,6 +75,7 @@ impl EventGrammar {
                 .collect()
         };
         self.upstream = Some((0..plan.len()).map(upstream).collect());
+        self.roles = Some((0..plan.len()).map(|stage| plan.role(stage)).collect());
         self
     }
 
@@ -93,6 +96,7 @@ impl EventGrammar {
                 attempt, outcome, ..
             } => self.stage_ended(index, *attempt, *outcome),
             EventKind::StageAnswered { outcome, .. } => self.stage_answered(index, *outcome),
+            EventKind::StageResolved { .. } => self.stage_resolved(index),
             EventKind::StageSkipped { because, .. } => {
                 self.stage_skipped(index, because.as_usize());
             }
@@ -210,9 +214,10 @@ impl EventGrammar {
                 .and_then(|stage| stage.last);
             match (ended, up.presence) {
                 (Some(Outcome::Succeeded), _) => None,
+                _ if self.stood_in_for(up.stage) => None,
                 (
                     Some(Outcome::Failed | Outcome::Skipped | Outcome::TimedOut),
-                    Presence::Optional,
+                    Presence::Default | Presence::Optional,
                 ) => None,
                 (Some(outcome), _) => {
                     Some(format!("stage {}, which it needs, was {outcome}", up.stage))
@@ -223,7 +228,38 @@ impl EventGrammar {
                 )),
             }
         };
-        upstream.iter().filter_map(complaint).collect()
+        let mut complaints: Vec<String> = upstream.iter().filter_map(complaint).collect();
+        let role = self.role(index);
+        if let Some(Role::Fallback { of }) = role
+            && !matches!(
+                self.last(of as usize),
+                Some(Outcome::Failed | Outcome::TimedOut)
+            )
+        {
+            complaints.push(format!(
+                "stage {of}, which it stands in for, has not failed"
+            ));
+        }
+        if role.is_some_and(|role| !role.is_started()) {
+            complaints.push("it is no stage that could be started".to_owned());
+        }
+        complaints
+    }
+
+    fn role(&self, index: usize) -> Option<Role> {
+        self.roles.as_ref()?.get(index).copied()
+    }
+
+    fn last(&self, index: usize) -> Option<Outcome> {
+        self.stages.get(&index)?.last
+    }
+
+    /// Whether a fallback has given a value in this stage's place.
+    fn stood_in_for(&self, index: usize) -> bool {
+        let next = index + 1;
+        let of = index as u32;
+        self.role(next) == Some(Role::Fallback { of })
+            && (self.last(next) == Some(Outcome::Succeeded) || self.stood_in_for(next))
     }
 
     fn stage_ended(&mut self, index: usize, attempt: u32, outcome: Outcome) {
@@ -261,9 +297,39 @@ impl EventGrammar {
         }
     }
 
+    /// An arm, a merge or a join that got its value.
+    fn stage_resolved(&mut self, index: usize) {
+        let is_started = self.role(index).is_some_and(Role::is_started);
+        let stage = self.stages.entry(index).or_default();
+        let known = stage.skipped || stage.attempt > 0 || stage.resolved;
+        stage.resolved = true;
+        stage.last = Some(Outcome::Succeeded);
+        if known || is_started {
+            self.broken(
+                Rule::ResolvedOnce,
+                "only what is neither started nor skipped is resolved, and once",
+            );
+        }
+        if self.cleaning {
+            self.broken(Rule::CleanupsComeLast, "a cleanup had ended");
+        }
+    }
+
+    /// Whether a stage may be skipped because of this one.
+    fn may_be_the_cause(&self, index: usize, because: usize) -> bool {
+        match (self.last(because), self.role(index)) {
+            (Some(Outcome::Failed | Outcome::Skipped | Outcome::TimedOut), _) => true,
+            // What its route did not take, what was not needed: as far as one can tell without the plan.
+            (Some(Outcome::Succeeded), None) => because < index,
+            (Some(Outcome::Succeeded), Some(Role::Arm { route, .. })) => route as usize == because,
+            (Some(Outcome::Succeeded), Some(Role::Fallback { .. })) => true,
+            _ => false,
+        }
+    }
+
     fn stage_skipped(&mut self, index: usize, because: usize) {
         let stage = self.stages.entry(index).or_default();
-        let (skipped, started) = (stage.skipped, stage.attempt > 0);
+        let (skipped, started) = (stage.skipped, stage.attempt > 0 || stage.resolved);
         stage.skipped = true;
         stage.last = Some(Outcome::Skipped);
         if skipped {
@@ -272,12 +338,11 @@ impl EventGrammar {
         if started {
             self.broken(Rule::SkippedNeverStart, "it had been started");
         }
-        if self
-            .stages
-            .get(&because)
-            .is_none_or(|stage| stage.last != Some(Outcome::Skipped))
-        {
-            self.broken(Rule::EndingsAgree, "the stage it names has not skipped");
+        if !self.may_be_the_cause(index, because) {
+            self.broken(
+                Rule::EndingsAgree,
+                "the stage it names has not ended in a way that could be the reason",
+            );
         }
     }
 

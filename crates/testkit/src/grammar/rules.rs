@@ -20,6 +20,8 @@ pub enum Rule {
     NoGaps,
     /// A stage has one open attempt at a time.
     OneAttemptAtATime,
+    /// An arm, a merge or a join gets its value once, and is not started.
+    ResolvedOnce,
     /// `run.ended` is the last event, and there is one.
     RunEndsOnce,
     /// `run.started` is the first event, and there is one.
