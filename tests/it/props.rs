@@ -4,6 +4,7 @@ mod dropped;
 mod inputs;
 mod onion;
 mod paused;
+mod programs;
 mod support;
 mod threads;
 mod together;

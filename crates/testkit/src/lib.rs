@@ -95,6 +95,7 @@ mod gate;
 mod grammar;
 pub mod oracle;
 mod probe;
+pub mod program;
 mod property;
 mod recording;
 pub mod script;
