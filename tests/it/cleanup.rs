@@ -246,6 +246,41 @@ async fn of_a_thousand_cleanups_what_fits_the_budget_completes_and_the_rest_is_n
     assert_eq!(lab.events().len(), 1_004);
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_a_thousand_cleanups_the_one_that_hangs_and_the_one_that_panics_are_named() {
+    let lab = Lab::with(budget(10));
+    let started = Instant::now();
+    let report = run_with(&lab, |cx, _| {
+        for i in 0..1_000 {
+            let name = format!("cleanup {i}");
+            match i {
+                990 => cx.on_cleanup(name, std::future::pending::<()>),
+                991 => cx.on_cleanup(name, async || blow_up("no")),
+                _ => cx.on_cleanup(name, async || sleep(30.millis()).await),
+            }
+        }
+    })
+    .await;
+    let named = |name: &str| {
+        let ended = report.cleanups().iter().find(|ended| &*ended.name == name);
+        let ended = ended.unwrap();
+        (ended.outcome, ended.error.clone().unwrap_or_default())
+    };
+    let late = "it did not end in time".to_owned();
+    assert_eq!(named("cleanup 990"), (Outcome::TimedOut, late));
+    assert_eq!(
+        named("cleanup 991"),
+        (Outcome::Failed, "it panicked: no".to_owned())
+    );
+    let done = report.cleanups().iter();
+    let done = done.filter(|ended| ended.outcome == Outcome::Succeeded);
+    // The one that hangs costs half a second of the ten; the others take 30 ms each.
+    assert!(done.count() >= 10_000 / 30 * 9 / 10);
+    assert_eq!(report.cleanups().len(), 1_000);
+    assert!(started.elapsed() <= 10_050.millis());
+    lab.engine.settled().await;
+}
+
 #[tokio::test]
 async fn a_cleanup_registered_by_a_cleanup_runs_next() {
     let lab = Lab::new();

@@ -244,11 +244,12 @@ impl<O> Drop for Run<'_, O> {
         let ties = std::mem::take(&mut self.ties);
         match self.runtime.take().or_else(|| Handle::try_current().ok()) {
             Some(runtime) => {
-                let rest = async move {
+                let rest = self.engine.tracker.track_future(rest);
+                // Whoever waits for this run finds that the engine has nothing left of it: the ties go last.
+                drop(runtime.spawn(async move {
                     let _ties = ties;
                     drop(rest.await);
-                };
-                drop(self.engine.tracker.spawn_on(rest, &runtime));
+                }));
             }
             None => tracing::error!(
                 target: "stageflow",
