@@ -31,6 +31,7 @@ mod notes;
 mod panic;
 mod placement;
 mod props;
+mod races;
 mod report;
 mod routing;
 mod shutdown;

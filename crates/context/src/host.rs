@@ -8,8 +8,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part, PartCall,
-    PartFuture, RunIdentity, StageCx, StageName, Tier,
+    Budget, Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part, PartCall, PartFuture, RunIdentity, StageCx, StageName, Tier, CancelReason,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.
@@ -54,6 +53,12 @@ pub trait RunHost: Any + Send + Sync {
 
     /// The run's switch.
     fn cancel(&self) -> &Cancel;
+
+    /// Asks the run to stop, also where nothing of it is polled at the moment: for layers. `false` if it was told already;
+    /// then `reason` is dropped. A stage ends with [`Stop::cancel`](crate::Stop::cancel) instead.
+    fn request_cancel(&self, reason: CancelReason) -> bool {
+        self.cancel().cancel(reason)
+    }
 
     /// When the run must be done, if it must.
     fn deadline(&self) -> Option<Instant>;

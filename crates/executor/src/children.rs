@@ -112,7 +112,7 @@ impl List {
             .collect();
         // Outside the lock: a waker may run anything.
         for run in told {
-            run.request_cancel(CancelReason::ParentStopped(Arc::clone(reason)));
+            run.ask_to_stop(CancelReason::ParentStopped(Arc::clone(reason)));
         }
     }
 

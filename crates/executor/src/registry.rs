@@ -37,7 +37,7 @@ impl Registry {
         roots.retain(|run| run.identity().parent().is_none());
         roots
             .iter()
-            .filter(|run| run.request_cancel(CancelReason::Shutdown))
+            .filter(|run| run.ask_to_stop(CancelReason::Shutdown))
             .count()
     }
 
@@ -111,7 +111,7 @@ impl Listing {
         let place = registry.add(run);
         // A shutdown closes first and looks at the list then: one of the two tells the run.
         if registry.closing.load(Ordering::SeqCst) && run.identity().parent().is_none() {
-            run.request_cancel(CancelReason::Shutdown);
+            run.ask_to_stop(CancelReason::Shutdown);
         }
         Self {
             run: Arc::clone(run),

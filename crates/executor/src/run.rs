@@ -296,7 +296,7 @@ impl RunHandle {
     ///
     /// The run's report says when it has stopped. After the run has ended this does nothing.
     pub fn cancel(&self, reason: impl Into<Arc<str>>) -> bool {
-        self.shared.request_cancel(CancelReason::requested(reason))
+        self.shared.ask_to_stop(CancelReason::requested(reason))
     }
 
     /// Why the run was told to stop, if it was.

@@ -127,7 +127,7 @@ impl RunShared {
     }
 
     /// Asks the run to stop, and sees to it that the driver notices.
-    pub(crate) fn request_cancel(&self, reason: CancelReason) -> bool {
+    pub(crate) fn ask_to_stop(&self, reason: CancelReason) -> bool {
         let first = self.stop(reason);
         self.wake.wake_driver();
         first
@@ -317,6 +317,10 @@ impl RunHost for RunShared {
 
     fn cancel(&self) -> &Cancel {
         &self.cancel
+    }
+
+    fn request_cancel(&self, reason: CancelReason) -> bool {
+        self.ask_to_stop(reason)
     }
 
     fn deadline(&self) -> Option<Instant> {
