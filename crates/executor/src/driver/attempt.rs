@@ -98,6 +98,10 @@ pub(super) async fn detached(
     if engine.stack.waits() && !in_parts {
         return Some(onion(&engine.stack, &plan, owned).await);
     }
+    if owned.shared.cancel.is_cancelled() {
+        // The run was told to stop before the task had its first turn.
+        return Some(owned.site().interrupted());
+    }
     let stage = plan.shared(owned.stage.as_usize());
     let span = owned.span.unwrap_or_else(tracing::Span::none);
     let result = stage

@@ -139,6 +139,9 @@ impl<'a> Attempts<'a> {
             // What the attempt before has left behind must not meet what this one starts.
             self.site.gone().await;
         }
+        if self.site.shared.cancel.is_cancelled() {
+            return self.site.interrupted();
+        }
         if !self.site.tell_start(number).await {
             return self.site.interrupted();
         }

@@ -76,6 +76,7 @@ impl<'p> Driver<'p> {
             if !self.stack.is_empty() && !self.is_called_in_parts(stage) {
                 let mut call = Call::new(&self.host, self.plan, index, FIRST, &mut state);
                 self.stack.enter(&mut call, &mut first.answer);
+                self.unless_cancelled(&mut first.answer);
                 if first.answer.is_some() {
                     return;
                 }
@@ -232,6 +233,7 @@ impl<'p> Driver<'p> {
         if let Err(payload) = caught {
             answer = Some(self.stack.panicked(&mut call, payload));
         }
+        self.unless_cancelled(&mut answer);
         if let Some(ending) = answer {
             return self.finish(stage, &mut state, ending);
         }

@@ -57,6 +57,18 @@ impl Driver<'_> {
         }
     }
 
+    /// Tells the stages that still run why they should stop. The first reason stays.
+    pub(super) fn signal(&self, reason: CancelReason) {
+        self.shared.stop(reason);
+    }
+
+    /// A layer may have cancelled the run: then the stage it was entered for does not start.
+    pub(super) fn unless_cancelled(&self, answer: &mut Option<Ending>) {
+        if answer.is_none() && self.shared.cancel.is_cancelled() {
+            *answer = Some(Ending::Interrupted(self.reason()));
+        }
+    }
+
     /// Tells everybody why the run ends early, if it does.
     pub(super) fn signal_verdict(&self, verdict: Option<Verdict>) {
         match verdict {
