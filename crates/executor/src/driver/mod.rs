@@ -113,6 +113,7 @@ impl<'p> Driver<'p> {
     /// What is left when every stage has ended.
     pub(crate) fn into_data(mut self, verdict: Verdict) -> Box<RunData> {
         self.signal_verdict(Some(verdict));
+        let verdict = self.agreed(verdict);
         self.data.verdict = verdict;
         self.data.spoil();
         if let Verdict::Failed(stage) | Verdict::Denied(stage) = verdict {

@@ -88,6 +88,18 @@ impl Driver<'_> {
         }
     }
 
+    /// The verdict that goes with the reason everybody was told. Who cancels from elsewhere may come between a verdict and
+    /// its reason; the reason decides then, because nobody can take it back.
+    pub(super) fn agreed(&self, verdict: Verdict) -> Verdict {
+        match (verdict, self.shared.cancel.reason()) {
+            (Verdict::Failed(_), Some(CancelReason::StageFailed { .. }))
+            | (Verdict::Denied(_), Some(CancelReason::Denied { .. }))
+            | (Verdict::TimedOut, Some(CancelReason::DeadlineElapsed(_))) => verdict,
+            (Verdict::Failed(_) | Verdict::Denied(_) | Verdict::TimedOut, _) => Verdict::Cancelled,
+            _ => verdict,
+        }
+    }
+
     /// Stops the stage at a place; it ends like this unless it manages to end by itself.
     pub(super) fn stop(&mut self, place: u32, ending: Ending) {
         self.polled = self.now;
