@@ -7,6 +7,7 @@ use stageflow::graph::Placement;
 use stageflow::interceptors::{Call, Ending, Next, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, paused};
+use tokio::runtime::Handle;
 
 use crate::support::{Lab, Log, OpenInTheEnd, PLACEMENTS, cleanups, placed, watched};
 
@@ -243,7 +244,7 @@ fn a_child_in_a_task_of_the_stage_s_own_ends_before_its_parent() {
                 async move {
                     tidying.add(&cx, "parent");
                     let outside = cx.clone();
-                    tokio::spawn(async move {
+                    Handle::current().spawn(async move {
                         let report = outside.run(&inner, n).report().await.unwrap();
                         says.write(report.cancel_reason().unwrap().to_string());
                     });

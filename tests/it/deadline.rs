@@ -53,12 +53,12 @@ fn the_deadline_of_a_run_reaches_stages_in_every_place() {
                     .to_string()
                     .contains("the run took longer than 2s")
             );
-            let left = report
-                .recorded()
-                .unwrap()
-                .get::<(bool, Option<Duration>)>("left")
-                .unwrap();
-            assert!(placement == Placement::Blocking || *left.unwrap() == (true, Some(2.secs())));
+            // A thread may start so late that there is nothing to be done any more.
+            if placement != Placement::Blocking {
+                let left = report.recorded().unwrap();
+                let left = left.get::<(bool, Option<Duration>)>("left").unwrap();
+                assert_eq!(*left.unwrap(), (true, Some(2.secs())));
+            }
             lab.assert_nothing_left().await;
         }
     });

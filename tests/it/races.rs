@@ -10,6 +10,8 @@ use stageflow::interceptors::{Call, Ending, Flow};
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, RecordingSink, TestRuntime};
 
+use tokio::runtime::Handle;
+
 use crate::support::{PLACEMENTS, Tidying, eventually, placed, undisturbed};
 
 /// What everybody who cancels has: the handle, once there is one, and a count of those who were first.
@@ -122,7 +124,7 @@ fn a_thousand_times_one_cancel_wins_and_the_report_and_the_events_say_which() {
             let outside: Vec<_> = (0..4)
                 .map(|_| {
                     let switch = switch.clone();
-                    tokio::spawn(async move { switch.press("outside") })
+                    Handle::current().spawn(async move { switch.press("outside") })
                 })
                 .collect();
             let report = run.await;

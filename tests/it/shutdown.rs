@@ -8,6 +8,7 @@ use stageflow::context::CancelReason;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, paused, script};
+use tokio::runtime::Handle as Runtime;
 use tokio::time::{Instant, sleep};
 
 use crate::support::{Lab, OpenInTheEnd, PLACEMENTS, alone, placed, texts, watched};
@@ -36,9 +37,8 @@ fn every_run_is_told_and_waited_for_and_cleans_up() {
                 let runs: Vec<_> = (0..20)
                     .map(|_| {
                         let (engine, pipeline) = (lab.engine.clone(), pipeline.clone());
-                        tokio::spawn(
-                            async move { engine.run(&pipeline, 1, RunOptions::new()).await },
-                        )
+                        Runtime::current()
+                            .spawn(async move { engine.run(&pipeline, 1, RunOptions::new()).await })
                     })
                     .collect();
                 gate.crowd(20).await;
@@ -106,8 +106,8 @@ fn what_has_not_ended_in_time_is_named() {
         let sum = p.stage("sum", sum).after((a, other));
         let stubborn = p.output(sum).build().unwrap();
         let (engine, pipeline) = (lab.engine.clone(), stubborn.clone());
-        let running =
-            tokio::spawn(async move { engine.run(&pipeline, 1, RunOptions::new()).await });
+        let running = Runtime::current()
+            .spawn(async move { engine.run(&pipeline, 1, RunOptions::new()).await });
         inside.passed().await;
         let gate = Gate::new();
         let waiting = waits(&lab, &gate, Placement::Inline);
@@ -233,7 +233,8 @@ fn runs_that_suspend_while_the_engine_closes_are_told_as_well() {
             let runs: Vec<_> = (0..4)
                 .map(|_| {
                     let (engine, pipeline) = (lab.engine.clone(), pipeline.clone());
-                    tokio::spawn(async move { engine.run(&pipeline, 1, RunOptions::new()).await })
+                    Runtime::current()
+                        .spawn(async move { engine.run(&pipeline, 1, RunOptions::new()).await })
                 })
                 .collect();
             // In the middle of their start, wherever that is.

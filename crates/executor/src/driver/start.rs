@@ -365,6 +365,8 @@ impl<'p> Driver<'p> {
         let end = self.data.conclude(stage, ending, self.now);
         self.shared.let_go(stage);
         self.machine.on(Input::Ended { stage, end }, self.now);
+        // At once, so that nobody else's reason comes between the verdict and its own.
+        self.signal_verdict(self.machine.verdict());
     }
 
     pub(super) fn leave_layers(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {

@@ -30,6 +30,8 @@ pub(super) const ALL: &[(&str, Make)] = &[
     ("stages that talk", talk),
 ];
 
+type Maybe = Arc<Option<u64>>;
+
 const TICK: Duration = Duration::from_millis(1);
 
 /// One stage behind each of the handles that sums up what they give.
@@ -196,11 +198,9 @@ fn limits(world: &World) -> (Engine, Pipeline<u64, u64>) {
     let c = p.stage("c", sleeps(2)).after(n);
     let skips = world.stage(|_, _, _| async { Err(Stop::skip("nothing to do")) });
     let d = p.stage("d", skips).optional().after(c);
-    let sum = stage_fn(
-        async |_cx, (a, b, d): (Arc<Option<u64>>, Arc<Option<u64>>, Arc<Option<u64>>)| {
-            Ok([a, b, d].iter().filter_map(|n| **n).sum::<u64>())
-        },
-    );
+    let sum = stage_fn(async |_cx, (a, b, d): (Maybe, Maybe, Maybe)| {
+        Ok([a, b, d].iter().filter_map(|n| **n).sum::<u64>())
+    });
     let sum = p.stage("sum", sum).after((a, b, d));
     (world.engine().build(), p.output(sum).build().unwrap())
 }
