@@ -158,6 +158,15 @@ impl Lab {
     }
 }
 
+/// The names on the critical path.
+pub(crate) fn path<O>(report: &RunReport<O>) -> Vec<&str> {
+    report
+        .critical_path()
+        .into_iter()
+        .map(|name| name.as_str())
+        .collect()
+}
+
 /// An event in one line, without its time.
 pub(crate) fn line(recorded: &Recorded) -> String {
     let name = recorded.stage().unwrap_or_default();

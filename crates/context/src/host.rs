@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Cancel, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part, PartCall, PartFuture, RunIdentity, StageCx, StageName, Tier, CancelReason,
+    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part,
+    PartCall, PartFuture, RunIdentity, StageCx, StageName, Tier,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.

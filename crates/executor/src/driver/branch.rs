@@ -1,12 +1,15 @@
 //! What happens to nodes that are not run: values that are passed on, skips and their reasons.
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use stageflow_context::{ErrorClass, Outcome, StageError, StageErrorKind, StageIndex};
 use stageflow_events::EventKind;
 use stageflow_graph::{Chosen, Role};
 use stageflow_interceptors::panic_message;
+use tokio::task::coop;
 
 use super::{Driver, at_least_one};
 use crate::data::Skip;
@@ -36,16 +39,24 @@ impl Driver<'_> {
         }
     }
 
-    /// Stages that were woken before the run was stopped have their turn before they are: what they end as is told.
-    pub(super) fn poll_last(&mut self) {
+    /// Stages that were woken before the run was stopped have their turn before they are: what they end as is told. However
+    /// much of its share the task has used up: there is no later.
+    pub(super) fn poll_last(&mut self, cx: &mut Context<'_>) {
         // Other reasons were signalled when they arose, and may be what woke those that are not in the queue yet.
         if let Some(Verdict::Failed(_)) = self.machine.verdict() {
             self.take_woken();
         }
-        while let Some(place) = self.woken.pop_front() {
-            self.poll_place(place);
-            self.settle_all();
+        if self.woken.is_empty() {
+            return;
         }
+        let turns = poll_fn(|_| {
+            while let Some(place) = self.woken.pop_front() {
+                self.poll_place(place);
+                self.settle_all();
+            }
+            Poll::Ready(())
+        });
+        let _ = std::pin::pin!(coop::unconstrained(turns)).poll(cx);
     }
 
     /// A default value is made by a user: that may panic.

@@ -204,7 +204,7 @@ impl<'p> Driver<'p> {
                 Effect::Done(verdict) => return Pause::Done(verdict),
                 Effect::Expire { stage, limit } => self.expire(stage, limit),
                 Effect::Stop => {
-                    self.poll_last();
+                    self.poll_last(cx);
                     self.stop_all();
                 }
                 effect => self.settle(effect),

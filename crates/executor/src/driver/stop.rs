@@ -153,9 +153,4 @@ impl Driver<'_> {
         self.data.verdict = self.machine.verdict().unwrap_or(Verdict::Cancelled);
         (self.data, tasks)
     }
-
-    /// Tells the stages that still run why they should stop. The first reason stays.
-    pub(super) fn signal(&self, reason: CancelReason) {
-        self.shared.stop(reason);
-    }
 }
