@@ -18,6 +18,7 @@ mod context;
 mod critical_path;
 mod deadline;
 mod drawing;
+mod drawing_branches;
 mod dropped;
 mod ending;
 mod errors;

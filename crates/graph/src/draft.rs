@@ -73,7 +73,7 @@ impl Draft {
                 shape,
                 place: 0,
                 input: InputUse::Wired,
-                role: Role::Stage,
+                role: Role::Plain,
             },
         )
     }
@@ -222,7 +222,7 @@ impl Draft {
         let limits: Vec<_> = own.into_iter().chain(self.limits).collect();
         let mut asked = self.nodes.iter().map(|node| &node.options.demands);
         let is_limited = !limits.is_empty() || asked.any(|demands| !demands.is_none());
-        let branches = self.nodes.iter().any(|node| node.role != Role::Stage);
+        let branches = self.nodes.iter().any(|node| node.role != Role::Plain);
         Ok(Plan {
             draft: self.id,
             branches,

@@ -22,14 +22,14 @@ pub enum Role {
     Join(Join),
     /// It waits for several branches and gives what the first of them gave. It is not started.
     Merge,
+    /// A stage: it takes its input and gives its output.
+    #[default]
+    Plain,
     /// A stage whose value says which of its arms are taken. The arms are the nodes that follow it.
     Route {
         /// How many arms it has.
         arms: u32,
     },
-    /// It takes its input and gives its output.
-    #[default]
-    Stage,
 }
 
 impl Role {
@@ -38,7 +38,7 @@ impl Role {
     pub const fn is_started(self) -> bool {
         matches!(
             self,
-            Self::Fallback { .. } | Self::Route { .. } | Self::Stage
+            Self::Fallback { .. } | Self::Plain | Self::Route { .. }
         )
     }
 

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use stageflow_context::Outcome;
 
+use super::role::{self, IF_IT_FAILS};
 use super::{Overlay, StageMark, class, colours, lines};
-use crate::{Plan, Presence};
+use crate::{Plan, Presence, Role};
 
 pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
     let mut out = Text(String::from("flowchart LR\n"));
@@ -22,7 +23,9 @@ pub(crate) fn mermaid(plan: &Plan, overlay: Option<&Overlay>) -> String {
         let class = mark
             .map(|mark| format!(":::{}", class(mark.outcome)))
             .unwrap_or_default();
-        out.line(format_args!("s{stage}[\"{}\"]{class}", text.join("<br/>")));
+        let (open, close) = role::mermaid(plan.role(stage));
+        let text = text.join("<br/>");
+        out.line(format_args!("s{stage}{open}\"{text}\"{close}{class}"));
     }
     out.line(format_args!("output([\"output\"])"));
     let thick = arrows(plan, overlay, &mut out);
@@ -35,6 +38,15 @@ fn arrows(plan: &Plan, overlay: Option<&Overlay>, out: &mut Text) -> Vec<usize> 
     let mut count = 0;
     let mut thick = Vec::new();
     for stage in 0..plan.len() {
+        // It takes what the stage it stands in for takes: one arrow from there says both.
+        if let Role::Fallback { of } = plan.role(stage) {
+            out.line(format_args!("s{of} -. \"{IF_IT_FAILS}\" .-> s{stage}"));
+            if overlay.is_some_and(|overlay| overlay.is_taken(plan, of as usize, stage)) {
+                thick.push(count);
+            }
+            count += 1;
+            continue;
+        }
         let mut seen = Vec::new();
         for slot in plan.upstream(stage).iter().map(|slot| *slot as usize) {
             if seen.contains(&slot) || (slot == plan.input_slot() && !plan.shows_input(stage)) {
@@ -51,7 +63,9 @@ fn arrows(plan: &Plan, overlay: Option<&Overlay>, out: &mut Text) -> Vec<usize> 
                     "-->"
                 };
                 out.line(format_args!("s{slot} {arrow} s{stage}"));
-                if overlay.is_some_and(|overlay| overlay.is_critical(slot, stage)) {
+                if overlay.is_some_and(|overlay| {
+                    overlay.is_critical(slot, stage) || overlay.is_taken(plan, slot, stage)
+                }) {
                     thick.push(count);
                 }
             }

@@ -2,16 +2,18 @@
 
 mod dot;
 mod mermaid;
+mod role;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stageflow_context::Outcome;
 
-use crate::{Placement, Plan, Presence, Shape};
+use crate::{Placement, Plan, Presence, Role, Shape};
 
 pub(crate) use dot::dot;
 pub(crate) use mermaid::mermaid;
+use role::RoleText;
 
 /// What a run did, to be drawn over its pipeline. Engines make it; see their report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +62,18 @@ impl Overlay {
 
     fn mark(&self, stage: usize) -> Option<&StageMark> {
         self.marks.get(stage)
+    }
+
+    /// Whether a route took this arm, or a failure led to this fallback.
+    fn is_taken(&self, plan: &Plan, from: usize, to: usize) -> bool {
+        let ran = self.mark(to).is_some_and(|mark| {
+            mark.outcome != Outcome::Skipped && mark.outcome != Outcome::Cancelled
+        });
+        ran && match plan.role(to) {
+            Role::Arm { route, .. } => route as usize == from,
+            Role::Fallback { of } => of as usize == from,
+            _ => false,
+        }
     }
 
     fn is_critical(&self, from: usize, to: usize) -> bool {
@@ -112,25 +126,12 @@ const fn colours(outcome: Outcome) -> (&'static str, &'static str) {
 /// The lines of text in a stage's box, before escaping.
 fn lines(plan: &Plan, stage: usize, overlay: Option<&Overlay>) -> Vec<String> {
     let mark = overlay.and_then(|overlay| overlay.mark(stage));
-    let options = plan.options(stage);
-    let mut facts = vec![options.kind.to_string()];
-    if options.presence == Presence::Optional {
-        facts.push("optional".to_owned());
+    let mut lines = vec![plan.names()[stage].to_string()];
+    match role::text(plan, stage) {
+        RoleText::Instead(text) => lines = text,
+        RoleText::Fact(fact) => lines.push(facts(plan, stage, Some(fact))),
+        RoleText::Nothing => lines.push(facts(plan, stage, None)),
     }
-    match options.placement {
-        Placement::Blocking => facts.push("blocking".to_owned()),
-        Placement::Spawn => facts.push("spawned".to_owned()),
-        Placement::Inherit | Placement::Inline => {}
-    }
-    facts.extend(made_of(plan.shape(stage)));
-    if let Some(limit) = options.timeout {
-        facts.push(format!("max {limit:?}"));
-    }
-    facts.extend(options.demands.pools().iter().map(ToString::to_string));
-    if let Some(limit) = options.demands.limit() {
-        facts.push(format!("{limit} at a time"));
-    }
-    let mut lines = vec![plan.names()[stage].to_string(), facts.join(", ")];
     if let Some(mark) = mark {
         lines.push(match mark.took {
             Some(took) => format!(
@@ -152,6 +153,32 @@ fn made_of(shape: &Shape) -> Option<String> {
         Shape::Map { width, .. } => Some(format!("map, {width} at a time")),
         _ => None,
     }
+}
+
+/// What is worth a word about a stage.
+fn facts(plan: &Plan, stage: usize, role: Option<&str>) -> String {
+    let options = plan.options(stage);
+    let mut facts = vec![options.kind.to_string()];
+    facts.extend(role.map(str::to_owned));
+    match options.presence {
+        Presence::Default => facts.push("default".to_owned()),
+        Presence::Optional => facts.push("optional".to_owned()),
+        Presence::Required => {}
+    }
+    match options.placement {
+        Placement::Blocking => facts.push("blocking".to_owned()),
+        Placement::Spawn => facts.push("spawned".to_owned()),
+        Placement::Inherit | Placement::Inline => {}
+    }
+    facts.extend(made_of(plan.shape(stage)));
+    if let Some(limit) = options.timeout {
+        facts.push(format!("max {limit:?}"));
+    }
+    facts.extend(options.demands.pools().iter().map(ToString::to_string));
+    if let Some(limit) = options.demands.limit() {
+        facts.push(format!("{limit} at a time"));
+    }
+    facts.join(", ")
 }
 
 /// A duration in three digits or so.

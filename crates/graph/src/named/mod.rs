@@ -214,7 +214,7 @@ impl NamedBuilder {
             place,
             input: InputUse::Offered,
             shape: Shape::Plain,
-            role: Role::Stage,
+            role: Role::Plain,
         };
         draft.fill((0..).zip(options).map(node).collect(), rows);
         draft.compile_named(names, output)
