@@ -45,34 +45,30 @@ impl RunMachine<'_> {
 
     /// A route has taken all the arms it takes.
     pub(super) fn chosen(&mut self, route: u32) {
-        let first_ready = self.ready.len();
         for arm in self.plan.arms(route as usize) {
             let taken = self.waiting[arm] == TAKEN || self.strikes(Fault::TakeEveryArm);
             if self.waiting[arm] >= ENDED {
                 continue;
             }
-            let arm = arm as u32;
-            self.waiting[arm as usize] = ENDED;
+            self.waiting[arm] = ENDED;
+            let stage = arm as u32;
             if taken {
-                self.effects.push_back(Effect::Resolve {
-                    stage: arm,
-                    from: route,
-                });
-                self.spread(arm, News::Gave);
+                self.effects
+                    .push_back(Effect::Resolve { stage, from: route });
+                self.news.push((stage, News::Gave));
             } else {
                 self.effects.push_back(Effect::Skip {
-                    stage: arm,
+                    stage,
                     because: route,
                 });
-                self.spread(arm, News::None { because: arm });
+                self.news.push((stage, News::None { because: stage }));
             }
         }
-        self.sort_ready(first_ready);
+        self.spread();
     }
 
     /// A stage of a plan with routes, joins or fallbacks has given its value.
     pub(super) fn gave_among_branches(&mut self, stage: u32) {
-        let first_ready = self.ready.len();
         if let Role::Route { .. } = self.plan.role(stage as usize) {
             return self.effects.push_back(Effect::Choose(stage));
         }
@@ -84,22 +80,18 @@ impl RunMachine<'_> {
             });
         }
         self.skip_fallbacks(stage, stage);
-        self.spread(primary, News::Gave);
-        self.sort_ready(first_ready);
+        self.tell(primary, News::Gave);
     }
 
     /// A stage has skipped: so does everything that cannot do without it.
     pub(super) fn skipped(&mut self, stage: u32) {
-        let first_ready = self.ready.len();
         let primary = self.plan.primary(stage as usize) as u32;
         self.skip_fallbacks(stage, stage);
-        self.spread(primary, News::None { because: stage });
-        self.sort_ready(first_ready);
+        self.tell(primary, News::None { because: stage });
     }
 
     /// A stage has failed: somebody stands in for it, or the run does without it, or the run fails.
     pub(super) fn failed(&mut self, stage: u32) {
-        let first_ready = self.ready.len();
         if let Some(fallback) = self.plan.fallback(stage as usize)
             && !self.strikes(Fault::ForgetFallback)
         {
@@ -115,8 +107,7 @@ impl RunMachine<'_> {
         let primary = self.plan.primary(stage as usize) as u32;
         let news = News::None { because: primary };
         if self.can_be_absent(primary) {
-            self.spread(primary, news);
-            return self.sort_ready(first_ready);
+            return self.tell(primary, news);
         }
         match self.policy {
             FailurePolicy::FailFast => self.stop(Verdict::Failed(primary)),
@@ -126,8 +117,7 @@ impl RunMachine<'_> {
             }
             FailurePolicy::ContinueIndependent => {
                 self.failed_first(primary);
-                self.spread(primary, news);
-                self.sort_ready(first_ready);
+                self.tell(primary, news);
             }
         }
     }
@@ -154,31 +144,38 @@ impl RunMachine<'_> {
         }
     }
 
-    /// They became ready together, whatever the way on which they were found.
-    fn sort_ready(&mut self, first: usize) {
-        self.ready[first..].sort_unstable();
+    fn tell(&mut self, stage: u32, news: News) {
+        self.news.push((stage, news));
+        self.spread();
     }
 
-    /// Tells everybody whom it concerns, and whom that concerns in turn.
-    fn spread(&mut self, stage: u32, news: News) {
+    /// Tells everybody whom the news concern, and whom that concerns in turn: the nearest first.
+    fn spread(&mut self) {
+        let first_ready = self.ready.len();
         let mut heard = std::mem::take(&mut self.news);
-        heard.push((stage, news));
-        while let Some((stage, news)) = heard.pop() {
-            match news {
+        let mut at = 0;
+        while let Some((stage, news)) = heard.get(at).copied() {
+            at += 1;
+            let news = match news {
                 News::None { .. } if self.can_be_absent(stage) => {
                     self.effects.push_back(Effect::Absent(stage));
-                    heard.push((stage, News::Gave));
+                    News::Gave
                 }
-                News::None { .. } if self.strikes(Fault::KeepDependents) => self.release(stage),
-                News::Gave if !self.plan.has_branches() => self.release(stage),
-                news => {
-                    for next in self.plan.downstream(stage as usize) {
-                        self.hear(*next, stage, news, &mut heard);
-                    }
-                }
+                news => news,
+            };
+            let is_kept = news != News::Gave && self.strikes(Fault::KeepDependents);
+            if is_kept || (news == News::Gave && !self.plan.has_branches()) {
+                self.release(stage);
+                continue;
+            }
+            for next in self.plan.downstream(stage as usize) {
+                self.hear(*next, stage, news, &mut heard);
             }
         }
+        heard.clear();
         self.news = heard;
+        // They became ready together, whatever the way on which they were found.
+        self.ready[first_ready..].sort_unstable();
     }
 
     fn hear(&mut self, node: u32, from: u32, news: News, heard: &mut Vec<(u32, News)>) {
