@@ -173,7 +173,17 @@ pub(crate) fn line(recorded: &Recorded) -> String {
     match recorded.event.kind() {
         EventKind::CleanupEnded(ended) => format!("cleanup {} {}", ended.name, ended.outcome),
         EventKind::BlockingDetected { .. } => format!("{name} held the thread"),
-        EventKind::Note { note, .. } => format!("{name} says {} {}", note.name(), note.payload()),
+        EventKind::Note { note, .. } => {
+            let part = note.part().map(ToString::to_string).unwrap_or_default();
+            format!("{name}{part} says {} {}", note.name(), note.payload())
+        }
+        EventKind::PartAnswered(ended) => {
+            format!("{name}{} answered {}", ended.part, ended.outcome)
+        }
+        EventKind::PartEnded(ended) => {
+            format!("{name}{} {} {}", ended.part, ended.outcome, ended.attempt)
+        }
+        EventKind::PartStarted { attempt, part, .. } => format!("{name}{part} started {attempt}"),
         EventKind::RunEnded {
             outcome,
             reason: None,

@@ -225,6 +225,9 @@ impl fmt::Display for Recorded {
         if let Some(stage) = self.stage() {
             write!(f, " {stage}")?;
         }
+        if let Some(part) = self.event.kind().part() {
+            write!(f, "{part}")?;
+        }
         if let Some(attempt) = self.event.kind().attempt() {
             write!(f, " attempt {attempt}")?;
         }
@@ -238,6 +241,7 @@ impl fmt::Display for Recorded {
             | Kind::StageEnded { outcome, .. } => {
                 write!(f, " {outcome}")
             }
+            Kind::PartAnswered(ended) | Kind::PartEnded(ended) => write!(f, " {}", ended.outcome),
             Kind::StageSkipped { because, .. } => {
                 write!(
                     f,

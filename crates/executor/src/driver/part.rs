@@ -11,8 +11,21 @@ use stageflow_events::PartEnded;
 use stageflow_interceptors::{Call, CallState, Ending};
 use tokio::task::coop;
 
+use super::Driver;
 use super::site::{Attempts, Site};
 use crate::shared::{RunShared, What};
+
+impl Driver<'_> {
+    /// Whether the layers are around its parts, and nothing is around the stage as a whole.
+    pub(super) fn is_called_in_parts(&self, stage: u32) -> bool {
+        self.plan.shape(stage as usize).is_called_in_parts()
+    }
+
+    /// Whether layers that may wait are around the stage.
+    pub(super) fn waits(&self, stage: u32) -> bool {
+        self.stack.waits() && !self.is_called_in_parts(stage)
+    }
+}
 
 /// Carries out a part of a stage's work.
 pub(crate) fn carry_out<'a>(shared: &'a RunShared, call: PartCall<'a>) -> PartFuture<'a> {

@@ -377,16 +377,6 @@ impl<'p> Driver<'p> {
         self.leave_hooks(stage, state, ending);
     }
 
-    /// Whether the layers are around its parts, and nothing is around the stage as a whole.
-    pub(super) fn is_called_in_parts(&self, stage: u32) -> bool {
-        self.plan.shape(stage as usize).is_called_in_parts()
-    }
-
-    /// Whether layers that may wait are around the stage.
-    fn waits(&self, stage: u32) -> bool {
-        self.stack.waits() && !self.is_called_in_parts(stage)
-    }
-
     pub(super) fn leave_hooks(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
         if state.is_entered() {
             let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);

@@ -1,14 +1,17 @@
 //! What a sound story of a run is.
 
+mod parts;
 mod rules;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::Outcome;
+use stageflow_context::{Outcome, Part};
 use stageflow_events::EventKind;
 use stageflow_graph::{Plan, Presence, Role};
 
+use self::parts::Parts;
 pub use rules::{GrammarError, Rule, Violation};
 
 use crate::Recorded;
@@ -16,7 +19,8 @@ use crate::Recorded;
 /// Reads the events of one run in order and remembers every rule they break.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// part = { PartStarted ▸ [Note | part]* ▸ PartEnded }* [PartAnswered]
 /// ```
 ///
 /// [`RecordingSink::check`](crate::RecordingSink::check) uses it on everything that was recorded.
@@ -25,6 +29,7 @@ pub struct EventGrammar {
     upstream: Option<Vec<Vec<Upstream>>>,
     roles: Option<Vec<Role>>,
     stages: BTreeMap<usize, Stage>,
+    parts: Parts,
     next_seq: u64,
     at: Duration,
     begun: bool,
@@ -100,7 +105,21 @@ impl EventGrammar {
             EventKind::StageSkipped { because, .. } => {
                 self.stage_skipped(index, because.as_usize());
             }
-            EventKind::Note { attempt, .. } => self.note(index, *attempt),
+            EventKind::Note { attempt, note, .. } => match note.part() {
+                None => self.note(index, *attempt),
+                Some(part) => self.part_note(index, part, *attempt),
+            },
+            EventKind::PartStarted { part, attempt, .. } => {
+                self.part_started(index, part, *attempt);
+            }
+            EventKind::PartEnded(ended) => {
+                let complaint = self.parts.ended(index, &ended.part, ended.attempt);
+                self.complain(complaint);
+            }
+            EventKind::PartAnswered(ended) => {
+                let complaint = self.parts.answered(index, &ended.part);
+                self.complain(complaint);
+            }
             EventKind::BlockingDetected { .. } => self.blocking(index),
             EventKind::CleanupEnded(_) => self.cleaning = true,
             _ => {}
@@ -273,6 +292,9 @@ impl EventGrammar {
                 "there is no start that it could be the end of",
             );
         }
+        if self.parts.has_open(index) {
+            self.broken(Rule::PartsLieInside, "a part of it is still open");
+        }
         if answered {
             self.broken(Rule::EndsAreLast, "its call had ended");
         }
@@ -368,6 +390,29 @@ impl EventGrammar {
             .is_none_or(|stage| stage.attempt == 0)
         {
             self.broken(Rule::StartBeforeEnd, "the stage had not started");
+        }
+    }
+
+    fn part_started(&mut self, index: usize, part: &Arc<Part>, attempt: u32) {
+        if !self.stages.get(&index).is_some_and(|stage| stage.is_open) {
+            self.broken(Rule::PartsLieInside, "its stage is not open");
+        }
+        let complaint = self.parts.started(index, part, attempt);
+        self.complain(complaint);
+    }
+
+    fn part_note(&mut self, index: usize, part: &Arc<Part>, attempt: u32) {
+        if !self.parts.knows(index, part, attempt) {
+            self.broken(
+                Rule::StartBeforeEnd,
+                "it was said before the attempt of its part started",
+            );
+        }
+    }
+
+    fn complain(&mut self, complaint: Option<(Rule, &'static str)>) {
+        if let Some((rule, detail)) = complaint {
+            self.broken(rule, detail);
         }
     }
 

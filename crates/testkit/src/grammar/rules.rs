@@ -20,6 +20,8 @@ pub enum Rule {
     NoGaps,
     /// A stage has one open attempt at a time.
     OneAttemptAtATime,
+    /// The attempts of a part lie inside an attempt of its stage, and of the part it is in.
+    PartsLieInside,
     /// An arm, a merge or a join gets its value once, and is not started.
     ResolvedOnce,
     /// `run.ended` is the last event, and there is one.
