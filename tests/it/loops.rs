@@ -63,7 +63,7 @@ fn a_loop_without_a_good_result_says_how_far_it_came_and_what_ended_it() {
                 LoopEnd::Rounds,
                 2,
                 2,
-                "SF0310: stage `a` gave up after 2 rounds: it has no round left, and no result was good enough; allow more rounds with `.at_most(..)`, or make the stage `.optional()`",
+                "SF0310: stage `a` gave up after 2 rounds: it has no round left, and no result was good enough; raise the bound of `.at_most(..)`, or make the stage `.optional()`",
             ),
             (
                 never()
@@ -72,14 +72,14 @@ fn a_loop_without_a_good_result_says_how_far_it_came_and_what_ended_it() {
                 LoopEnd::Time(Duration::from_millis(2500)),
                 3,
                 2,
-                "SF0310: stage `a` gave up after 3 rounds: no result was good enough within 2.5s; allow more time with `.within(..)`, or make the stage `.optional()`",
+                "SF0310: stage `a` gave up after 3 rounds: no result was good enough within 2.5s; raise the limit of `.within(..)`, or make the stage `.optional()`",
             ),
             (
                 never().at_most(rounds(9)).stop_when_unchanged(),
                 LoopEnd::Unchanged,
                 4,
                 4,
-                "SF0310: stage `a` gave up after 4 rounds: the last two rounds gave the same, which is not good enough; say more clearly what has to change, or make the stage `.optional()`",
+                "SF0310: stage `a` gave up after 4 rounds: the last two rounds gave the same, which is not good enough; make clearer what has to change, or make the stage `.optional()`",
             ),
         ];
         for (stage, why, rounds, succeeded, text) in cases {

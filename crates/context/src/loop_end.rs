@@ -18,13 +18,9 @@ pub enum LoopEnd {
 impl LoopEnd {
     pub(crate) const fn help(self) -> &'static str {
         match self {
-            Self::Rounds => {
-                "allow more rounds with `.at_most(..)`, or make the stage `.optional()`"
-            }
-            Self::Time(_) => "allow more time with `.within(..)`, or make the stage `.optional()`",
-            Self::Unchanged => {
-                "say more clearly what has to change, or make the stage `.optional()`"
-            }
+            Self::Rounds => "raise the bound of `.at_most(..)`, or make the stage `.optional()`",
+            Self::Time(_) => "raise the limit of `.within(..)`, or make the stage `.optional()`",
+            Self::Unchanged => "make clearer what has to change, or make the stage `.optional()`",
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | SF0211 | [`NameError`](crate::context::NameError) | a text is parsed as a stage's name |
 //! | SF0212 to SF0215 | [`EmitError`](crate::context::EmitError) | a stage emits an event of its own |
 //! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
-//! | SF0301 to SF0308 | [`StageError`](crate::context::StageError) | a stage does not give its value |
+//! | SF0301 to SF0310 | [`StageError`](crate::context::StageError) | a stage does not give its value |
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
@@ -69,6 +69,7 @@ pages! {
     sf0306 = "0306";
     sf0307 = "0307";
     sf0308 = "0308";
+    sf0310 = "0310";
     sf0401 = "0401";
     sf0402 = "0402";
     sf0403 = "0403";

@@ -13,6 +13,7 @@
 //! | [`context_and_snapshots`] | who a run is for, and what was known when it started | [`RunIdentity`], [`ContextSnapshot`], [`Extension`] |
 //! | [`testing`] | fixed time, fixed ids, and stages that do as they are told | [`SeededIds`], [`FixedClock`], [`MemorySink`] |
 //! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`] |
+//! | [`maps_and_loops`] | one stage for many items, and work that goes round until it is good enough | [`map`], [`repeat`], [`correct`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -49,6 +50,9 @@
 //! [`StageCx`]: crate::context::StageCx
 //! [`Stop`]: crate::context::Stop
 //! [`Upstream`]: crate::graph::Upstream
+//! [`correct`]: crate::graph::correct
+//! [`map`]: crate::graph::map()
+//! [`repeat`]: crate::graph::repeat()
 //! [`stage_fn`]: crate::graph::stage_fn
 
 /// One module for each page.
@@ -73,6 +77,7 @@ pages! {
     context_and_snapshots = "09-context-and-snapshots";
     testing = "10-testing";
     performance = "11-performance";
+    maps_and_loops = "13-maps-and-loops";
 }
 
 /// The README files, whose examples are compiled and run like all others.

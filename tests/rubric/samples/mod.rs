@@ -3,6 +3,7 @@
 mod context;
 mod executor;
 mod graph;
+mod loops;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -31,10 +32,15 @@ pub(crate) struct Sample {
 }
 
 pub(crate) fn all() -> Vec<Sample> {
-    [context::samples(), graph::samples(), executor::samples()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        context::samples(),
+        graph::samples(),
+        loops::samples(),
+        executor::samples(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 impl Sample {
