@@ -38,7 +38,7 @@ use crate::{Shape, StageFuture};
     message = "`{Self}` is not a stage",
     label = "this cannot be put into a pipeline",
     note = "wrap a function in `stage_fn(..)`: `async fn name(cx: StageCx, input: Input) -> Result<Output, Stop>`",
-    note = "or implement `Stage` for the type"
+    note = "or implement `Stage` for the type; a loop becomes a stage with `.at_most(..)`"
 )]
 pub trait Stage: Send + Sync + 'static {
     /// What the stage takes: `Arc<T>`, a tuple of those, `Vec<Arc<T>>`, or `()`.
