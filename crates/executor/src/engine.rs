@@ -1,7 +1,7 @@
 //! The engine: what all runs have in common.
 
 use std::fmt;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{FailurePolicy, RunOptions, RunSettings, Whom};
 use crate::shared::RunShared;
+use crate::slots::{SlotSettings, SlotUsage, Slots};
 use crate::watchdog::{BlockingNow, Watchdog};
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
@@ -61,6 +62,7 @@ pub(crate) struct EngineInner {
     pub(crate) tracker: TaskTracker,
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) registry: Registry,
+    pub(crate) slots: Arc<Slots>,
 }
 
 /// A run that has not begun: of nobody, or of a stage whose run has to be done by `above`.
@@ -87,13 +89,14 @@ pub(crate) fn begin<'a, O>(
         settings.deadline = None;
     }
     let snapshot = engine.snapshot(options.identity, options.snapshot, options.whom);
-    let shared = Arc::new(RunShared::new(
+    let shared = RunShared::new(
         snapshot,
         Arc::clone(plan),
         Arc::clone(engine),
         started,
         deadline,
-    ));
+    );
+    let shared = Arc::new(shared.prioritised(options.priority));
     let data = RunData::new(shared, input);
     Run::new(plan, engine, data, settings)
 }
@@ -138,6 +141,7 @@ impl Engine {
             settings: RunSettings::default(),
             saboteur: Saboteur::default(),
             watchdog: None,
+            slots: SlotSettings::default(),
         }
     }
 
@@ -171,6 +175,12 @@ impl Engine {
     #[must_use]
     pub fn describe(&self) -> String {
         self.inner.stack.describe()
+    }
+
+    /// What is in use of the engine's slots, pools and limits at this moment, and how many stages wait.
+    #[must_use]
+    pub fn slots(&self) -> SlotUsage {
+        self.inner.slots.usage()
     }
 
     /// How many tasks the engine's runs have started that have not ended: stages placed with `.spawn()` or `.blocking()`, and
@@ -219,6 +229,7 @@ pub struct EngineBuilder {
     settings: RunSettings,
     saboteur: Saboteur,
     watchdog: Option<Duration>,
+    slots: SlotSettings,
 }
 
 impl EngineBuilder {
@@ -237,6 +248,32 @@ impl EngineBuilder {
     /// How many stages of one run may run at a time; 65 536 if nothing is said.
     pub fn concurrency(mut self, stages: NonZeroUsize) -> Self {
         self.settings.concurrency = stages;
+        self
+    }
+
+    /// How many stages of all runs together may run at a time; no limit if nothing is said. A stage that is ready and finds no
+    /// slot waits its turn: it is not started, so its limits do not count, and it costs no thread.
+    ///
+    /// ```
+    /// use stageflow_executor::Engine;
+    /// use std::num::{NonZeroU32, NonZeroUsize};
+    ///
+    /// let engine = Engine::builder()
+    ///     .slots(const { NonZeroUsize::new(64).unwrap() })
+    ///     .pool("gpu", const { NonZeroU32::new(2).unwrap() })
+    ///     .build();
+    /// let gpu = engine.slots().pool("gpu").cloned();
+    /// assert_eq!(gpu.map(|gpu| (gpu.capacity, gpu.in_use)), Some((2, 0)));
+    /// ```
+    pub fn slots(mut self, stages: NonZeroUsize) -> Self {
+        self.slots.slots = Some(stages);
+        self
+    }
+
+    /// Gives the engine a pool of so many units, which stages take part of with
+    /// [`.pool(name, units)`](stageflow_graph::StageBuilder::pool). Said again for the same name, the last one holds.
+    pub fn pool(mut self, name: impl Into<Arc<str>>, units: NonZeroU32) -> Self {
+        self.slots.pools.insert(name.into(), units);
         self
     }
 
@@ -325,6 +362,7 @@ impl EngineBuilder {
             settings,
             saboteur,
             watchdog,
+            slots,
         } = self;
         Engine {
             inner: Arc::new(EngineInner {
@@ -333,6 +371,7 @@ impl EngineBuilder {
                 wall,
                 ids,
                 settings,
+                slots: Slots::new(slots, &saboteur),
                 saboteur,
                 tracker: TaskTracker::new(),
                 watchdog: watchdog.and_then(Watchdog::start),

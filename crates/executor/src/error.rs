@@ -5,6 +5,8 @@ use std::fmt;
 
 use stageflow_context::{CancelReason, StageError, StageName};
 
+use crate::PoolError;
+
 /// Why a run has no output. The report it comes from has everything else: see [`RunReport`](crate::RunReport).
 #[derive(Clone, Debug)]
 pub struct RunError {
@@ -22,6 +24,8 @@ pub enum RunErrorKind {
     Denied(StageError),
     /// A stage failed.
     Failed(StageError),
+    /// A stage needs what the engine does not have, so nothing was started. The report's errors name every such stage.
+    Refused(PoolError),
     /// The stage that gives the output was skipped.
     Skipped {
         /// The stage that skipped first.
@@ -53,6 +57,7 @@ impl RunError {
             RunErrorKind::TimedOut(_) => "SF0403",
             RunErrorKind::Denied(_) => "SF0404",
             RunErrorKind::Skipped { .. } => "SF0405",
+            RunErrorKind::Refused(_) => "SF0409",
         }
     }
 }
@@ -69,6 +74,7 @@ impl fmt::Display for RunError {
             }
             RunErrorKind::Denied(error) => write!(f, "was denied: {error}"),
             RunErrorKind::Failed(error) => write!(f, "failed: {error}"),
+            RunErrorKind::Refused(error) => write!(f, "was not started: {}", error.sentence()),
             RunErrorKind::Skipped { stage, reason } => write!(
                 f,
                 "has no output: stage `{stage}` skipped ({reason}); make it `.optional()` if the output can do without it"
@@ -87,6 +93,7 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             RunErrorKind::Denied(error) | RunErrorKind::Failed(error) => Some(error),
+            RunErrorKind::Refused(error) => Some(error),
             RunErrorKind::Cancelled(_)
             | RunErrorKind::Skipped { .. }
             | RunErrorKind::TimedOut(_) => None,

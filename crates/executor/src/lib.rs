@@ -79,7 +79,8 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output.
+//! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0409`: [`PoolError`], for pipelines that an engine
+//! cannot run.
 //!
 //! # Feature flags
 //!
@@ -112,6 +113,7 @@ mod sabotage;
 mod settings;
 mod shared;
 mod shutdown;
+mod slots;
 mod stream;
 mod wake;
 mod watchdog;
@@ -128,5 +130,6 @@ pub use run::{Run, RunHandle};
 pub use sabotage::Fault;
 pub use settings::{FailurePolicy, RunOptions};
 pub use shutdown::{Abandoned, Shutdown};
+pub use slots::{Lend, PoolError, PoolErrorKind, PoolKind, PoolUsage, Priority, SlotUsage};
 pub use stream::{RunStream, StreamCounts, StreamItem, StreamKind, StreamOptions};
 pub use watchdog::{BlockingNow, Holder};

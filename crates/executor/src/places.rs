@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::shared::RunShared;
+use crate::slots::{Permit, Ticket};
 use crate::wake::PlaceWaker;
 
 /// A stage that was started and has not ended.
@@ -33,6 +34,8 @@ pub(crate) enum Work<'p> {
     Onion(BoxFuture<'p, Ending>),
     /// In a task of its own.
     Task(Task),
+    /// It was not started yet: it waits for units that others have.
+    Queued(Box<Ticket>),
 }
 
 /// A task of the run. It always ends before the run does.
@@ -73,6 +76,8 @@ impl Task {
 
 /// What a poll came to.
 pub(crate) enum Polled {
+    /// A stage that was queued has its units.
+    Admitted(Permit),
     Ending(Ending),
     /// A task was stopped, and is gone.
     Gone,
@@ -88,6 +93,7 @@ impl Work<'_> {
         let polled = catch_unwind(AssertUnwindSafe(|| match self {
             Self::Inline(future) => future.as_mut().poll(cx).map(Polled::Result),
             Self::Onion(future) => future.as_mut().poll(cx).map(Polled::Ending),
+            Self::Queued(ticket) => ticket.poll_unpin(cx).map(Polled::Admitted),
             Self::Task(task) => task.handle.poll_unpin(cx).map(|joined| match joined {
                 Ok(Some(ending)) => Polled::Ending(ending),
                 Ok(None) => Polled::Gone,

@@ -98,6 +98,12 @@ faults! {
     CountRefusedAsAccepted,
     /// A run's events carry the identity of the engine's first run.
     ConfuseRuns,
+    /// The units of a stage that fails or panics are not given back.
+    LeakUnits,
+    /// Of those that wait for units, those with the highest priority are always first.
+    PriorityOnly,
+    /// A stage that waits for something else keeps its units.
+    HoldWhileWaiting,
 }
 
 /// The fault of one engine, if it has one.

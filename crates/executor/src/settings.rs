@@ -8,6 +8,8 @@ use stageflow_context::{
 };
 use stageflow_graph::Placement;
 
+use crate::Priority;
+
 /// Options of one run. What is not set comes from the engine.
 ///
 /// ```
@@ -25,6 +27,7 @@ pub struct RunOptions {
     pub(crate) deadline: Option<Duration>,
     pub(crate) concurrency: Option<NonZeroUsize>,
     pub(crate) on_failure: Option<FailurePolicy>,
+    pub(crate) priority: Priority,
 }
 
 impl RunOptions {
@@ -88,7 +91,15 @@ impl RunOptions {
         self
     }
 
-    /// Limits how many stages of the run may run at a time.
+    /// Says how much the run gets of what it has to share with others: see [`Priority`]. [`Priority::NORMAL`] if nothing is
+    /// said. Runs that this run starts have the same.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Limits how many stages of the run may run at a time. A stage that waits for units of a pool, or for room under a limit
+    /// of the engine's, does not count.
     pub fn concurrency(mut self, stages: NonZeroUsize) -> Self {
         self.concurrency = Some(stages);
         self

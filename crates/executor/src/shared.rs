@@ -23,6 +23,7 @@ use crate::driver::carry_out;
 use crate::engine::EngineInner;
 use crate::machine::Tick;
 use crate::parts::PartBook;
+use crate::slots::{PoolError, Priority, RunSlots};
 use crate::stream::{Offer, Tap};
 use crate::wake::WakeList;
 
@@ -41,6 +42,11 @@ pub(crate) struct RunShared {
     pub(crate) started: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) wake: WakeList,
+    /// What its stages need beyond their upstream values, if they need anything.
+    pub(crate) slots: Option<Arc<RunSlots>>,
+    /// Why it cannot run at all.
+    pub(crate) refusals: Vec<PoolError>,
+    pub(crate) priority: Priority,
     outputs: OnceLock<OutputBag>,
     inbox: Mutex<Inbox>,
     has_mail: AtomicBool,
@@ -102,6 +108,9 @@ impl RunShared {
             started,
             deadline,
             wake: WakeList::default(),
+            slots: None,
+            refusals: Vec::new(),
+            priority: Priority::NORMAL,
             outputs: OnceLock::new(),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
@@ -113,6 +122,16 @@ impl RunShared {
             held: OnceLock::new(),
             parts: OnceLock::new(),
         }
+    }
+
+    /// With this priority, and at the engine's desk for its pipeline. A run that was not here needs nothing and holds nothing.
+    pub(crate) fn prioritised(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        match self.engine.slots.desk(&self.plan) {
+            Ok(desk) => self.slots = desk.map(|desk| RunSlots::new(desk, priority)),
+            Err(refusals) => self.refusals = refusals,
+        }
+        self
     }
 
     pub(crate) fn now(&self) -> Tick {

@@ -126,6 +126,7 @@ pub use map::{
     Collect, FailFast, Item, ItemOutcome, ItemPolicy, Items, Map, Reduce, SkipFailed, map, reduce,
 };
 pub use named::{NamedBuilder, NamedStage};
+pub use nearest::nearest;
 pub use options::{Placement, Presence, StageOptions};
 pub use pipeline::{NamedPipeline, Pipeline, SideBySide};
 pub use plan::{Plan, SharedStage};

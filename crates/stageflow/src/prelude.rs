@@ -6,7 +6,8 @@ pub use stageflow_context::{
 };
 pub use stageflow_events::{EventSink, MemorySink, TracingSink};
 pub use stageflow_executor::{
-    Engine, FailurePolicy, Inherit, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, sub,
+    Engine, FailurePolicy, Inherit, Lend, Priority, RunChild, RunOptions, RunReport, StreamKind,
+    StreamOptions, sub,
 };
 pub use stageflow_graph::{
     Handle, Item, ItemOutcome, Join, NamedInputs, Pipeline, Review, Revision, Route, Stage,

@@ -23,6 +23,7 @@ pub(super) fn stop(error: RunError, cx: &StageCx) -> Stop {
             source: error.into(),
         }
         .into(),
+        RunErrorKind::Refused(_) => Stop::fail(error),
         RunErrorKind::Skipped { reason, .. } => Stop::skip(reason),
         RunErrorKind::TimedOut(CancelReason::DeadlineElapsed(limit)) => {
             ended(StageErrorKind::TimedOut(limit), error)

@@ -22,6 +22,7 @@ use stageflow_graph::Pipeline;
 use crate::engine::begin;
 use crate::settings::RunOptions;
 use crate::shared::RunShared;
+use crate::slots::Lend as _;
 use crate::{Run, RunReport};
 
 /// Lets a stage run another pipeline, as a run of its own inside its run.
@@ -165,8 +166,10 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
     /// As for the child itself: see [`ChildRun`].
     pub async fn report(self) -> Result<RunReport<O>, ChildError> {
         // Boxed, so that a stage's future does not grow by a driver.
+        let cx = self.cx;
         let run = Box::pin(self.start()?);
-        Ok(run.await)
+        // A stage that waits for its child holds nothing that the child might need.
+        Ok(cx.lend(run).await)
     }
 
     fn start(self) -> Result<Run<'a, O>, ChildError> {
@@ -190,6 +193,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         let mut run_options = RunOptions::new().snapshot(snapshot);
         run_options.deadline = options.deadline;
         run_options.concurrency = options.concurrency;
+        run_options.priority = parent.priority;
         let (engine, input) = (&parent.engine, DynValue::from_arc(input));
         begin(
             engine,

@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 use super::site::{Attempts, Site};
 use crate::engine::EngineInner;
 use crate::shared::RunShared;
+use crate::slots::Holding;
 use crate::watchdog::Light;
 
 /// A call that no longer needs the driver.
@@ -28,6 +29,8 @@ pub(super) struct OwnedCall {
     blocking_threshold: Option<Duration>,
     /// For the engine's watchdog, if it has one.
     light: Option<Arc<Light>>,
+    /// What the stage holds, until its task is done.
+    units: Option<Arc<Holding>>,
 }
 
 impl OwnedCall {
@@ -46,7 +49,14 @@ impl OwnedCall {
             span: state.span().cloned(),
             blocking_threshold: None,
             light: None,
+            units: None,
         }
+    }
+
+    /// Keeps what the stage holds for as long as its work goes on, whoever still waits for it.
+    pub(super) fn holding(mut self, units: Option<Arc<Holding>>) -> Self {
+        self.units = units;
+        self
     }
 
     /// Reports polls that take longer than this.

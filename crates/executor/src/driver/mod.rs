@@ -7,6 +7,7 @@ mod attempt;
 mod branch;
 mod broken;
 mod part;
+mod queue;
 mod site;
 mod start;
 mod stop;
@@ -55,6 +56,8 @@ pub(crate) struct Driver<'p> {
     begun: bool,
     /// For the engine's watchdog, if it has one.
     pub(super) beacon: Option<Beacon>,
+    /// Only if a stage of the run needs what other runs may have.
+    counted: Option<Box<queue::Counted>>,
 }
 
 /// Why the driver paused.
@@ -88,6 +91,7 @@ impl<'p> Driver<'p> {
             places: Places::new(Arc::clone(&shared)),
             now: Tick::ZERO,
             polled: Tick::ZERO,
+            counted: queue::Counted::of(&shared),
             shared,
             data,
             settings,
@@ -135,7 +139,9 @@ impl<'p> Driver<'p> {
             self.signal(CancelReason::Shutdown);
         }
         self.data.events.push(self.now, EventKind::RunStarted);
-        self.machine.on(Input::Begin, self.now);
+        if !self.refuse() {
+            self.machine.on(Input::Begin, self.now);
+        }
     }
 
     /// Everything that can be done now. Ready when every stage that was started has ended.
@@ -196,7 +202,7 @@ impl<'p> Driver<'p> {
             };
             match effect {
                 Effect::Start(stage) => {
-                    self.start(stage);
+                    self.admit(stage);
                     if !proceed(cx) {
                         return Pause::Yield;
                     }
@@ -275,6 +281,13 @@ impl<'p> Driver<'p> {
         };
         let Some(mut job) = self.places.unseat(place) else {
             return false;
+        };
+        let polled = match polled {
+            Polled::Admitted(permit) => {
+                self.admitted(stage, permit);
+                return false;
+            }
+            polled => polled,
         };
         let ending = match (polled, job.stopped) {
             (Polled::Gone, Some(stopped)) => stopped,

@@ -14,6 +14,7 @@ use tokio::task::coop;
 use super::Driver;
 use super::site::{Attempts, Site};
 use crate::shared::{RunShared, What};
+use crate::slots::acquire_for_part;
 
 impl Driver<'_> {
     /// Whether the layers are around its parts, and nothing is around the stage as a whole.
@@ -47,6 +48,7 @@ async fn carried_out(
         return Err(StopKind::Interrupted(reason.clone()).into());
     }
     let stage = part_call.cx.index();
+    let _units = acquire_for_part(shared, stage, &part).await;
     let mut counted = Counted {
         shared,
         stage,

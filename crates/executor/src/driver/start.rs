@@ -309,6 +309,7 @@ impl<'p> Driver<'p> {
         if !self.waits(stage) {
             self.tell_started(stage);
         }
+        let call = call.holding(self.units_of(stage));
         let (plan, engine) = (
             Arc::clone(&self.shared.plan),
             Arc::clone(&self.shared.engine),
@@ -350,7 +351,7 @@ impl<'p> Driver<'p> {
                 StageErrorKind::Panicked(ErrorClass::Permanent),
                 panic_message(payload),
             )),
-            Polled::Gone => Ending::Interrupted(self.reason()),
+            Polled::Admitted(_) | Polled::Gone => Ending::Interrupted(self.reason()),
         }
     }
 
@@ -364,6 +365,7 @@ impl<'p> Driver<'p> {
         self.notice_cancel();
         let end = self.data.conclude(stage, ending, self.now);
         self.shared.let_go(stage);
+        self.return_units(stage);
         self.machine.on(Input::Ended { stage, end }, self.now);
         // At once, so that nobody else's reason comes between the verdict and its own.
         self.signal_verdict(self.machine.verdict());

@@ -103,6 +103,9 @@ impl Driver<'_> {
     /// Stops the stage at a place; it ends like this unless it manages to end by itself.
     pub(super) fn stop(&mut self, place: u32, ending: Ending) {
         self.polled = self.now;
+        if self.withdraw(place) {
+            return;
+        }
         let Some(job) = self.places.job(place) else {
             return;
         };
@@ -126,6 +129,9 @@ impl Driver<'_> {
         self.polled = self.shared.now();
         let mut tasks = Vec::new();
         for place in self.places.taken() {
+            if self.withdraw(place) {
+                continue;
+            }
             let Some(mut job) = self.places.unseat(place) else {
                 continue;
             };

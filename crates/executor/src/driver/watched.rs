@@ -35,6 +35,7 @@ impl Driver<'_> {
         };
         let first = match job.work {
             Work::Onion(_) => Holder::Layer,
+            Work::Queued(_) => return,
             Work::Inline(_) | Work::Task(_) => Holder::Stage,
         };
         let stage = job.stage;

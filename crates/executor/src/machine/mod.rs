@@ -8,6 +8,7 @@
 //! A route is asked for its decision: after `Effect::Choose(route)` the shell tells one `Input::Took` for each arm that is
 //! taken, then `Input::Chosen`. Arms, merges and joins are never started; `Effect::Resolve` gives them their value.
 
+mod queue;
 mod spread;
 mod words;
 
@@ -23,8 +24,8 @@ use crate::sabotage::Fault;
 #[cfg(feature = "stress-sabotage")]
 use crate::sabotage::Saboteur;
 
+use queue::Queue;
 use spread::News;
-
 pub use words::{Effect, Input, Limit, StageEnd, Tick, Verdict};
 
 const RUNNING: u32 = u32::MAX;
@@ -46,6 +47,7 @@ pub struct RunMachine<'p> {
     ready: Vec<u32>,
     next_ready: usize,
     running: usize,
+    queue: Queue,
     width: usize,
     effects: VecDeque<Effect>,
     timers: BinaryHeap<Reverse<(Tick, u32, Limit)>>,
@@ -73,6 +75,7 @@ impl<'p> RunMachine<'p> {
             ready: Vec::with_capacity(plan.len()),
             next_ready: 0,
             running: 0,
+            queue: Queue::default(),
             width: width.get(),
             effects: VecDeque::new(),
             timers: BinaryHeap::new(),
@@ -140,6 +143,12 @@ impl<'p> RunMachine<'p> {
             Input::Took { arm } => self.took(arm),
             Input::Chosen { route } => self.chosen(route),
             Input::Broken { stage } => self.stop(Verdict::Failed(stage)),
+            Input::Admitted { .. }
+            | Input::Deferred { .. }
+            | Input::Queued { .. }
+            | Input::Withdrawn { .. } => {
+                self.on_queue(input);
+            }
         }
         self.check_deadline(now);
     }
@@ -163,14 +172,13 @@ impl<'p> RunMachine<'p> {
         }
         if (self.verdict.is_none() || self.strikes(Fault::StartAfterStop))
             && self.running < self.width
-            && let Some(stage) = self.ready.get(self.next_ready).copied()
+            && let Some(stage) = self.next_stage()
         {
-            self.next_ready += 1;
             self.running += 1;
             self.waiting[stage as usize] = RUNNING;
             return Some(Effect::Start(stage));
         }
-        if self.running == 0 && !self.done {
+        if self.running == 0 && self.queue.is_empty() && !self.done {
             self.done = true;
             return Some(Effect::Done(self.ending()));
         }
@@ -323,7 +331,7 @@ impl<'p> RunMachine<'p> {
     fn stop(&mut self, verdict: Verdict) {
         if self.verdict.is_none() && !self.done {
             self.verdict = Some(verdict);
-            if self.running > 0 {
+            if self.running > 0 || !self.queue.is_empty() {
                 self.effects.push_back(Effect::Stop);
             }
         }

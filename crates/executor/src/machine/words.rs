@@ -81,6 +81,28 @@ pub enum Input {
         /// For how long.
         limit: Duration,
     },
+    /// A stage that was queued has what it waited for, and starts.
+    Admitted {
+        /// The stage.
+        stage: u32,
+    },
+    /// A stage that was queued had what it waited for, when the run had no room. It is started as soon as there is room, before
+    /// those that are ready.
+    Deferred {
+        /// The stage.
+        stage: u32,
+    },
+    /// A stage that was to be started has to wait for something that other runs have. It counts as not started, and takes no
+    /// room in the run.
+    Queued {
+        /// The stage.
+        stage: u32,
+    },
+    /// A stage that was queued is not going to be started, because the run stops.
+    Withdrawn {
+        /// The stage.
+        stage: u32,
+    },
     /// A stage did not end at its first poll: its limits count from `since`.
     Suspended {
         /// The stage.

@@ -296,6 +296,10 @@ impl<O> RunReport<O> {
 
     fn run_error(&self) -> RunError {
         let reason = || self.data.reason.clone().unwrap_or(CancelReason::Shutdown);
+        if let Some(refusal) = self.data.shared.refusals.first() {
+            let kind = RunErrorKind::Refused(refusal.clone());
+            return RunError::new(Arc::clone(self.data.shared.plan.name()), kind);
+        }
         let kind = match (self.data.verdict, self.data.errors.first()) {
             (Verdict::Failed(_), Some(error)) => RunErrorKind::Failed(error.clone()),
             (Verdict::Denied(_), Some(error)) => RunErrorKind::Denied(error.clone()),
