@@ -165,15 +165,21 @@ impl Book {
         true
     }
 
-    /// Takes somebody out of the line, and gives its waker. `None` if it is not there any more: it has its units.
+    /// Takes somebody out of the line, and hands out its waker. `false` if it is not there any more: it has its units.
     pub(super) fn leave(
         &mut self,
         key: &GroupKey,
         rank: Rank,
+        waker: &mut Option<Waker>,
         wakers: &mut Vec<Waker>,
-    ) -> Option<Option<Waker>> {
-        let group = self.groups.get_mut(key)?;
-        let waker = group.line.remove(&rank)?;
+    ) -> bool {
+        let Some(group) = self.groups.get_mut(key) else {
+            return false;
+        };
+        let Some(known) = group.line.remove(&rank) else {
+            return false;
+        };
+        *waker = known;
         if group.line.is_empty() {
             self.groups.remove(key);
             for need in &*key.needs {
@@ -184,7 +190,7 @@ impl Book {
             // What was set aside for it is free for others.
             self.settle(wakers);
         }
-        Some(waker)
+        true
     }
 
     /// Gives units back.

@@ -118,14 +118,13 @@ impl Drop for Ticket {
         let Some(rank) = self.rank.take() else {
             return;
         };
-        let left = self.desk.slots().with(|book, wakers| {
-            let left = book.leave(&self.key, rank, wakers);
-            if left.is_none() {
+        let mut waker = None;
+        self.desk.slots().with(|book, wakers| {
+            if !book.leave(&self.key, rank, &mut waker, wakers) {
                 book.give_back(&self.key.needs, wakers);
             }
-            left
         });
-        drop(left);
+        drop(waker);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is in use, and who waits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::book::Book;
 use super::book::PoolId;
@@ -66,7 +67,7 @@ impl Slots {
             .collect();
         let engine = self.engine.map(|pool| (pool, PoolKind::Engine));
         let named = self.named.iter().map(|(name, (pool, _))| {
-            let kind = PoolKind::Named(name.clone());
+            let kind = PoolKind::Named(Arc::clone(name));
             (*pool, kind)
         });
         let own = desks.iter().flat_map(|desk| desk.own().iter().cloned());
