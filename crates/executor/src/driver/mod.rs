@@ -116,7 +116,8 @@ impl<'p> Driver<'p> {
 
     /// What is left when every stage has ended.
     pub(crate) fn into_data(mut self, verdict: Verdict) -> Box<RunData> {
-        self.signal_verdict(Some(verdict));
+        // What stopped the run may have come after what decided how it ends.
+        self.signal_verdict(self.machine.verdict().or(Some(verdict)));
         let verdict = self.agreed(verdict);
         self.data.verdict = verdict;
         self.data.spoil();

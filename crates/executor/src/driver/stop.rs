@@ -8,6 +8,7 @@ use crate::data::RunData;
 use crate::machine::{Input, Verdict};
 use crate::places::{LastTask, Work};
 use crate::sabotage::Fault;
+use crate::settings::FailurePolicy;
 
 impl Driver<'_> {
     /// Signals, then stops everything that was started. Tasks are waited for; everything else is gone at once.
@@ -95,6 +96,10 @@ impl Driver<'_> {
             (Verdict::Failed(_), Some(CancelReason::StageFailed { .. }))
             | (Verdict::Denied(_), Some(CancelReason::Denied { .. }))
             | (Verdict::TimedOut, Some(CancelReason::DeadlineElapsed(_))) => verdict,
+            // It had failed before it was stopped, and was to go on for a while.
+            (Verdict::Failed(_), _) if self.settings.on_failure != FailurePolicy::FailFast => {
+                verdict
+            }
             (Verdict::Failed(_) | Verdict::Denied(_) | Verdict::TimedOut, _) => Verdict::Cancelled,
             _ => verdict,
         }
