@@ -126,6 +126,8 @@ impl RunData {
         } in said
         {
             let kind = match what {
+                What::Approval(change) => EventKind::Approval(change),
+                What::Budget(notice) => EventKind::Budget(notice),
                 What::Note(note) => EventKind::Note {
                     stage,
                     attempt,

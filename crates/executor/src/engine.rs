@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::Run;
+use crate::approval::Approvals;
 use crate::data::RunData;
 use crate::registry::Registry;
 use crate::sabotage::Saboteur;
@@ -63,6 +64,7 @@ pub(crate) struct EngineInner {
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) registry: Registry,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) approvals: Option<Arc<dyn Approvals>>,
 }
 
 /// A run that has not begun: of nobody, or of a stage whose run has to be done by `above`.
@@ -97,6 +99,9 @@ pub(crate) fn begin<'a, O>(
         deadline,
     );
     let shared = Arc::new(shared.prioritised(options.priority));
+    if let Some(budget) = &options.budget {
+        shared.spend_from(budget);
+    }
     let data = RunData::new(shared, input);
     Run::new(plan, engine, data, settings)
 }
@@ -142,6 +147,7 @@ impl Engine {
             saboteur: Saboteur::default(),
             watchdog: None,
             slots: SlotSettings::default(),
+            approvals: None,
         }
     }
 
@@ -230,6 +236,7 @@ pub struct EngineBuilder {
     saboteur: Saboteur,
     watchdog: Option<Duration>,
     slots: SlotSettings,
+    approvals: Option<Arc<dyn Approvals>>,
 }
 
 impl EngineBuilder {
@@ -344,6 +351,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Where runs ask people for approval; without this, a stage that asks fails.
+    pub fn approvals(mut self, desk: impl Approvals) -> Self {
+        self.approvals = Some(Arc::new(desk));
+        self
+    }
+
     /// Breaks the engine: at every `every`-th chance it goes wrong in this way. A test that passes with it proves nothing.
     #[cfg(feature = "stress-sabotage")]
     pub fn sabotage(mut self, fault: crate::Fault, every: std::num::NonZeroU64) -> Self {
@@ -363,6 +376,7 @@ impl EngineBuilder {
             saboteur,
             watchdog,
             slots,
+            approvals,
         } = self;
         Engine {
             inner: Arc::new(EngineInner {
@@ -376,6 +390,7 @@ impl EngineBuilder {
                 tracker: TaskTracker::new(),
                 watchdog: watchdog.and_then(Watchdog::start),
                 registry: Registry::default(),
+                approvals,
             }),
         }
     }

@@ -95,6 +95,7 @@
 //!
 //! Beta. The minimum supported Rust version is 1.95.
 
+mod approval;
 mod buffer;
 mod child;
 mod children;
@@ -104,6 +105,7 @@ mod driver;
 mod engine;
 mod error;
 pub mod machine;
+mod meter;
 mod parts;
 mod places;
 mod registry;
@@ -118,6 +120,11 @@ mod stream;
 mod wake;
 mod watchdog;
 
+pub use approval::{
+    Approval, ApprovalDesk, ApprovalError, ApprovalErrorKind, ApprovalRecord, ApprovalRequest,
+    ApprovalStatus, Approvals, Approve, Ask, AtDeadline, Decider, Decision, DeskError,
+    DeskErrorKind, DeskOptions, EditCheck, OnReject, OrgDesk, approval,
+};
 pub use buffer::EventCounts;
 pub use child::{ChildError, ChildErrorKind, ChildRun, Inherit, RunChild, Sub, sub};
 pub use data::Blocking;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use stageflow_context::{
-    ContextSnapshot, CorrelationId, OrgId, RequestId, RunIdentity, SessionId, UserId,
+    Budget, ContextSnapshot, CorrelationId, OrgId, RequestId, RunIdentity, SessionId, UserId,
 };
 use stageflow_graph::Placement;
 
@@ -28,6 +28,7 @@ pub struct RunOptions {
     pub(crate) concurrency: Option<NonZeroUsize>,
     pub(crate) on_failure: Option<FailurePolicy>,
     pub(crate) priority: Priority,
+    pub(crate) budget: Option<Budget>,
 }
 
 impl RunOptions {
@@ -102,6 +103,13 @@ impl RunOptions {
     /// of the engine's, does not count.
     pub fn concurrency(mut self, stages: NonZeroUsize) -> Self {
         self.concurrency = Some(stages);
+        self
+    }
+
+    /// Lets the run spend from this budget. Stages reserve what they need with
+    /// [`StageCx::reserve`](stageflow_context::StageCx::reserve); the engine counts steps and time, if they are limited.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = Some(budget);
         self
     }
 }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
 use stageflow_context::{
-    Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note, Outcome,
-    OutputBag, Part, PartCall, PartFuture, RunHost, RunIdentity, StageCx, StageError, StageIndex,
-    StageName, Tier,
+    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError,
+    EmitErrorKind, Note, Outcome, OutputBag, Part, PartCall, PartFuture, RunHost, RunIdentity,
+    StageCx, StageError, StageIndex, StageName, Tier,
 };
-use stageflow_events::PartEnded;
+use stageflow_events::{ApprovalChange, PartEnded};
 use stageflow_graph::Plan;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use crate::children::Children;
 use crate::driver::carry_out;
 use crate::engine::EngineInner;
 use crate::machine::Tick;
+use crate::meter::Meter;
 use crate::parts::PartBook;
 use crate::slots::{PoolError, Priority, RunSlots};
 use crate::stream::{Offer, Tap};
@@ -59,6 +60,8 @@ pub(crate) struct RunShared {
     held: OnceLock<Mutex<Vec<u32>>>,
     /// Made when the first part of a stage is called: most runs have none.
     pub(crate) parts: OnceLock<Box<Mutex<PartBook>>>,
+    /// Set before the run starts, if at all.
+    meter: OnceLock<Box<Meter>>,
 }
 
 #[derive(Default)]
@@ -78,6 +81,8 @@ pub(crate) struct Said {
 }
 
 pub(crate) enum What {
+    Approval(Box<ApprovalChange>),
+    Budget(Box<BudgetNotice>),
     Ended {
         outcome: Outcome,
         error: Option<StageError>,
@@ -121,6 +126,7 @@ impl RunShared {
             children: Children::default(),
             held: OnceLock::new(),
             parts: OnceLock::new(),
+            meter: OnceLock::new(),
         }
     }
 
@@ -198,6 +204,22 @@ impl RunShared {
     /// The values recorded beside the outputs, if there are any.
     pub(crate) fn recorded(&self) -> Option<&OutputBag> {
         self.outputs.get()
+    }
+
+    /// Gives the run a budget.
+    pub(crate) fn spend_from(self: &Arc<Self>, budget: &Budget) {
+        self.meter
+            .get_or_init(|| Box::new(Meter::new(self, budget)));
+    }
+
+    /// The run's budget, if it has one.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.get().map(|meter| &**meter)
+    }
+
+    /// Whether attempts are made inside a future of their own: because layers wait around them, or because they count.
+    pub(crate) fn is_by_attempt(&self) -> bool {
+        self.engine.stack.waits() || self.meter().is_some_and(Meter::counts)
     }
 
     /// Says something that is never dropped: starts and ends of attempts.
@@ -391,6 +413,10 @@ impl RunHost for RunShared {
         if !inbox.closed {
             inbox.refused += 1;
         }
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        self.meter().map(|meter| &meter.budget)
     }
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

@@ -2,12 +2,13 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    ContextSnapshot, ErrorClass, Outcome, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Outcome, ResultExt,
+    RunIdentity, StageCx, StageError, Stop, Tier,
 };
 pub use stageflow_events::{EventSink, MemorySink, TracingSink};
 pub use stageflow_executor::{
-    Engine, FailurePolicy, Inherit, Lend, Priority, RunChild, RunOptions, RunReport, StreamKind,
-    StreamOptions, sub,
+    ApprovalDesk, Approve, Ask, AtDeadline, Decision, Engine, FailurePolicy, Inherit, Lend,
+    OnReject, Priority, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, approval, sub,
 };
 pub use stageflow_graph::{
     Handle, Item, ItemOutcome, Join, NamedInputs, Pipeline, Review, Revision, Route, Stage,

@@ -194,6 +194,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         run_options.deadline = options.deadline;
         run_options.concurrency = options.concurrency;
         run_options.priority = parent.priority;
+        run_options.budget = parent.meter().map(|meter| meter.budget.clone());
         let (engine, input) = (&parent.engine, DynValue::from_arc(input));
         begin(
             engine,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use stageflow_context::{DynValue, RunHost, StageIndex};
-use stageflow_graph::{Inputs, Plan};
+use stageflow_graph::{Inputs, Plan, Shape};
 use stageflow_interceptors::{Call, CallState, Ending, Limits, Stack, drop_quietly};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -105,7 +105,7 @@ pub(super) async fn detached(
     owned: OwnedCall,
 ) -> Option<Ending> {
     let in_parts = plan.shape(owned.stage.as_usize()).is_called_in_parts();
-    if engine.stack.waits() && !in_parts {
+    if owned.shared.is_by_attempt() && !in_parts {
         return Some(onion(&engine.stack, &plan, owned).await);
     }
     if owned.shared.cancel.is_cancelled() {
@@ -139,4 +139,9 @@ pub(super) async fn unless_stopped(
             None
         }
     }
+}
+
+/// Whether the stage waits for a person: that takes as long as it takes, and only the run's own deadline ends it.
+pub(super) fn is_gate(plan: &Plan, stage: u32) -> bool {
+    matches!(plan.shape(stage as usize), Shape::Approval)
 }

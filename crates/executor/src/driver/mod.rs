@@ -58,6 +58,8 @@ pub(crate) struct Driver<'p> {
     pub(super) beacon: Option<Beacon>,
     /// Only if a stage of the run needs what other runs may have.
     counted: Option<Box<queue::Counted>>,
+    /// Whether attempts are made, limited and told of inside a future of their own.
+    pub(super) by_attempt: bool,
 }
 
 /// Why the driver paused.
@@ -92,6 +94,7 @@ impl<'p> Driver<'p> {
             now: Tick::ZERO,
             polled: Tick::ZERO,
             counted: queue::Counted::of(&shared),
+            by_attempt: shared.is_by_attempt(),
             shared,
             data,
             settings,

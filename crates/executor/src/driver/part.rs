@@ -24,7 +24,7 @@ impl Driver<'_> {
 
     /// Whether layers that may wait are around the stage.
     pub(super) fn waits(&self, stage: u32) -> bool {
-        self.stack.waits() && !self.is_called_in_parts(stage)
+        self.by_attempt && !self.is_called_in_parts(stage)
     }
 }
 

@@ -19,6 +19,7 @@ use stageflow_interceptors::{Attempt, Call, Ending, Limits, drop_quietly, panic_
 
 use super::at_least_one;
 use crate::machine::Tick;
+use crate::meter::admit;
 use crate::shared::{RunShared, What, lock};
 use crate::watchdog::{Holder, Light};
 
@@ -139,6 +140,15 @@ impl<'a> Attempts<'a> {
             // What the attempt before has left behind must not meet what this one starts.
             self.site.gone().await;
         }
+        // Held until the attempt has ended, also if it is dropped: what was started is spent.
+        let _metered = match admit(self.site.shared).await {
+            Ok(metered) => metered,
+            Err(error) => {
+                let reason = CancelReason::BudgetExhausted(error);
+                self.site.shared.request_cancel(reason);
+                return self.site.interrupted();
+            }
+        };
         if self.site.shared.cancel.is_cancelled() {
             return self.site.interrupted();
         }

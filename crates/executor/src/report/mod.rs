@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    CancelReason, DynValue, Outcome, OutputView, RunHost as _, RunId, RunIdentity, StageError,
-    StageIndex, StageName,
+    Budget, CancelReason, DynValue, Outcome, OutputView, RunHost as _, RunId, RunIdentity,
+    StageError, StageIndex, StageName,
 };
 use stageflow_events::CleanupEnded;
 use stageflow_graph::{Handle, Overlay, Role, StageMark};
@@ -92,6 +92,12 @@ impl<O> RunReport<O> {
     #[must_use]
     pub fn pipeline(&self) -> &str {
         self.data.shared.plan.name()
+    }
+
+    /// The run's own level of the budget it was given, if it was given one: what it spent, and what was left.
+    #[must_use]
+    pub fn budget(&self) -> Option<&Budget> {
+        self.data.shared.budget()
     }
 
     /// From the start of the run to its end, cleanups included.
