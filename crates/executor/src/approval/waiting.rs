@@ -41,7 +41,8 @@ pub(super) async fn ask_desk(gate: Gate<'_>) -> Result<ApprovalStatus, Stop> {
     let submitted = desk.submit(request, gate.check).await;
     submitted.map_err(|error| refused(ApprovalErrorKind::Desk(error)))?;
     open.tell(&ApprovalStatus::Pending);
-    let status = open.wait(gate.ask).await?;
+    // Whoever waits for a person holds nothing that others might need.
+    let status = cx.lend(open.wait(gate.ask)).await?;
     open.tell(&status);
     Ok(status)
 }
