@@ -4,9 +4,12 @@
 
 mod support;
 
+mod approval;
+mod approval_desk;
 mod attempts;
 mod blocking;
 mod brackets;
+mod budget;
 mod by_name;
 mod cancel;
 mod cancel_inside;

@@ -1,5 +1,7 @@
 //! Properties that hold for any pipeline: many random ones, each held against an oracle that shares no code with the engine.
 
+mod budgets;
+mod desk;
 mod dropped;
 mod every_await;
 mod inputs;
