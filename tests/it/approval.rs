@@ -85,7 +85,7 @@ fn an_edited_value_takes_the_place_of_the_one_that_was_asked_for() {
             let request = desk.next_request().await;
             let error = desk.edit(request.id, json!(12), "ada").unwrap_err();
             assert!(matches!(error.kind(), DeskErrorKind::DoesNotFit(_)));
-            expect!["was not edited, because the stage cannot read the value: invalid type: integer `12`, expected a string; it is still pending: edit it again"]
+            expect!["was not edited, because the stage cannot read the value: invalid type: integer `12`, expected a string; it is still pending: change the value, and call `edit` again"]
                 .assert_eq(error.to_string().split("` ").nth(1).unwrap());
             assert_eq!(desk.pending(), [request.clone()], "it is still pending");
             desk.edit(request.id, json!("better"), "ada").unwrap();

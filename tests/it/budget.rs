@@ -417,7 +417,7 @@ fn more_than_was_reserved_is_booked_and_blocks_what_comes_after() {
         "there was room for it"
     );
     let booked = held.settle(Amounts::tokens(90));
-    expect!["SF0218: budget `strict`: 30 tokens spent beyond the reservation, which makes 120 tokens of 100 tokens; it is booked and nothing more is given out: reserve the most a call can use"]
+    expect!["SF0218: budget `strict`: 30 tokens spent beyond the reservation, which makes 120 tokens of 100 tokens; it is booked, and nothing more is given out: let stages `reserve` the most that a call can use"]
         .assert_eq(&booked.into_result().unwrap_err().to_string());
     assert_eq!((budget.spent().tokens, budget.overrun().tokens), (120, 20));
     assert_eq!(budget.left().tokens, Some(0));
@@ -446,7 +446,7 @@ fn budgets_stand_only_so_deep() {
             Err(error) => break error,
         }
     };
-    expect!["SF0219: budget `below`: 257 budgets stand above it, and no more than 256 may; give the child runs a budget that stands higher"]
+    expect!["SF0219: budget `below`: 257 budgets stand above it, and no more than 256 may; make it a child of one that stands higher, with `.child(..)`"]
         .assert_eq(&error.to_string());
     let time = Amounts::time(Duration::MAX);
     drop(budget.reserve(time).unwrap());

@@ -14,7 +14,11 @@
 //! | SF0212 to SF0215 | [`EmitError`](crate::context::EmitError) | a stage emits an event of its own |
 //! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
 //! | SF0301 to SF0310 | [`StageError`](crate::context::StageError) | a stage does not give its value |
+//! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked |
+//! | SF0301 to SF0308 | [`StageError`](crate::context::StageError) | a stage does not give its value |
+//! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
+//! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -61,6 +65,9 @@ pages! {
     sf0214 = "0214";
     sf0215 = "0215";
     sf0216 = "0216";
+    sf0217 = "0217";
+    sf0218 = "0218";
+    sf0219 = "0219";
     sf0301 = "0301";
     sf0302 = "0302";
     sf0303 = "0303";
@@ -70,9 +77,11 @@ pages! {
     sf0307 = "0307";
     sf0308 = "0308";
     sf0310 = "0310";
+    sf0312 = "0312";
     sf0401 = "0401";
     sf0402 = "0402";
     sf0403 = "0403";
     sf0404 = "0404";
     sf0405 = "0405";
+    sf0410 = "0410";
 }

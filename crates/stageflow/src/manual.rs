@@ -1,4 +1,4 @@
-//! The manual: eleven short pages, best read in order.
+//! The manual: short pages, best read in order.
 //!
 //! | page | about | reference |
 //! |---|---|---|
@@ -14,10 +14,14 @@
 //! | [`testing`] | fixed time, fixed ids, and stages that do as they are told | [`SeededIds`], [`FixedClock`], [`MemorySink`] |
 //! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`] |
 //! | [`maps_and_loops`] | one stage for many items, and work that goes round until it is good enough | [`map`], [`repeat`], [`correct`] |
+//! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
+//! [`Approval`]: crate::executor::Approval
+//! [`ApprovalDesk`]: crate::executor::ApprovalDesk
 //! [`Around`]: crate::interceptors::Around
+//! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
 //! [`Ending`]: crate::interceptors::Ending
@@ -78,6 +82,7 @@ pages! {
     testing = "10-testing";
     performance = "11-performance";
     maps_and_loops = "13-maps-and-loops";
+    budgets_and_approval = "16-budgets-and-approval";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -1,5 +1,6 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
+mod approval;
 mod context;
 mod executor;
 mod graph;
@@ -37,6 +38,7 @@ pub(crate) fn all() -> Vec<Sample> {
         graph::samples(),
         loops::samples(),
         executor::samples(),
+        approval::samples(),
     ]
     .into_iter()
     .flatten()

@@ -137,14 +137,14 @@ impl fmt::Display for BudgetError {
             ),
             BudgetErrorKind::Overrun => write!(
                 f,
-                "{} spent beyond the reservation, which makes {} of {}; it is booked and nothing more is given out: reserve the most a call can use",
+                "{} spent beyond the reservation, which makes {} of {}; it is booked, and nothing more is given out: let stages `reserve` the most that a call can use",
                 words(line.asked),
                 words(line.used),
                 words(line.limit),
             ),
             BudgetErrorKind::TooDeep => write!(
                 f,
-                "{} budgets stand above it, and no more than {} may; give the child runs a budget that stands higher",
+                "{} budgets stand above it, and no more than {} may; make it a child of one that stands higher, with `.child(..)`",
                 line.used, line.limit,
             ),
         }

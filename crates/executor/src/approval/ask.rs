@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stageflow_context::{StageCx, Stop};
+use stageflow_context::{StageCx, Stop, mismatch};
 
 use super::port::EditCheck;
 use super::waiting::{Gate, ask_desk};
@@ -156,7 +156,7 @@ impl Approve for StageCx {
         let payload = serde_json::to_value(value);
         async move {
             let unreadable = |error: serde_json::Error| {
-                let kind = ApprovalErrorKind::Unreadable(error.to_string());
+                let kind = ApprovalErrorKind::Unreadable(mismatch(&error));
                 ApprovalError::new(self.path(), kind).into_stop()
             };
             let payload = payload.map_err(unreadable)?;

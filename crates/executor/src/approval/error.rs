@@ -173,15 +173,15 @@ impl fmt::Display for DeskError {
             ),
             DeskErrorKind::DoesNotFit(reason) => write!(
                 f,
-                "was not edited, because the stage cannot read the value: {reason}; it is still pending: edit it again"
+                "was not edited, because the stage cannot read the value: {reason}; it is still pending: change the value, and call `edit` again"
             ),
             DeskErrorKind::Full { limit } => write!(
                 f,
-                "was not taken: {limit} are pending, and there may be no more; decide some, or raise `DeskOptions::max_pending`"
+                "was not taken: {limit} are pending, and there may be no more; raise `DeskOptions::max_pending`, or let people decide some"
             ),
-            DeskErrorKind::Taken => f.write_str("is there already; ask with a new id"),
+            DeskErrorKind::Taken => f.write_str("was not taken: there is one with this id already; ask under an id that `ApprovalId::generate` gives"),
             DeskErrorKind::Unknown => f.write_str(
-                "is not known here; ids come from `desk.pending()`, and each desk knows its own org's only",
+                "is not known here; take ids from `pending()` of the same desk: each knows its own org's only",
             ),
         }
     }

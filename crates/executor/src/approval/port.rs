@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stageflow_context::ApprovalId;
+use stageflow_context::{ApprovalId, mismatch};
 
 use super::{ApprovalRequest, ApprovalStatus, DeskError};
 
@@ -37,7 +37,7 @@ pub trait Approvals: Send + Sync + 'static {
     fn close(&self, id: ApprovalId, status: ApprovalStatus) -> Option<ApprovalStatus>;
 }
 
-/// Says of an edited value whether it is one that the stage can go on with, and if not, why.
+/// Says of an edited value whether it is one that the stage can go on with, and if not, why; without the value.
 #[derive(Clone)]
 pub struct EditCheck(Arc<Check>);
 
@@ -50,7 +50,7 @@ impl EditCheck {
         Self(Arc::new(|value| {
             T::deserialize(value)
                 .map(drop)
-                .map_err(|error| error.to_string())
+                .map_err(|error: serde_json::Error| mismatch(&error))
         }))
     }
 

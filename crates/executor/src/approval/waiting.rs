@@ -11,6 +11,7 @@ use stageflow_events::{ApprovalChange, ApprovalState};
 use super::port::EditCheck;
 use super::{ApprovalError, ApprovalErrorKind, ApprovalRequest, ApprovalStatus, Approvals, Ask};
 use crate::shared::{RunShared, What};
+use crate::slots::Lend as _;
 
 /// What is asked, and by whom.
 pub(super) struct Gate<'a> {
