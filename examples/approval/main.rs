@@ -51,10 +51,7 @@ fn refunds() -> Result<Pipeline<Claim, String>, Box<dyn std::error::Error>> {
         .ask("Pay this refund?")
         .deadline(60.mins(), AtDeadline::Reject);
     let agreed = p.stage("agree", gate).after(refund);
-    let paid = p
-        .stage("pay", stage_fn(pay))
-        .kind(StageKind::Work)
-        .after(agreed);
+    let paid = p.stage("pay", stage_fn(pay)).after(agreed);
     Ok(p.output(paid).build()?)
 }
 
