@@ -6,10 +6,12 @@ mod support;
 
 mod approval;
 mod approval_desk;
+mod approval_who;
 mod attempts;
 mod blocking;
 mod brackets;
 mod budget;
+mod budget_books;
 mod by_name;
 mod cancel;
 mod cancel_inside;

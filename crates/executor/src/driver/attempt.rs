@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use stageflow_context::{DynValue, RunHost, StageIndex};
-use stageflow_graph::{Inputs, Plan, Shape};
+use stageflow_graph::{Inputs, Placement, Plan, Shape};
 use stageflow_interceptors::{Call, CallState, Ending, Limits, Stack, drop_quietly};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -144,4 +144,13 @@ pub(super) async fn unless_stopped(
 /// Whether the stage waits for a person: that takes as long as it takes, and only the run's own deadline ends it.
 pub(super) fn is_gate(plan: &Plan, stage: u32) -> bool {
     matches!(plan.shape(stage as usize), Shape::Approval)
+}
+
+/// Where a stage runs. A gate does nothing but wait: in a task or on a thread of its own it would hold that meanwhile.
+#[inline]
+pub(super) fn unless_gate(plan: &Plan, stage: u32, placement: Placement) -> Placement {
+    if !matches!(placement, Placement::Inherit | Placement::Inline) && is_gate(plan, stage) {
+        return Placement::Inline;
+    }
+    placement
 }

@@ -11,7 +11,7 @@ use stageflow_interceptors::{Call, CallState, Ending, Limits, drop_quietly, pani
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{OwnedCall, detached, is_gate, onion, unless_stopped};
+use super::attempt::{OwnedCall, detached, is_gate, onion, unless_gate, unless_stopped};
 use super::{Driver, at_least_one};
 use crate::machine::{Input, Tick};
 use crate::places::{Job, Polled, Task, Work};
@@ -49,13 +49,7 @@ impl<'p> Driver<'p> {
             Placement::Inherit => self.settings.placement,
             chosen => chosen,
         };
-        let apart = !matches!(placement, Placement::Inherit | Placement::Inline);
-        // A gate does nothing but wait: elsewhere it would hold a task or a thread meanwhile.
-        let placement = if apart && is_gate(self.plan, stage) {
-            Placement::Inline
-        } else {
-            placement
-        };
+        let placement = unless_gate(self.plan, stage, placement);
         if self.shared.engine.saboteur.strikes(Fault::SkipStage) && self.pretend(stage) {
             return;
         }
