@@ -1,5 +1,6 @@
 //! Gates: what a person decides, and what becomes of the run.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use expect_test::expect;
@@ -338,5 +339,45 @@ fn a_dropped_run_withdraws_what_it_asked() {
         assert_eq!(desk.pending(), []);
         assert_eq!(desk.history()[0].status, ApprovalStatus::Withdrawn);
         assert_eq!(told(&lab), ["sign pending", "sign withdrawn"]);
+    });
+}
+
+#[test]
+fn gates_leave_room_for_others_in_a_narrow_run() {
+    paused(async {
+        let (lab, desk) = office();
+        let mut p = Pipeline::builder("narrow");
+        let n = p.input::<u64>();
+        let gates: Vec<_> = (0..3)
+            .map(|at| p.stage(format!("g{at}"), approval::<u64>()).after(n))
+            .collect();
+        let work: Vec<_> = (0..3)
+            .map(|at| {
+                let second = script::ok::<Arc<u64>, u64>(1).taking(1.secs());
+                p.stage(format!("w{at}"), second).after(n)
+            })
+            .collect();
+        let all = [gates, work].concat();
+        let sum = async |_: StageCx, all: Vec<Arc<u64>>| Ok(all.iter().map(|n| **n).sum::<u64>());
+        let sum = p.stage("sum", stage_fn(sum)).after(all);
+        let pipeline = p.output(sum).build().unwrap();
+        let options = RunOptions::new().concurrency(NonZeroUsize::MIN);
+        let person = async {
+            sleep(10.secs()).await;
+            let asked = desk.pending();
+            assert_eq!(asked.len(), 3, "all are asked at once");
+            for request in asked {
+                desk.approve(request.id, "ada").unwrap();
+            }
+        };
+        let (report, ()) = tokio::join!(lab.engine.run(&pipeline, 7, options), person);
+        assert_eq!(report.output().unwrap(), &24);
+        assert_eq!(report.duration(), 10.secs());
+        let ended = |name| report.stage(name).unwrap().ended().unwrap();
+        assert_eq!(
+            ["w0", "w1", "w2"].map(ended),
+            [1.secs(), 2.secs(), 3.secs()],
+            "one at a time"
+        );
     });
 }

@@ -18,12 +18,12 @@ pub(crate) fn tokens(most: u64) -> BudgetLimits {
     BudgetLimits::new().tokens(most)
 }
 
-fn paid_by(budget: &Budget) -> RunOptions {
+pub(crate) fn paid_by(budget: &Budget) -> RunOptions {
     RunOptions::new().budget(budget.clone())
 }
 
 /// What the events say of budgets.
-fn told(lab: &Lab) -> Vec<String> {
+pub(crate) fn told(lab: &Lab) -> Vec<String> {
     let all = lab.sink.all();
     let notices = all.iter().filter_map(|told| match told.event.kind() {
         kind @ EventKind::Budget(notice) => Some(format!(
@@ -356,51 +356,5 @@ fn limits_hold_for_stages_that_are_counted_and_not_while_they_wait_to_be() {
         );
         assert_eq!(report.stage("slow").unwrap().outcome(), Outcome::TimedOut);
         lab.assert_nothing_left().await;
-    });
-}
-
-#[test]
-fn a_warning_comes_once_for_each_budget_and_dimension() {
-    paused(async {
-        let lab = Lab::new();
-        let org = Budget::new("org", tokens(1_000).cost(Cost::from_cents(100)));
-        let run = org.child("run", tokens(100)).unwrap();
-        let mut p = Pipeline::builder("spending");
-        let n = p.input::<u64>();
-        let spend = async |cx: StageCx, _: Arc<u64>| {
-            for _ in 0..10 {
-                let held = cx.reserve(Amounts::tokens(10) + Amounts::cost(Cost::from_cents(9)));
-                held.await?
-                    .settle(Amounts::tokens(10) + Amounts::cost(Cost::from_cents(9)));
-            }
-            Ok(())
-        };
-        let spend = p.stage("spend", stage_fn(spend)).after(n);
-        let pipeline = p.output(spend).build().unwrap();
-        assert!(
-            lab.engine
-                .run(&pipeline, 0, paid_by(&run))
-                .await
-                .is_success()
-        );
-        expect![[r#"
-            budget.warned: warned, budget `run`: 10 tokens asked for, 80 tokens of 100 tokens used
-            budget.warned: warned, budget `org`: a cost of 0.09 asked for, a cost of 0.81 of a cost of 1.00 used"#]]
-            .assert_eq(&told(&lab).join("\n"));
-        lab.sink.clear();
-        run.raise(Amounts::tokens(100));
-        org.raise(Amounts::cost(Cost::from_cents(1_000)));
-        assert!(
-            lab.engine
-                .run(&pipeline, 0, paid_by(&run))
-                .await
-                .is_success()
-        );
-        assert_eq!(
-            told(&lab).len(),
-            1,
-            "the raised limit is nearly used again: {:?}",
-            told(&lab)
-        );
     });
 }

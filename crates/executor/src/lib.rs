@@ -46,6 +46,7 @@
 //! | see what happens while it happens | [`Run::stream`] |
 //! | find the stage that holds a thread and does not let go | [`EngineBuilder::watchdog`] |
 //! | know what happened | [`RunReport`], [`StageReport`] |
+//! | let a person decide | [`approval`], [`Approve`], [`ApprovalDesk`] |
 //! | see a finished run | [`RunReport::mermaid`], [`RunReport::critical_path`] |
 //! | write another shell, or explore schedules | [`machine`] |
 //!
@@ -56,6 +57,7 @@
 //! | every stage ended, the output is there | `Succeeded` |
 //! | a stage failed, panicked or took too long, and was not optional | `Failed` |
 //! | a stage, or somebody with the handle, cancelled the run | `Cancelled` |
+//! | there was no step or no time left in its budget | `Cancelled` |
 //! | the run's deadline passed | `TimedOut` |
 //! | a layer refused a stage | `Denied` |
 //! | the stage that gives the output was skipped | `Skipped` |
@@ -80,7 +82,7 @@
 //! # Errors
 //!
 //! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0409`: [`PoolError`], for pipelines that an engine
-//! cannot run.
+//! cannot run. `SF0312`: [`ApprovalError`], for stages that ask; `SF0410`: [`DeskError`], for whoever decides.
 //!
 //! # Feature flags
 //!

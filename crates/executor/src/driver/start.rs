@@ -290,6 +290,9 @@ impl<'p> Driver<'p> {
                 );
             }
         }
+        if is_gate(self.plan, stage) {
+            self.machine.on(Input::Aside { stage }, self.now);
+        }
         self.places.seat(place, job);
     }
 

@@ -1,8 +1,8 @@
 //! Scheduling as a pure machine: inputs and the time go in, effects come out. No clock, no runtime, no await.
 //!
 //! ```text
-//!   inputs: begin, ended, suspended, beat, cancel, tick ──▶ RunMachine ──▶ effects: start, absent, skip, expire, stop, done
-//!           took, chosen, broken                                             choose, resolve, substitute
+//!   inputs: begin, ended, suspended, aside, beat, cancel, tick ──▶ RunMachine ──▶ effects: start, absent, skip, expire, stop, done
+//!           took, chosen, broken                                                    choose, resolve, substitute
 //! ```
 //!
 //! A route is asked for its decision: after `Effect::Choose(route)` the shell tells one `Input::Took` for each arm that is
@@ -49,6 +49,8 @@ pub struct RunMachine<'p> {
     running: usize,
     queue: Queue,
     width: usize,
+    /// Stages that run and do not count: few, and in no order.
+    aside: Vec<u32>,
     effects: VecDeque<Effect>,
     timers: BinaryHeap<Reverse<(Tick, u32, Limit)>>,
     deadline: Option<Tick>,
@@ -77,6 +79,7 @@ impl<'p> RunMachine<'p> {
             running: 0,
             queue: Queue::default(),
             width: width.get(),
+            aside: Vec::new(),
             effects: VecDeque::new(),
             timers: BinaryHeap::new(),
             deadline,
@@ -114,6 +117,11 @@ impl<'p> RunMachine<'p> {
     #[inline]
     pub fn on(&mut self, input: Input, now: Tick) {
         match input {
+            Input::Aside { stage } => {
+                if self.is_running(stage) && !self.aside.contains(&stage) {
+                    self.aside.push(stage);
+                }
+            }
             Input::Begin => self.begin(),
             Input::Ended { stage, end } => self.ended(stage, end),
             Input::Cancel => self.stop(Verdict::Cancelled),
@@ -157,6 +165,7 @@ impl<'p> RunMachine<'p> {
     #[inline]
     pub(crate) fn succeeded(&mut self, stage: u32, now: Tick) {
         if self.is_running(stage) {
+            debug_assert!(!self.aside.contains(&stage), "it ended without waiting");
             self.running -= 1;
             self.waiting[stage as usize] = ENDED;
             self.gave(stage);
@@ -171,7 +180,7 @@ impl<'p> RunMachine<'p> {
             return Some(effect);
         }
         if (self.verdict.is_none() || self.strikes(Fault::StartAfterStop))
-            && self.running < self.width
+            && self.running.saturating_sub(self.aside.len()) < self.width
             && let Some(stage) = self.next_stage()
         {
             self.running += 1;
@@ -272,6 +281,9 @@ impl<'p> RunMachine<'p> {
             self.running -= 1;
         }
         self.waiting[stage as usize] = ENDED;
+        if !self.aside.is_empty() {
+            self.aside.retain(|other| *other != stage);
+        }
         match end {
             StageEnd::Succeeded => self.gave(stage),
             StageEnd::Skipped => self.skipped(stage),

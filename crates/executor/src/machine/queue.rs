@@ -24,7 +24,7 @@ impl RunMachine<'_> {
     /// Whether another stage may be started.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.running < self.width && self.verdict.is_none()
+        self.running.saturating_sub(self.aside.len()) < self.width && self.verdict.is_none()
     }
 
     /// Nothing can be started: the run ends with this verdict before it begins.

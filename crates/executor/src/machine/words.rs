@@ -42,6 +42,11 @@ impl Tick {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input {
+    /// A stage that was started waits for somebody outside: until it ends, it does not count as running at a time.
+    Aside {
+        /// The stage.
+        stage: u32,
+    },
     /// The stage gave a sign of life at this moment; its idle limit counts from there.
     Beat {
         /// The stage.
