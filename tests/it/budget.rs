@@ -12,7 +12,7 @@ use stageflow_testkit::{on_each_runtime, paused, script};
 use tokio::time::sleep;
 
 use crate::attempts::Again;
-use crate::support::{Lab, PLACEMENTS, PassOn, outcomes, placed, watched};
+use crate::support::{Lab, PLACEMENTS, PassOn, eventually, outcomes, placed, watched};
 
 pub(crate) fn tokens(most: u64) -> BudgetLimits {
     BudgetLimits::new().tokens(most)
@@ -218,9 +218,7 @@ fn work_that_waits_for_room_ends_with_its_run() {
             let handle = run.handle();
             let budget = &budget;
             let someone = async move {
-                while budget.waiting() == 0 {
-                    tokio::task::yield_now().await;
-                }
+                eventually("it waits", || budget.waiting() == 1).await;
                 handle.cancel("enough");
             };
             let (report, ()) = tokio::join!(run, someone);
