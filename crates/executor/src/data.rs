@@ -68,6 +68,8 @@ pub(crate) struct RunData {
     /// As it was at the end: what a stage's clone of its context does later does not change the report.
     pub(crate) recorded: Option<OutputView>,
     pub(crate) refused_notes: u64,
+    /// Stages whose call was dropped while it waited in a layer, and the layer.
+    pub(crate) stopped_in: Vec<(u32, Arc<str>)>,
     pub(crate) reason: Option<CancelReason>,
     pub(crate) parts: BTreeMap<u32, StageParts>,
 }
@@ -101,6 +103,7 @@ impl RunData {
             ended: Tick::ZERO,
             recorded: None,
             refused_notes: 0,
+            stopped_in: Vec::new(),
             reason: None,
             parts: BTreeMap::new(),
         })
@@ -135,6 +138,10 @@ impl RunData {
                 },
                 What::Blocking(held) => {
                     self.blocking_detected(stage, held, at);
+                    continue;
+                }
+                What::StoppedIn(layer) => {
+                    self.stopped_in.push((stage.get(), layer));
                     continue;
                 }
                 What::Streamed(offer) => {

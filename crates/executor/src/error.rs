@@ -12,6 +12,8 @@ use crate::PoolError;
 pub struct RunError {
     pipeline: std::sync::Arc<str>,
     kind: RunErrorKind,
+    /// A stage whose call was waiting in a layer at the end, and the layer.
+    waiting: Option<(StageName, std::sync::Arc<str>)>,
 }
 
 /// The ways a run can end without an output.
@@ -39,7 +41,18 @@ pub enum RunErrorKind {
 
 impl RunError {
     pub(crate) fn new(pipeline: std::sync::Arc<str>, kind: RunErrorKind) -> Self {
-        Self { pipeline, kind }
+        Self {
+            pipeline,
+            kind,
+            waiting: None,
+        }
+    }
+
+    pub(crate) fn waiting_in(self, stage: StageName, layer: std::sync::Arc<str>) -> Self {
+        Self {
+            waiting: Some((stage, layer)),
+            ..self
+        }
     }
 
     /// Why.
@@ -79,6 +92,12 @@ impl fmt::Display for RunError {
                 f,
                 "has no output: stage `{stage}` skipped ({reason}); make it `.optional()` if the output can do without it"
             ),
+            RunErrorKind::TimedOut(reason) if let Some((stage, layer)) = &self.waiting => {
+                write!(
+                    f,
+                    "ran out of time: {reason}; stage `{stage}` was waiting in layer `{layer}`: give that a limit of its own, or raise the deadline"
+                )
+            }
             RunErrorKind::TimedOut(reason) => {
                 write!(
                     f,

@@ -93,6 +93,8 @@ pub(crate) enum What {
     PartEnded(Box<PartEnded>),
     PartStarted(Arc<Part>),
     Started,
+    /// The call was dropped while it waited in this layer.
+    StoppedIn(Arc<str>),
     Streamed(Box<Offer>),
 }
 

@@ -13,7 +13,7 @@ use stageflow_context::{
 use stageflow_graph::{Plan, StageKind, StageOptions};
 use tracing::Span;
 
-use crate::Ending;
+use crate::{Ending, Whereabouts};
 
 /// One call of a stage: who calls what, and what layers may set for it.
 pub struct Call<'a> {
@@ -22,6 +22,7 @@ pub struct Call<'a> {
     stage: StageIndex,
     attempt: NonZeroU32,
     state: &'a mut CallState,
+    whereabouts: Option<&'a Whereabouts>,
 }
 
 impl<'a> Call<'a> {
@@ -41,7 +42,17 @@ impl<'a> Call<'a> {
             stage,
             attempt,
             state,
+            whereabouts: None,
         }
+    }
+
+    /// Writes down from now on where the call waits. Called by engines.
+    pub fn follow(&mut self, whereabouts: &'a Whereabouts) {
+        self.whereabouts = Some(whereabouts);
+    }
+
+    pub(crate) fn whereabouts(&self) -> Option<&'a Whereabouts> {
+        self.whereabouts
     }
 
     /// The name of the stage.

@@ -79,6 +79,7 @@ mod phase;
 mod stack;
 mod timeout;
 mod trace;
+mod whereabouts;
 
 pub use async_trait::async_trait;
 
@@ -93,3 +94,4 @@ pub use phase::Phase;
 pub use stack::{Next, Stack};
 pub use timeout::Timeout;
 pub use trace::Trace;
+pub use whereabouts::Whereabouts;

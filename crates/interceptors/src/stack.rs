@@ -61,6 +61,11 @@ impl Stack {
             .map(|layer| (layer.phase(), layer.name()))
     }
 
+    /// The name of the layer at this place, from the outside in.
+    pub(crate) fn name_at(&self, place: usize) -> Option<&str> {
+        self.layers.get(place).map(Layer::name)
+    }
+
     /// The onion, printed: what a call passes on its way in, and in reverse on its way out.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -199,6 +204,9 @@ impl<'a> Next<'a> {
                             at: self.at + hooks + 1,
                             ..self
                         };
+                        if let Some(whereabouts) = left.call.whereabouts() {
+                            whereabouts.in_layer(self.at + hooks);
+                        }
                         let waiting =
                             AssertUnwindSafe(around.around(left.call, next)).catch_unwind();
                         match waiting.await {
@@ -206,10 +214,16 @@ impl<'a> Next<'a> {
                             Err(payload) => panicked(left.call, around.name(), payload),
                         }
                     }
-                    _ => self.attempt.run(left.call).await,
+                    _ => {
+                        if let Some(whereabouts) = left.call.whereabouts() {
+                            whereabouts.in_stage();
+                        }
+                        self.attempt.run(left.call).await
+                    }
                 },
             };
             left.leave(&mut ending);
+            left.return_to_caller();
             ending
         })
     }
@@ -238,12 +252,25 @@ impl Left<'_, '_, '_> {
         exit(&self.stack.layers, self.call, ending, self.from);
         self.call.state_mut().entered = self.outer;
     }
+
+    /// The call is in the layer again that has called.
+    fn return_to_caller(&self) {
+        if let (Some(whereabouts), Some(caller)) =
+            (self.call.whereabouts(), self.from.checked_sub(1))
+        {
+            whereabouts.in_layer(caller);
+        }
+    }
 }
 
 impl Drop for Left<'_, '_, '_> {
     fn drop(&mut self) {
         if !self.done {
             let reason = self.call.host().cancel().reason().cloned();
+            // The whole call is dropped when the run is stopped: then it stays known where it was.
+            if reason.is_none() {
+                self.return_to_caller();
+            }
             let reason = reason.unwrap_or_else(|| {
                 stageflow_context::CancelReason::requested("the attempt was dropped")
             });

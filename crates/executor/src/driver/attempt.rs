@@ -7,13 +7,15 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use stageflow_context::{DynValue, RunHost, StageIndex};
 use stageflow_graph::{Inputs, Placement, Plan, Shape};
-use stageflow_interceptors::{Call, CallState, Ending, Limits, Stack, drop_quietly};
+use stageflow_interceptors::{
+    Attempt, Call, CallState, Ending, Limits, Stack, Whereabouts, drop_quietly,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::site::{Attempts, Site};
 use crate::engine::EngineInner;
-use crate::shared::RunShared;
+use crate::shared::{RunShared, What};
 use crate::slots::Holding;
 use crate::watchdog::Light;
 
@@ -31,6 +33,7 @@ pub(super) struct OwnedCall {
     light: Option<Arc<Light>>,
     /// What the stage holds, until its task is done.
     units: Option<Arc<Holding>>,
+    whereabouts: Whereabouts,
 }
 
 impl OwnedCall {
@@ -50,6 +53,7 @@ impl OwnedCall {
             blocking_threshold: None,
             light: None,
             units: None,
+            whereabouts: Whereabouts::new(),
         }
     }
 
@@ -95,7 +99,32 @@ pub(super) async fn onion(stack: &Stack, plan: &Plan, owned: OwnedCall) -> Endin
         plan.start(owned.stage.as_usize(), &owned.host, attempt, values)
     };
     let attempts = Attempts::new(owned.site(), &start);
-    stack.call(&mut call, &attempts).await
+    call.follow(&owned.whereabouts);
+    let mut stopped = Stopped {
+        owned: &owned,
+        stack: Some(stack),
+    };
+    let ending = stack.call(&mut call, &attempts).await;
+    stopped.stack = None;
+    ending
+}
+
+/// Tells which layer a call was waiting in, should its future be dropped.
+struct Stopped<'a> {
+    owned: &'a OwnedCall,
+    stack: Option<&'a Stack>,
+}
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        let layer = self
+            .stack
+            .and_then(|stack| self.owned.whereabouts.layer(stack));
+        if let Some(layer) = layer {
+            let layer = What::StoppedIn(Arc::from(layer));
+            self.owned.shared.say(self.owned.stage, 0, layer);
+        }
+    }
 }
 
 /// The same in a task of its own, or one attempt alone if nothing waits around it.

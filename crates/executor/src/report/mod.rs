@@ -313,7 +313,14 @@ impl<O> RunReport<O> {
             (Verdict::Completed, _) => self.skipped(),
             _ => RunErrorKind::Cancelled(reason()),
         };
-        RunError::new(Arc::clone(self.data.shared.plan.name()), kind)
+        let error = RunError::new(Arc::clone(self.data.shared.plan.name()), kind);
+        match self.data.stopped_in.first() {
+            None => error,
+            Some((stage, layer)) => {
+                let stage = self.data.shared.plan.names()[*stage as usize].clone();
+                error.waiting_in(stage, Arc::clone(layer))
+            }
+        }
     }
 
     fn skipped(&self) -> RunErrorKind {

@@ -96,6 +96,17 @@ impl<'a> StageReport<'a> {
         self.data.parts.get(&(self.index as u32))
     }
 
+    /// The layer that its call was waiting in when the run was stopped, if it was waiting in one: a layer that waits too
+    /// long, or forever, is found here.
+    #[must_use]
+    pub fn stopped_in(&self) -> Option<&'a str> {
+        self.data
+            .stopped_in
+            .iter()
+            .find(|(stage, _)| *stage as usize == self.index)
+            .map(|(_, layer)| &**layer)
+    }
+
     /// Why it was skipped: in the words of the stage that skipped first, or what its route took, or which stage failed.
     #[must_use]
     pub fn skip_reason(&self) -> Option<&'a str> {
