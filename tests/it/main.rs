@@ -48,4 +48,5 @@ mod report;
 mod routing;
 mod shutdown;
 mod skip_optional;
+mod streaming;
 mod timeout;
