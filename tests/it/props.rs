@@ -8,6 +8,7 @@ mod inputs;
 mod onion;
 mod paused;
 mod programs;
+mod streaming;
 mod support;
 mod threads;
 mod together;
