@@ -156,7 +156,7 @@ impl<'a, O> Run<'a, O> {
 
     /// Tells what happens in the run to the reader of the run that has started it, if there is one: `outer`, in its stage at
     /// `cx`.
-    #[expect(dead_code, reason = "for runs that stages start")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for runs that stages start"))]
     pub(crate) fn stream_within(&mut self, outer: &Arc<RunShared>, cx: &StageCx) {
         if let State::Stages(driver) = &mut self.state
             && let Some(tap) = Tap::within(outer, cx, &self.shared)

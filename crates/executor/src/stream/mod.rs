@@ -12,6 +12,8 @@ mod item;
 mod options;
 mod ring;
 mod tap;
+#[cfg(test)]
+mod tests;
 
 pub use item::{StreamItem, StreamKind};
 pub use options::{StreamCounts, StreamOptions};
