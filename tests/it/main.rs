@@ -50,3 +50,4 @@ mod shutdown;
 mod skip_optional;
 mod streaming;
 mod timeout;
+mod watchdog;
