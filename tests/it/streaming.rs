@@ -457,9 +457,17 @@ async fn chunks_say_which_attempt_they_come_from() {
     let pipeline = alone(stage, Placement::Inline);
     let engine = Engine::builder().intercept(Again(3)).build();
     let run = engine.run(&pipeline, 1, RunOptions::new());
-    let (run, stream) = run.stream(StreamOptions::new());
-    let chunks = stream.filter_map(async |item| item.chunk().and(item.attempt.map(|n| n.get())));
-    let (report, attempts) = tokio::join!(run, chunks.collect::<Vec<_>>());
+    let (run, mut stream) = run.stream(StreamOptions::new());
+    let reading = async {
+        let mut attempts = Vec::new();
+        while let Some(item) = stream.next().await {
+            if item.chunk().is_some() {
+                attempts.extend(item.attempt.map(|attempt| attempt.get()));
+            }
+        }
+        attempts
+    };
+    let (report, attempts) = tokio::join!(run, reading);
     assert_eq!(report.output().unwrap(), &3);
     assert_eq!(attempts, [1, 2, 3]);
 }

@@ -9,7 +9,9 @@ use stageflow::executor::{BlockingNow, Holder};
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, script};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::support::{Lab, OpenInTheEnd, PLACEMENTS, PassOn, alone, placed};
 
@@ -18,14 +20,23 @@ fn holding(gate: &Gate) -> impl Stage<Input = Arc<u64>, Output = u64> + use<> {
     script::ok(1).holding_thread_until(gate)
 }
 
-/// Waits until somebody is seen; the runtime's own limit ends a test that waits in vain.
-async fn seen(engine: &Engine) -> BlockingNow {
+/// Waits until somebody is seen. On a thread of its own: a worker that is held keeps the tasks that wait behind it.
+fn seen(engine: &Engine) -> BlockingNow {
+    let most = Instant::now() + 60.secs();
     loop {
         if let Some(blocking) = engine.blocking().pop() {
             return blocking;
         }
-        tokio::task::yield_now().await;
+        assert!(Instant::now() < most, "nobody is seen");
+        std::thread::yield_now();
     }
+}
+
+/// Beside the test, on a thread of its own.
+fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinSet<T> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_blocking(work);
+    tasks
 }
 
 fn watched_lab() -> Lab {
@@ -59,17 +70,14 @@ fn a_stage_that_does_not_let_go_is_named_while_it_holds_the_thread() {
             let run = lab.engine.run(&pipeline, 1, RunOptions::new());
             let id = run.id();
             let engine = lab.engine.clone();
-            let watching = {
-                let gate = gate.clone();
-                async move {
-                    let blocking = seen(&engine).await;
-                    gate.open();
-                    blocking
-                }
-            };
-            let (watching, _tasks) = on_another_worker(watching);
+            let open = gate.clone();
+            let watching = beside(move || {
+                let blocking = seen(&engine);
+                open.open();
+                blocking
+            });
             let report = run.await;
-            let blocking = watching.await.unwrap();
+            let blocking = watching.join_all().await.remove(0);
             assert_eq!((blocking.run, &*blocking.pipeline), (id, "stuck"));
             assert_eq!(
                 (blocking.stage.as_str(), blocking.holder),
@@ -92,18 +100,6 @@ fn a_stage_that_does_not_let_go_is_named_while_it_holds_the_thread() {
             );
         }
     });
-}
-
-type Joined<T> = tokio::sync::oneshot::Receiver<T>;
-
-/// Beside the test on another worker; the set keeps the task.
-fn on_another_worker<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
-) -> (Joined<T>, tokio::task::JoinSet<()>) {
-    let (done, result) = tokio::sync::oneshot::channel();
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(async move { drop(done.send(work.await)) });
-    (result, tasks)
 }
 
 #[test]
@@ -176,14 +172,14 @@ fn a_layer_that_does_not_let_go_is_told_from_the_stage() {
             };
             let pipeline = alone(script::ok::<Arc<u64>, u64>(1), placement);
             let (watching, other) = (engine.clone(), gate.clone());
-            let (blocking, _tasks) = on_another_worker(async move {
-                let blocking = seen(&watching).await;
+            let blocking = beside(move || {
+                let blocking = seen(&watching);
                 other.open();
                 blocking
             });
             let report = engine.run(&pipeline, 1, RunOptions::new()).await;
             assert!(report.is_success());
-            let blocking = blocking.await.unwrap();
+            let blocking = blocking.join_all().await.remove(0);
             assert_eq!(
                 (blocking.stage.as_str(), blocking.holder),
                 ("a", Holder::Layer),
@@ -203,13 +199,17 @@ fn each_time_is_reported_once_and_waiting_is_not_holding() {
         let between = Gate::new();
         let (engine, free) = (lab.engine.clone(), between.clone());
         let (one, two) = (first.clone(), second.clone());
-        let (done, _tasks) = on_another_worker(async move {
-            seen(&engine).await;
+        let runtime = Handle::current();
+        let done = beside(move || {
+            seen(&engine);
             one.open();
-            free.crowd(1).await;
-            assert!(engine.blocking().is_empty(), "it waits, and holds nothing");
+            runtime.block_on(free.crowd(1));
+            // It stands at the gate a moment before the driver has its thread back.
+            while !engine.blocking().is_empty() {
+                std::thread::yield_now();
+            }
             free.open();
-            seen(&engine).await;
+            seen(&engine);
             two.open();
         });
         let stage = stage_fn(move |_cx: StageCx, n: Arc<u64>| {
@@ -223,7 +223,7 @@ fn each_time_is_reported_once_and_waiting_is_not_holding() {
         });
         let pipeline = alone(stage, Placement::Inline);
         let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-        done.await.unwrap();
+        done.join_all().await;
         assert_eq!(report.blocking().len(), 2);
         lab.assert_nothing_left().await;
     });

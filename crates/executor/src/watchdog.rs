@@ -81,6 +81,8 @@ pub(crate) struct Light {
     polls: AtomicU64,
     /// The last poll that was reported.
     reported: AtomicU64,
+    /// Held while the watchdog tells of a poll, and while a task's poll ends: nothing is told of a stage that has ended.
+    telling: Mutex<()>,
     /// Whether the driver tells of it afterwards; a task of its own does not.
     told: Told,
 }
@@ -105,6 +107,7 @@ impl Light {
             in_layers: AtomicBool::new(false),
             polls: AtomicU64::new(0),
             reported: AtomicU64::new(0),
+            telling: Mutex::default(),
             told,
         })
     }
@@ -132,7 +135,7 @@ impl Light {
 
     /// Whether the poll that goes on was reported.
     pub(crate) fn is_reported(&self) -> bool {
-        self.reported.load(Ordering::Relaxed) == self.polls.load(Ordering::Relaxed)
+        self.reported.load(Ordering::Acquire) == self.polls.load(Ordering::Relaxed)
     }
 
     fn now(&self, held: Duration) -> Option<BlockingNow> {
@@ -160,12 +163,25 @@ impl Light {
             held = ?blocking.held,
             "blocking_detected: a stage holds its thread and does not let go; place it with `.blocking()`, or make it wait with `.await`"
         );
+    }
+
+    /// From now on the poll counts as reported, if it still goes on.
+    fn mark(&self, poll: u64, blocking: &BlockingNow) {
+        let _telling = self.telling();
+        if self.polls.load(Ordering::Acquire) != poll {
+            return;
+        }
         if self.told == Told::ByWatchdog
             && let Some(run) = self.run.upgrade()
         {
             let stage = StageIndex::new(self.stage.load(Ordering::Relaxed));
             run.say(stage, 0, What::Blocking(blocking.held));
         }
+        self.reported.store(poll, Ordering::Release);
+    }
+
+    fn telling(&self) -> MutexGuard<'_, ()> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -290,7 +306,8 @@ impl Watch {
             }
             let found = seen.look(self.limit);
             drop(seen);
-            for (light, blocking) in found {
+            for (light, poll, blocking) in found {
+                light.mark(poll, &blocking);
                 // Whoever listens to the log may panic.
                 let reported = catch_unwind(AssertUnwindSafe(|| light.report(&blocking)));
                 drop_quietly(reported);
@@ -306,7 +323,7 @@ impl Watch {
 
 impl Seen {
     /// Those that have held their thread for as long as this, and were not reported for it.
-    fn look(&mut self, limit: Duration) -> Vec<(Arc<Light>, BlockingNow)> {
+    fn look(&mut self, limit: Duration) -> Vec<(Arc<Light>, u64, BlockingNow)> {
         let now = Instant::now();
         let mut found = Vec::new();
         for seen in self.polls.values_mut() {
@@ -318,8 +335,11 @@ impl Seen {
             }
             seen.held = now.saturating_duration_since(*seen.since.get_or_insert(now));
             if poll % 2 == 1 && seen.held >= limit && !light.is_reported() {
-                light.reported.store(poll, Ordering::Relaxed);
-                found.extend(light.now(seen.held).map(|now| (Arc::clone(light), now)));
+                found.extend(
+                    light
+                        .now(seen.held)
+                        .map(|now| (Arc::clone(light), poll, now)),
+                );
             }
         }
         found
@@ -353,7 +373,9 @@ impl<F: Future> Future for Watched<F> {
         this.beacon.light.enter(this.stage, this.first);
         // A panic ends the task, and takes the beacon with it.
         let polled = this.work.as_mut().poll(cx);
+        let telling = this.beacon.light.telling();
         this.beacon.light.leave();
+        drop(telling);
         polled
     }
 }
