@@ -49,5 +49,6 @@ mod routing;
 mod shutdown;
 mod skip_optional;
 mod streaming;
+mod time;
 mod timeout;
 mod watchdog;

@@ -7,9 +7,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use stageflow_context::{DynValue, RunHost, StageIndex};
 use stageflow_graph::{Inputs, Placement, Plan, Shape};
-use stageflow_interceptors::{
-    Attempt, Call, CallState, Ending, Limits, Stack, Whereabouts, drop_quietly,
-};
+use stageflow_interceptors::{Call, CallState, Ending, Limits, Stack, Whereabouts, drop_quietly};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 

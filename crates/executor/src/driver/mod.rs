@@ -6,6 +6,7 @@
 mod attempt;
 mod branch;
 mod broken;
+mod limits;
 mod part;
 mod queue;
 mod site;
@@ -340,23 +341,15 @@ impl<'p> Driver<'p> {
         let kind = match limit {
             Limit::Attempt(limit) => StageErrorKind::TimedOut(limit),
             Limit::Grace(_) => return self.end_grace(stage),
-            Limit::Idle { since, limit } => {
-                if let Some(at) = self.shared.last_beat(stage).filter(|at| *at > since) {
-                    return self.machine.on(
-                        Input::Beat {
-                            stage,
-                            at,
-                            idle: limit,
-                        },
-                        self.now,
-                    );
-                }
-                StageErrorKind::IdleTimedOut(limit)
-            }
+            Limit::Idle { limit, .. } => StageErrorKind::IdleTimedOut(limit),
         };
+        if self.beat_since(stage, limit) {
+            return;
+        }
         let record = self.data.records[stage as usize];
-        // What has ended by now has ended in time: as with `tokio::time::timeout`, the work has its turn first.
-        if self.poll_place(record.place) {
+        // What has ended by now has ended in time: as with `tokio::time::timeout`, the work has its turn first. So has a sign
+        // of life that it gives now.
+        if self.poll_place(record.place) || self.beat_since(stage, limit) {
             return;
         }
         let error = StageError::bare(
