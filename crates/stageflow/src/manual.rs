@@ -15,6 +15,8 @@
 //! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`] |
 //! | [`maps_and_loops`] | one stage for many items, and work that goes round until it is good enough | [`map`], [`repeat`], [`correct`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
+//! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`], [`BlockingNow`] |
+//! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -35,6 +37,7 @@
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
 //! [`Blocking`]: crate::executor::Blocking
+//! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
@@ -48,11 +51,14 @@
 //! [`RunIdentity`]: crate::context::RunIdentity
 //! [`RunOptions`]: crate::executor::RunOptions
 //! [`RunReport`]: crate::executor::RunReport
+//! [`RunStream`]: crate::executor::RunStream
 //! [`SeededIds`]: crate::context::SeededIds
 //! [`Stage`]: crate::graph::Stage
 //! [`StageBuilder`]: crate::graph::StageBuilder
 //! [`StageCx`]: crate::context::StageCx
 //! [`Stop`]: crate::context::Stop
+//! [`StreamItem`]: crate::executor::StreamItem
+//! [`StreamOptions`]: crate::executor::StreamOptions
 //! [`Upstream`]: crate::graph::Upstream
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -83,6 +89,7 @@ pages! {
     performance = "11-performance";
     maps_and_loops = "13-maps-and-loops";
     budgets_and_approval = "16-budgets-and-approval";
+    streaming = "17-streaming";
 }
 
 /// The README files, whose examples are compiled and run like all others.
