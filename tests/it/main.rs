@@ -42,6 +42,7 @@ mod notes;
 mod panic;
 mod parts;
 mod placement;
+mod prompt;
 mod props;
 mod races;
 mod report;
