@@ -86,6 +86,10 @@ faults! {
     BlameAnother,
     /// A limit that has passed is not kept.
     IgnoreLimit,
+    /// The deadline of a run is not kept.
+    ForgetDeadline,
+    /// Nobody is told in which layer a call was waiting when it was stopped.
+    ForgetLayer,
     /// An event vanishes, and is not counted.
     LoseEvent,
     /// An event is told twice.

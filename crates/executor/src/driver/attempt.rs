@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 
 use super::site::{Attempts, Site};
 use crate::engine::EngineInner;
+use crate::sabotage::Fault;
 use crate::shared::{RunShared, What};
 use crate::slots::Holding;
 use crate::watchdog::Light;
@@ -117,7 +118,11 @@ impl Drop for Stopped<'_> {
     fn drop(&mut self) {
         let layer = self
             .stack
-            .and_then(|stack| self.owned.whereabouts.layer(stack));
+            .and_then(|stack| self.owned.whereabouts.layer(stack))
+            .filter(|_| {
+                let saboteur = &self.owned.shared.engine.saboteur;
+                !saboteur.strikes(Fault::ForgetLayer)
+            });
         if let Some(layer) = layer {
             let layer = What::StoppedIn(Arc::from(layer));
             self.owned.shared.say(self.owned.stage, 0, layer);

@@ -33,6 +33,7 @@ use crate::data::RunData;
 use crate::engine::EngineInner;
 use crate::machine::{Effect, Input, Limit, RunMachine, Tick, Verdict};
 use crate::places::{Places, Polled, Work};
+use crate::sabotage::Fault;
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
 use crate::watchdog::{Beacon, Told};
@@ -84,6 +85,7 @@ impl<'p> Driver<'p> {
         let deadline = shared
             .deadline
             .filter(|_| settings.deadline.is_some())
+            .filter(|_| !engine.saboteur.strikes(Fault::ForgetDeadline))
             .map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
         Self {
             plan,

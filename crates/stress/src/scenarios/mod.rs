@@ -9,6 +9,7 @@ mod a07_random_dags;
 mod a11_scaling;
 mod a12_grammar;
 mod a17_order;
+mod a18_slow_layers;
 mod a21_partial;
 mod a22_cleanups;
 mod c1_baseline;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a11_scaling::scenario(),
         a12_grammar::scenario(),
         a17_order::scenario(),
+        a18_slow_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         m1_failures::scenario(),

@@ -5,16 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "A18-SLOW-HOOKS",
-        title: "layers that never come back",
-        proves: "the run's deadline holds for layers too, the one that hangs is named, and the others are left",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &[],
-        modes: &["I7", "I11"],
-        needs: "a limit for hooks: they never wait by contract, and one that blocks its thread cannot be stopped; around layers are under the limits already",
-    },
-    Row {
         id: "A19-LIMITS-IN-DATA",
         title: "payloads that try to change the limits",
         proves: "nothing in a payload, header or record changes a limit, a tenant or a trace",
