@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use stageflow::context::{CancelReason, OrgId, StageErrorKind, SystemIds, UserId};
 use stageflow::executor::{ChildErrorKind, ChildRun};
-use stageflow::graph::Shape;
+use stageflow::graph::{Placement, Shape};
 use stageflow::interceptors::{Call, Ending, Flow};
 use stageflow::prelude::*;
 use stageflow_testkit::{Scripted, paused, script};
 
-use crate::support::{Lab, alone, cleanups, outcomes};
+use crate::support::{Lab, alone, cleanups, outcomes, placed};
 
 /// A pipeline called `name` of this one stage, `s`.
 fn of<O: Send + Sync + 'static>(
@@ -53,10 +53,7 @@ async fn a_child_has_its_own_id_and_belongs_to_the_same_people() {
     let ids = SystemIds::new();
     let (org, user) = (OrgId::generate(&ids), UserId::generate(&ids));
     for inherit in [Inherit::Context, Inherit::Identity] {
-        let parent = alone(
-            sub(&child).inherit(inherit),
-            stageflow::graph::Placement::Inline,
-        );
+        let parent = alone(sub(&child).inherit(inherit), Placement::Inline);
         let identity = RunIdentity::new(stageflow::context::RunId::generate(&ids))
             .with_org_id(org)
             .with_user_id(user);
@@ -233,7 +230,7 @@ impl Hook for Closed {
 /// The run of a pipeline whose one stage, `a`, runs a child whose one stage, `s`, does this.
 fn ends_like(stage: Scripted<Arc<u64>, u64>) -> RunReport<u64> {
     let (engine, child) = (Engine::new(), of("child", stage));
-    let parent = alone(sub(&child), stageflow::graph::Placement::Inline);
+    let parent = alone(sub(&child), Placement::Inline);
     paused(async { engine.run(&parent, 1, RunOptions::new()).await })
 }
 
@@ -289,7 +286,7 @@ async fn a_child_that_is_denied_denies_its_stage() {
     let engine = Engine::builder().intercept(Closed).build();
     let parent = alone(
         sub(&of("child", script::ok::<Arc<u64>, u64>(1))),
-        stageflow::graph::Placement::Inline,
+        Placement::Inline,
     );
     let report = engine.run(&parent, 1, RunOptions::new()).await;
     assert_eq!(report.outcome(), Outcome::Denied);
@@ -304,10 +301,7 @@ fn a_child_that_takes_longer_than_its_own_deadline_times_its_stage_out() {
     paused(async {
         let lab = Lab::new();
         let child = of("child", script::hang::<Arc<u64>, u64>());
-        let parent = alone(
-            sub(&child).deadline(3.secs()),
-            stageflow::graph::Placement::Inline,
-        );
+        let parent = alone(sub(&child).deadline(3.secs()), Placement::Inline);
         let report = lab
             .engine
             .run(&parent, 1, RunOptions::new().deadline(10.secs()))
@@ -324,35 +318,33 @@ fn a_child_that_takes_longer_than_its_own_deadline_times_its_stage_out() {
 #[test]
 fn the_deadline_of_the_parent_holds_for_the_child_and_ends_the_parent() {
     paused(async {
-        let lab = Lab::new();
-        let child = of(
-            "child",
-            stage_fn(async |cx: StageCx, _: Arc<u64>| {
-                assert_eq!(cx.remaining(), Some(1.secs()));
-                std::future::pending::<Result<u64, Stop>>().await
-            }),
-        );
-        let late = sub(&child).deadline(60.secs());
-        let mut p = Pipeline::builder("parent");
-        let n = p.input::<u64>();
-        let wait = p.stage("wait", script::ok(1_u64).taking(2.secs())).after(n);
-        let late = p.stage("late", late).after(wait);
-        let parent = p.output(late).build().unwrap();
-        let report = lab
-            .engine
-            .run(&parent, 1, RunOptions::new().deadline(3.secs()))
-            .await;
-        assert_eq!(report.outcome(), Outcome::TimedOut);
-        assert_eq!(report.duration(), 3.secs());
-        assert!(report.errors().is_empty());
-        let events = lab.assert_nothing_left().await;
-        assert!(
-            events.contains(
-                &"run cancelled: the run that started it was stopped: the run took longer than 3s"
-                    .to_owned()
-            ),
-            "{events:?}"
-        );
+        for placement in [Placement::Inline, Placement::Spawn] {
+            let lab = Lab::new();
+            let child = of(
+                "child",
+                stage_fn(async |cx: StageCx, _: Arc<u64>| {
+                    assert_eq!(cx.remaining(), Some(1.secs()));
+                    std::future::pending::<Result<u64, Stop>>().await
+                }),
+            );
+            let late = sub(&child).deadline(60.secs());
+            let mut p = Pipeline::builder("parent");
+            let n = p.input::<u64>();
+            let wait = p.stage("wait", script::ok(1_u64).taking(2.secs())).after(n);
+            // With grace, so that it could tell what became of the child.
+            let late = placed(p.stage("late", late), placement).grace(1.secs());
+            let late = late.after(wait);
+            let parent = p.output(late).build().unwrap();
+            let options = RunOptions::new().deadline(3.secs());
+            let report = lab.engine.run(&parent, 1, options).await;
+            assert_eq!(report.outcome(), Outcome::TimedOut);
+            assert_eq!(report.duration(), 3.secs());
+            assert!(report.errors().is_empty(), "{:?}", report.errors());
+            let events = lab.assert_nothing_left().await;
+            let told =
+                "run cancelled: the run that started it was stopped: the run took longer than 3s";
+            assert!(events.iter().any(|event| event == told), "{events:?}");
+        }
     });
 }
 

@@ -87,8 +87,9 @@ async fn a_run_that_comes_later_ends_as_cancelled_and_starts_nothing() {
 #[test]
 fn what_has_not_ended_in_time_is_named() {
     let (hold, inside) = (Gate::new(), Gate::new());
+    let runtime = TestRuntime::running(Flavour::MultiThread);
     let _open = OpenInTheEnd(&hold);
-    TestRuntime::running(Flavour::MultiThread).block_on(async {
+    runtime.block_on(async {
         let lab = Lab::new();
         // One holds its thread, and one is polled by nobody.
         let mut p = Pipeline::builder("stubborn");
@@ -101,7 +102,11 @@ fn what_has_not_ended_in_time_is_named() {
             async move { Ok(*n) }
         });
         let a = placed(p.stage("holds", a), Placement::Blocking).after(ends);
-        let other = p.stage("other", script::hang::<Arc<u64>, u64>()).after(n);
+        // This one is stopped in time, so it is not named.
+        let other = p
+            .stage("other", script::hang::<Arc<u64>, u64>())
+            .spawn()
+            .after(n);
         let sum = stage_fn(async |_cx, (a, b): (Arc<u64>, Arc<u64>)| Ok(*a + *b));
         let sum = p.stage("sum", sum).after((a, other));
         let stubborn = p.output(sum).build().unwrap();
@@ -220,6 +225,25 @@ fn a_run_that_was_dropped_before_is_waited_for_too() {
         );
         assert!(lab.engine.shutdown(5.secs()).await.is_clean());
         assert_eq!(started.elapsed(), 3.secs());
+        lab.assert_nothing_left().await;
+    });
+}
+
+#[test]
+fn a_run_that_has_not_suspended_when_the_engine_closes_is_told_when_it_does() {
+    paused(async {
+        let lab = Lab::new();
+        let engine = lab.engine.clone();
+        let a = watched(&lab.probe, move |_cx, _: Arc<u64>| {
+            let engine = engine.clone();
+            async move {
+                assert_eq!(engine.shutdown(Duration::ZERO).await.told, 0);
+                std::future::pending::<Result<u64, Stop>>().await
+            }
+        });
+        let pipeline = alone(a, Placement::Inline);
+        let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
+        assert_eq!(report.cancel_reason(), Some(&CancelReason::Shutdown));
         lab.assert_nothing_left().await;
     });
 }

@@ -45,6 +45,8 @@
 //! | stop a run from outside | [`Run::handle`] |
 //! | see what happens while it happens | [`Run::stream`] |
 //! | find the stage that holds a thread and does not let go | [`EngineBuilder::watchdog`] |
+//! | run a pipeline from a stage, or as one | [`RunChild`], [`sub`] |
+//! | end everything | [`Engine::shutdown`] |
 //! | know what happened | [`RunReport`], [`StageReport`] |
 //! | let a person decide | [`approval`], [`Approve`], [`ApprovalDesk`] |
 //! | see a finished run | [`RunReport::mermaid`], [`RunReport::critical_path`] |
@@ -75,6 +77,7 @@
 //!
 //! * A stage starts the moment its last upstream stage has ended, if the run has room for it; never before.
 //! * [`Engine::run`] is ready when every task it started has ended and every cleanup has run; never before.
+//! * A run that a stage has started is over before the cleanups of the stage's run begin.
 //! * A panic in a stage, a layer, a sink or a cleanup is an error of that run, and touches no other run.
 //! * A pipeline and an engine hold nothing of a run: any number of runs share them.
 //! * Scheduling decisions never await: [`machine::RunMachine`] knows neither clock nor runtime.
@@ -83,6 +86,8 @@
 //!
 //! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0409`: [`PoolError`], for pipelines that an engine
 //! cannot run. `SF0312`: [`ApprovalError`], for stages that ask; `SF0410`: [`DeskError`], for whoever decides.
+//! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0311` and `SF0406` to `SF0408`: [`ChildError`],
+//! for stages that cannot run a pipeline.
 //!
 //! # Feature flags
 //!

@@ -19,6 +19,7 @@
 //! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -78,10 +79,14 @@ pages! {
     sf0308 = "0308";
     sf0310 = "0310";
     sf0312 = "0312";
+    sf0311 = "0311";
     sf0401 = "0401";
     sf0402 = "0402";
     sf0403 = "0403";
     sf0404 = "0404";
     sf0405 = "0405";
     sf0410 = "0410";
+    sf0406 = "0406";
+    sf0407 = "0407";
+    sf0408 = "0408";
 }

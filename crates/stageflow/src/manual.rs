@@ -6,7 +6,7 @@
 //! | [`stages_and_stops`] | how work is written, and the ways not to give a value | [`Stage`], [`stage_fn`], [`StageCx`], [`Stop`] |
 //! | [`wiring`] | tuples, lists, optional values, pipelines inside pipelines | [`Upstream`], [`StageBuilder`], [`PipelineBuilder`] |
 //! | [`running_and_reports`] | engines, options, and the one shape that every ending has | [`EngineBuilder`], [`RunOptions`], [`RunReport`] |
-//! | [`ending_early`] | cancelling, deadlines, timeouts, cleanups, dropping a run | [`Run`], [`RunHandle`], [`CancelReason`] |
+//! | [`ending_early`] | cancelling, deadlines, timeouts, grace, cleanups, dropping a run, shutting down | [`Run`], [`RunHandle`], [`CancelReason`] |
 //! | [`layers`] | what goes around every stage | [`Hook`], [`Around`], [`Phase`], [`Ending`] |
 //! | [`events`] | what happened, while it happens | [`EventKind`], [`EventSink`], [`EventRecord`] |
 //! | [`by_name_and_data`] | pipelines from a file or a database | [`NamedBuilder`], [`NamedInputs`], [`PipelineSpec`] |
@@ -17,6 +17,7 @@
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`], [`BlockingNow`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`runs_inside_runs`] | pipelines that stages run, and what their endings mean | [`RunChild`], [`Sub`], [`Inherit`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -38,6 +39,7 @@
 //! [`Hook`]: crate::interceptors::Hook
 //! [`Blocking`]: crate::executor::Blocking
 //! [`BlockingNow`]: crate::executor::BlockingNow
+//! [`Inherit`]: crate::executor::Inherit
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
@@ -47,6 +49,7 @@
 //! [`PipelineSpec`]: crate::graph::PipelineSpec
 //! [`Placement`]: crate::graph::Placement
 //! [`Run`]: crate::executor::Run
+//! [`RunChild`]: crate::executor::RunChild
 //! [`RunHandle`]: crate::executor::RunHandle
 //! [`RunIdentity`]: crate::context::RunIdentity
 //! [`RunOptions`]: crate::executor::RunOptions
@@ -59,6 +62,7 @@
 //! [`Stop`]: crate::context::Stop
 //! [`StreamItem`]: crate::executor::StreamItem
 //! [`StreamOptions`]: crate::executor::StreamOptions
+//! [`Sub`]: crate::executor::Sub
 //! [`Upstream`]: crate::graph::Upstream
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -90,6 +94,7 @@ pages! {
     maps_and_loops = "13-maps-and-loops";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
+    runs_inside_runs = "14-runs-inside-runs";
 }
 
 /// The README files, whose examples are compiled and run like all others.

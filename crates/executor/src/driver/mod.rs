@@ -226,7 +226,7 @@ impl<'p> Driver<'p> {
     }
 
     /// Tells the machine that somebody outside wants the run to stop, once somebody does.
-    pub(super) fn notice_cancel(&mut self) {
+    fn notice_cancel(&mut self) {
         if self.shared.cancel.is_cancelled()
             && self.machine.verdict().is_none()
             && !self.cancels_late()

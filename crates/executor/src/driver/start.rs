@@ -365,8 +365,6 @@ impl<'p> Driver<'p> {
         self.hear();
         self.now = self.shared.now();
         self.leave_layers(stage, state, &mut ending);
-        // Who cancelled while the stage ran came before its end.
-        self.notice_cancel();
         let end = self.data.conclude(stage, ending, self.now);
         self.shared.let_go(stage);
         self.return_units(stage);
