@@ -3,6 +3,8 @@
 
 #![cfg(test)]
 
+#[path = "../it/bare.rs"]
+mod bare;
 mod page;
 mod samples;
 mod score;

@@ -1,6 +1,7 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
 mod approval;
+mod child;
 mod context;
 mod executor;
 mod graph;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<Sample> {
         loops::samples(),
         executor::samples(),
         approval::samples(),
+        child::samples(),
     ]
     .into_iter()
     .flatten()

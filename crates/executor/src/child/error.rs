@@ -74,7 +74,7 @@ impl fmt::Display for ChildError {
             ChildErrorKind::NoEngine => write!(
                 f,
                 "cannot run pipeline `{pipeline}`: its context was made without an engine; \
-                 test the stage in a pipeline of its own, with `Engine::run`"
+                 run the stage in a pipeline of its own, with `Engine::run`"
             ),
             ChildErrorKind::OutputKept => write!(
                 f,
@@ -88,8 +88,8 @@ impl fmt::Display for ChildError {
             ),
             ChildErrorKind::TooDeep { current, max } => write!(
                 f,
-                "cannot run pipeline `{pipeline}`: {current} runs stand above it, and {max} may; \
-                 end the recursion, or raise `EngineBuilder::max_depth`"
+                "cannot run pipeline `{pipeline}`: its run is at depth {current}, and {max} is the most; \
+                 find the pipeline that runs itself, or raise `EngineBuilder::max_depth`"
             ),
         }
     }
