@@ -42,7 +42,7 @@ pub(crate) async fn wind_down(
         data.conclude(stage, ending, now);
         data.shared.let_go(stage);
     }
-    if data.shared.close_children() {
+    if data.shared.close_children() && !data.shared.engine.saboteur.strikes(Fault::ForgetChildren) {
         data.shared.children.gone().await;
     }
     if data

@@ -68,6 +68,8 @@ faults! {
     ReturnBeforeCleanups,
     /// Each cleanup has its share of the budget, and no more.
     SplitCleanupBudget,
+    /// The children of a run are not waited for.
+    ForgetChildren,
     /// A request to cancel is noticed when the stages that run have ended.
     CancelLate,
     /// A run that was cancelled is said to have completed.

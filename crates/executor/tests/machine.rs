@@ -4,8 +4,9 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
-use stageflow_executor::machine::{Effect, Input, RunMachine, StageEnd, Tick, Verdict};
+use stageflow_executor::machine::{Effect, Input, Limit, RunMachine, StageEnd, Tick, Verdict};
 use stageflow_graph::{Pipeline, Plan};
 use stageflow_testkit::dag::{DagSpec, StageSpec, Tempo, Watch};
 
@@ -95,4 +96,46 @@ fn the_end_of_a_stage_that_does_not_run_is_no_news() {
     );
     assert_eq!(tell(&mut machine, ended(0, StageEnd::Failed)), []);
     assert_eq!(machine.verdict(), None);
+}
+
+#[test]
+fn a_grace_is_told_when_it_is_over_and_only_of_a_stage_that_still_runs() {
+    let plan = plan(vec![StageSpec::ok(), StageSpec::ok(), StageSpec::ok()]);
+    let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
+    tell(&mut machine, Input::Begin);
+    // A limit of its own counts no longer once the run ends.
+    let limit = Duration::from_nanos(5);
+    let suspended = Input::Suspended {
+        stage: 0,
+        since: Tick::ZERO,
+        attempt: Some(limit),
+        idle: None,
+    };
+    assert_eq!(tell(&mut machine, suspended), []);
+    assert_eq!(tell(&mut machine, Input::Cancel), [Effect::Stop]);
+    for (stage, nanos) in [(0, 10), (1, 20)] {
+        let grace = Input::Grace {
+            stage,
+            since: Tick::ZERO,
+            limit: Duration::from_nanos(nanos),
+        };
+        assert_eq!(tell(&mut machine, grace), []);
+    }
+    assert_eq!(tell(&mut machine, ended(2, StageEnd::Interrupted)), []);
+    machine.on(Input::Tick, Tick::from_nanos(9));
+    assert_eq!(machine.next_effect(), None);
+    assert_eq!(machine.next_timer(), Some(Tick::from_nanos(10)));
+    machine.on(Input::Tick, Tick::from_nanos(10));
+    let over = Effect::Expire {
+        stage: 0,
+        limit: Limit::Grace(Duration::from_nanos(10)),
+    };
+    assert_eq!(machine.next_effect(), Some(over));
+    // The other one ends by itself, in time.
+    assert_eq!(tell(&mut machine, ended(1, StageEnd::Succeeded)), []);
+    assert_eq!(machine.next_timer(), None);
+    assert_eq!(
+        tell(&mut machine, ended(0, StageEnd::Interrupted)),
+        [Effect::Done(Verdict::Cancelled)]
+    );
 }

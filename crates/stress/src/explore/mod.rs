@@ -192,9 +192,9 @@ pub(crate) async fn smallest(stand: &Stand, schedule: Schedule, complaints: Vec<
             complaints,
         };
     }
-    let small = shrink(schedule, async |smaller: &Schedule| {
+    let small = Box::pin(shrink(schedule, async |smaller: &Schedule| {
         both(stand, smaller).await.is_err()
-    })
+    }))
     .await;
     let complaints = both(stand, &small).await.err().unwrap_or(complaints);
     Broken {

@@ -30,6 +30,7 @@ mod t1_overflow;
 mod t2_correlation;
 mod t3_cancel;
 mod t4_tenants;
+mod tue_spawn;
 
 pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
 
@@ -63,6 +64,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a18_slow_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
+        tue_spawn::scenario(),
         m1_failures::scenario(),
         m3_skew::scenario(),
         m4_exhaustion::scenario(),

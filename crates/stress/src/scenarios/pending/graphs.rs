@@ -44,14 +44,4 @@ pub(super) const ROWS: &[Row] = &[
         modes: &[],
         needs: "the bounded loop",
     },
-    Row {
-        id: "TUE-SPAWN",
-        title: "graphs that grow while they run",
-        proves: "stages that are added at run time keep every law of those that were declared",
-        theme: Theme::Tue,
-        tier: Tier::Weekly,
-        targets: &["DAG-007"],
-        modes: &["D1", "D5", "D6"],
-        needs: "map over items and sub-pipelines",
-    },
 ];
