@@ -35,9 +35,9 @@ pub(super) fn scenario() -> Scenario {
         ))
         .control(engine(
             "start-early",
-            "starts one stage in a thousand before its last dependency",
+            "starts one stage in fifty before its last dependency",
             "StartEarly",
-            1000,
+            50,
         ))
         .control(engine(
             "forget-children",
