@@ -23,6 +23,8 @@ pub(super) struct Tapes {
 #[derive(Debug, Default)]
 pub(super) struct Tape {
     pub(super) seen: u64,
+    /// Stages of which nothing but their end was told, because the run was cancelled before their next attempt.
+    pub(super) answered: usize,
     pub(super) refused: u64,
     pub(super) identity: Option<RunIdentity>,
     last: Duration,
@@ -154,6 +156,11 @@ impl Tape {
             }
             EventKind::CleanupEnded(ended) => self.done.push(Did::Clean(ended.stage.get())),
             EventKind::RunEnded { outcome, .. } => self.ended = Some(*outcome),
+            // Between a cancel and the stop no attempt starts any more: then there is nothing but this to tell.
+            EventKind::StageAnswered {
+                outcome: Outcome::Cancelled,
+                ..
+            } => self.answered += 1,
             other => self.wrong(format!("nothing makes this happen: {other:?}")),
         }
     }
