@@ -145,6 +145,7 @@ fn what_a_round_ends_with_in_place_of_a_value_the_stage_ends_with() {
     });
 }
 
+type Reviewing = Scripted<Arc<String>, Review<usize>>;
 type Last = Option<Arc<Revision<String, usize>>>;
 
 /// Writes as many words as it is told to, and one too many at first.
@@ -211,7 +212,7 @@ fn a_guard_sends_drafts_back_until_one_passes() {
 fn no_draft_passes_because_its_guard_did_not_look() {
     paused(async {
         let lab = Lab::new();
-        let cases: [(Scripted<Arc<String>, Review<usize>>, Outcome); 3] = [
+        let cases: [(Reviewing, Outcome); 3] = [
             (script::fail("no"), Outcome::Failed),
             (script::skip("no"), Outcome::Skipped),
             (script::cancel("no"), Outcome::Cancelled),

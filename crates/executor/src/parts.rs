@@ -108,31 +108,27 @@ impl StageParts {
             (_, 1) => "part",
             _ => "parts",
         };
-        let mut line = format!("{} {what}", self.outer.started);
+        let mut line = vec![format!("{} {what}", self.outer.started)];
         for (outcome, count) in self.outer.outcomes() {
             if outcome != Outcome::Succeeded {
-                let outcome = outcome.as_str().replace('_', " ");
-                line.push_str(&format!(", {count} {outcome}"));
+                line.push(format!("{count} {}", outcome.as_str().replace('_', " ")));
             }
         }
+        let line = line.join(", ");
         let outer = |report: &&PartReport| report.part.within().is_none();
-        let mut named: Vec<_> = self
-            .without_value
-            .iter()
-            .filter(outer)
-            .take(NAMED)
-            .collect();
+        let mut named: Vec<_> = self.without_value.iter().filter(outer).collect();
+        named.truncate(NAMED);
         named.sort_by_key(|report| match report.part.step() {
             Step::Item(index) | Step::Round(index) => *index,
             _ => 0,
         });
-        let named: Vec<_> = named.iter().map(|report| report.part.to_string()).collect();
-        if !named.is_empty() {
-            let more = self.outer.without_value() > named.len() as u64;
-            let more = if more { ", .." } else { "" };
-            line.push_str(&format!(": {}{more}", named.join(", ")));
+        if named.is_empty() {
+            return line;
         }
-        line
+        let is_all = self.outer.without_value() <= named.len() as u64;
+        let named: Vec<_> = named.iter().map(|report| report.part.to_string()).collect();
+        let more = if is_all { "" } else { ", .." };
+        format!("{line}: {}{more}", named.join(", "))
     }
 }
 

@@ -52,6 +52,8 @@
 //! |---|---|
 //! | make a stage of a function | [`stage_fn`] |
 //! | make a stage of a type that holds clients, indexes, settings | [`Stage`] |
+//! | call a stage for each of many items | [`map()`] |
+//! | call a stage until its result is good enough | [`repeat()`], [`correct()`] |
 //! | wire stages in code | [`Pipeline::builder`] |
 //! | wire stages from a file or a database | [`PipelineSpec`] and [`Registry`], or [`Pipeline::by_name`] |
 //! | put one pipeline into another | [`PipelineBuilder::embed`], [`Pipeline::beside`] |

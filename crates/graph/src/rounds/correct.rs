@@ -45,7 +45,6 @@ use crate::{Shape, Stage};
 /// # let _: Pipeline<String, String> = pipeline;
 /// # Ok::<(), stageflow_graph::BuildError>(())
 /// ```
-#[must_use]
 pub fn correct<W, G, I, D, F>(writer: W, guard: G) -> Correct<W, G>
 where
     W: Stage<Input = (Arc<I>, Option<Arc<Revision<D, F>>>), Output = D>,

@@ -33,7 +33,6 @@ use crate::{Shape, Stage};
 /// # let _: Pipeline<String, String> = pipeline;
 /// # Ok::<(), stageflow_graph::BuildError>(())
 /// ```
-#[must_use]
 pub fn repeat<S, T>(stage: S) -> Repeat<S>
 where
     S: Stage<Input = Arc<T>, Output = T>,
