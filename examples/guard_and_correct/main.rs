@@ -84,16 +84,16 @@ async fn ask(pipeline: &Pipeline<String, Draft>) -> Result<String, Failure> {
         .run(pipeline, question, RunOptions::new())
         .await;
     let answer = report.stage("answer").ok_or("there is no such stage")?;
-    let mut told = format!("{} drafts and reviews\n", answer.parts().started);
+    let mut told = vec![format!("{} drafts and reviews", answer.parts().started)];
     match report.output() {
         Ok(Draft(sentences)) => {
             for (text, place) in sentences {
-                told += &format!("{text} [{}]\n", place.as_deref().unwrap_or("?"));
+                told.push(format!("{text} [{}]", place.as_deref().unwrap_or("?")));
             }
         }
-        Err(_) => told += &format!("{}\n", report.error().ok_or("no error")?),
+        Err(_) => told.push(report.error().ok_or("no error")?.to_string()),
     }
-    Ok(told)
+    Ok(told.join("\n") + "\n")
 }
 
 #[tokio::main]

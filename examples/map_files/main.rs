@@ -14,6 +14,9 @@ use stageflow::prelude::*;
 
 type Failure = Box<dyn std::error::Error>;
 
+/// A line for each file, and the words of all of them.
+type Counts = (Vec<String>, usize);
+
 /// How many words a file has.
 #[derive(Debug)]
 struct Counted {
@@ -43,12 +46,12 @@ async fn count(_cx: StageCx, path: Arc<PathBuf>) -> Result<Counted, Stop> {
 }
 
 /// One line for each file that was read, and the sum.
-fn add_up((mut lines, sum): (String, usize), file: &Counted) -> (String, usize) {
-    lines += &format!("{:>6} {}\n", file.words, file.name);
+fn add_up((mut lines, sum): Counts, file: &Counted) -> Counts {
+    lines.push(format!("{:>6} {}", file.words, file.name));
     (lines, sum + file.words)
 }
 
-fn pipeline(width: NonZeroUsize) -> Result<Pipeline<PathBuf, (String, usize)>, Failure> {
+fn pipeline(width: NonZeroUsize) -> Result<Pipeline<PathBuf, Counts>, Failure> {
     let mut p = Pipeline::builder("words");
     let folder = p.input::<PathBuf>();
     let paths = p.stage("list", stage_fn(list)).after(folder);
@@ -56,7 +59,7 @@ fn pipeline(width: NonZeroUsize) -> Result<Pipeline<PathBuf, (String, usize)>, F
     // Reading files blocks, so the whole map goes to a thread that may.
     let counts = p.stage("count", count).blocking().after(paths);
     let sum = p
-        .stage("sum", reduce((String::new(), 0), add_up))
+        .stage("sum", reduce((Vec::new(), 0), add_up))
         .after(counts);
     Ok(p.output(sum).build()?)
 }
@@ -77,12 +80,13 @@ async fn words(folder: &Path) -> Result<String, Failure> {
         .run(&pipeline, folder.to_owned(), RunOptions::new())
         .await;
     let (lines, sum) = report.output()?;
-    let mut told = format!("{lines}{sum:>6} in all\n");
+    let mut told = lines.clone();
+    told.push(format!("{sum:>6} in all"));
     let count = report.stage("count").ok_or("there is no such stage")?;
     for left_out in count.parts_without_value() {
-        told += &format!("left out: count{left_out}\n");
+        told.push(format!("left out: count{left_out}"));
     }
-    Ok(told)
+    Ok(told.join("\n") + "\n")
 }
 
 #[tokio::main]
