@@ -73,10 +73,8 @@ fn write_files(folder: &Path) -> Result<(), Failure> {
 }
 
 async fn words(folder: &Path) -> Result<String, Failure> {
-    let width = NonZeroUsize::new(4).ok_or("a width of zero")?;
-    let pipeline = pipeline(width)?;
-    let engine = Engine::new();
-    let report = engine
+    let pipeline = pipeline(NonZeroUsize::new(4).ok_or("a width of zero")?)?;
+    let report = Engine::new()
         .run(&pipeline, folder.to_owned(), RunOptions::new())
         .await;
     let (lines, sum) = report.output()?;
