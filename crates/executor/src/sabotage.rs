@@ -100,6 +100,8 @@ faults! {
     SwapEvents,
     /// An attempt's end is not told.
     ForgetEnd,
+    /// The end of an attempt of a part of a stage is not told.
+    ForgetPartEnd,
     /// Events that the sink refuses count as accepted.
     CountRefusedAsAccepted,
     /// A run's events carry the identity of the engine's first run.

@@ -20,6 +20,7 @@ use stageflow_interceptors::{Attempt, Call, Ending, Limits, drop_quietly, panic_
 use super::at_least_one;
 use crate::machine::Tick;
 use crate::meter::admit;
+use crate::sabotage::{Fault, Saboteur};
 use crate::shared::{RunShared, What, lock};
 use crate::watchdog::{Holder, Light};
 
@@ -83,6 +84,7 @@ impl Site<'_> {
     fn tell_end(&self, attempt: u32, outcome: Outcome, error: Option<StageError>) {
         let what = match self.part {
             None => What::Ended { outcome, error },
+            Some(_) if self.saboteur().strikes(Fault::ForgetPartEnd) => return,
             Some(part) => {
                 self.shared.beat(self.stage, part.within());
                 let part = Arc::clone(part);
@@ -91,6 +93,10 @@ impl Site<'_> {
             }
         };
         self.shared.say(self.stage, attempt, what);
+    }
+
+    fn saboteur(&self) -> &Saboteur {
+        &self.shared.engine.saboteur
     }
 
     fn last_beat(&self) -> Option<Tick> {
@@ -291,6 +297,9 @@ async fn limited<T>(
             return Ok(done);
         }
         let later = site.last_beat().is_some_and(|beat| beat > heard);
+        if site.saboteur().strikes(Fault::IgnoreLimit) {
+            return Ok(work.await);
+        }
         if !(later && matches!(kind, StageErrorKind::IdleTimedOut(_))) {
             return Err(kind);
         }

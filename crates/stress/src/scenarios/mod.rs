@@ -30,6 +30,8 @@ mod t1_overflow;
 mod t2_correlation;
 mod t3_cancel;
 mod t4_tenants;
+mod tue_loops;
+mod tue_maps;
 mod tue_spawn;
 
 pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
@@ -69,6 +71,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
+        tue_loops::scenario(),
+        tue_maps::scenario(),
     ];
     ready.into_iter().chain(pending::scenarios()).collect()
 }

@@ -34,14 +34,4 @@ pub(super) const ROWS: &[Row] = &[
         modes: &["D10"],
         needs: "priorities and pools",
     },
-    Row {
-        id: "TUE-LOOPS",
-        title: "a guard that is never content",
-        proves: "work that is sent back goes round a bounded number of times, and a lack of progress is noticed",
-        theme: Theme::Tue,
-        tier: Tier::Weekly,
-        targets: &["DAG-003", "AGENT-005", "ROUTE-007"],
-        modes: &[],
-        needs: "the bounded loop",
-    },
 ];
