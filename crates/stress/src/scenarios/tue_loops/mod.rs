@@ -68,7 +68,7 @@ fn ends_as_it_should(
     case: &Case,
 ) -> Result<u64, LabError> {
     let pipeline = built(lab, case).map_err(LabError::new)?;
-    let report = lab.paused(engine.run(&pipeline, 1, RunOptions::new()));
+    let report = lab.paused(async { engine.run(&pipeline, 1, RunOptions::new()).await });
     let parts = report.stage("a").map(|stage| stage.parts());
     let steps = parts.map_or(0, |parts| parts.started);
     let found = case::Outcome {

@@ -71,7 +71,9 @@ fn goes_as_it_should(
     let probe = Probe::new();
     let pipeline = built(lab, case, &probe).map_err(LabError::new)?;
     let numbers = (0..case.items.len()).map(Arc::new).collect();
-    let report = lab.paused(engine.run(&pipeline, numbers, RunOptions::new()));
+    let options = RunOptions::new();
+    // The run begins on the clock it goes on with.
+    let report = lab.paused(async { engine.run(&pipeline, numbers, options).await });
     let counts = report.stage("a").map(|stage| stage.parts());
     let mut found = Wanted {
         text: told(&report),
