@@ -4,7 +4,6 @@ use std::any::{Any, TypeId};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use stageflow_context::{
     BoxError, DynValue, Part, PartCall, RunHost, StageCx, StageError, StageErrorKind, StageIndex,
@@ -13,7 +12,7 @@ use stageflow_context::{
 use stageflow_graph::{Plan, StageKind, StageOptions};
 use tracing::Span;
 
-use crate::{Ending, Whereabouts};
+use crate::{Ending, Limits, Whereabouts};
 
 /// One call of a stage: who calls what, and what layers may set for it.
 pub struct Call<'a> {
@@ -398,35 +397,5 @@ impl fmt::Debug for CallState {
             .field("limits", &self.limits)
             .field("entered", &self.entered)
             .finish_non_exhaustive()
-    }
-}
-
-/// How long an attempt may take. `None` is no limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// From start to end.
-    pub attempt: Option<Duration>,
-    /// From one sign of life to the next: the start, a heartbeat, an event.
-    pub idle: Option<Duration>,
-}
-
-impl Limits {
-    /// No limits.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self {
-            attempt: None,
-            idle: None,
-        }
-    }
-
-    /// These limits, with `other`'s where there is none.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        Self {
-            attempt: self.attempt.or(other.attempt),
-            idle: self.idle.or(other.idle),
-        }
     }
 }

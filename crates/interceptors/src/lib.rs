@@ -74,6 +74,7 @@ mod call;
 mod catch_panic;
 mod ending;
 mod layer;
+mod limits;
 mod panics;
 mod phase;
 mod stack;
@@ -83,12 +84,13 @@ mod whereabouts;
 
 pub use async_trait::async_trait;
 
-pub use call::{Call, CallState, Limits};
+pub use call::{Call, CallState};
 pub use catch_panic::CatchPanic;
 pub use ending::Ending;
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
 };
+pub use limits::Limits;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
 pub use stack::{Next, Stack};

@@ -176,7 +176,7 @@ fn played(
     let (script, next) = (script.to_vec(), AtomicUsize::new(0));
     move || {
         let at = next.fetch_add(1, Ordering::Relaxed);
-        let step = script.get(at).or(script.last()).copied();
+        let step = script.get(at).or_else(|| script.last()).copied();
         Box::pin(async move {
             let Some(Step { takes, end }) = step else {
                 return Err(Stop::fail("an empty script"));
