@@ -46,6 +46,7 @@ impl Shape {
     }
 
     /// Whether the engine's layers are put around its parts, not around the stage as a whole.
+    #[inline]
     #[must_use]
     pub fn is_called_in_parts(&self) -> bool {
         matches!(self, Self::Approval | Self::Loop { .. } | Self::Map { .. })

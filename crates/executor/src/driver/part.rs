@@ -18,11 +18,13 @@ use crate::slots::acquire_for_part;
 
 impl Driver<'_> {
     /// Whether the layers are around its parts, and nothing is around the stage as a whole.
+    #[inline]
     pub(super) fn is_called_in_parts(&self, stage: u32) -> bool {
         self.plan.shape(stage as usize).is_called_in_parts()
     }
 
     /// Whether layers that may wait are around the stage.
+    #[inline]
     pub(super) fn waits(&self, stage: u32) -> bool {
         self.by_attempt && !self.is_called_in_parts(stage)
     }
