@@ -1,18 +1,16 @@
 //! Parts of a stage: the layers around them, their attempts, limits and endings.
 
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::poll;
-use stageflow::context::{DynValue, PartLimits, Step, StopKind};
-use stageflow::events::EventRecord;
+use stageflow::context::{DynValue, PartLimits, Step};
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{paused, script};
 
 use crate::attempts::Again;
-use crate::support::{Lab, Log, PLACEMENTS, PanicsOnDrop, PassOn, alone, placed, watched};
+use crate::support::{Lab, Log, PLACEMENTS, PassOn, alone, placed, watched};
 
 type Numbers = Vec<Arc<u64>>;
 
@@ -343,121 +341,5 @@ fn a_run_that_is_dropped_leaves_every_layer_of_every_part_once_and_tells_of_thei
                 );
             }
         }
-    });
-}
-
-#[test]
-fn a_part_whose_future_panics_when_it_is_dropped_harms_nobody() {
-    paused(async {
-        let lab = Lab::new();
-        let stage = watched(&lab.probe, async |_cx: StageCx, n: Arc<u64>| {
-            if *n == 2 {
-                return Err(Stop::fail("no"));
-            }
-            let _kept = PanicsOnDrop("dropped");
-            std::future::pending::<()>().await;
-            Ok(*n)
-        });
-        let pipeline = over(stage, Placement::Inline);
-        let report = lab
-            .engine
-            .run(&pipeline, numbers(5), RunOptions::new())
-            .await;
-        assert_eq!(report.error().unwrap().path(), "a[2]");
-        let parts = report.stage("a").unwrap().parts();
-        assert_eq!((parts.failed, parts.cancelled), (1, parts.started - 1));
-        lab.assert_nothing_left().await;
-    });
-}
-
-#[test]
-fn notes_and_written_records_say_which_part_it_was() {
-    paused(async {
-        let lab = Lab::new();
-        let stage = stage_fn(async |cx: StageCx, n: Arc<u64>| {
-            cx.emit("seen", serde_json::json!({ "n": *n })).await?;
-            cx.on_cleanup("tidy", async || ());
-            cx.record(&format!("seen.{n}"), *n)?;
-            Ok(*n)
-        });
-        let pipeline = over(stage, Placement::Inline);
-        let report = lab
-            .engine
-            .run(&pipeline, numbers(1), RunOptions::new())
-            .await;
-        assert_eq!(report.cleanups().len(), 1);
-        assert_eq!(report.recorded().unwrap().len(), 1);
-        let told = lab.sink.all();
-        let records: Vec<_> = told
-            .iter()
-            .map(|recorded| EventRecord::new(&recorded.run, &recorded.event))
-            .map(|record| {
-                format!(
-                    "{} {:?} {:?} {}",
-                    record.kind, record.stage, record.part, record.data
-                )
-            })
-            .collect();
-        assert_eq!(
-            records[1..6],
-            [
-                r#"stage.started Some("a") None null"#,
-                r#"part.started Some("a") Some("[0]") null"#,
-                r#"seen Some("a") Some("[0]") {"n":0}"#,
-                r#"part.ended Some("a") Some("[0]") {"outcome":"succeeded"}"#,
-                r#"stage.ended Some("a") None {"outcome":"succeeded"}"#,
-            ]
-        );
-        let plain = EventRecord::new(&told[1].run, &told[1].event);
-        assert!(!serde_json::to_string(&plain).unwrap().contains("part"));
-    });
-}
-
-#[test]
-fn after_the_run_no_part_starts() {
-    paused(async {
-        let lab = Lab::new();
-        let kept: Arc<Mutex<Option<StageCx>>> = Arc::default();
-        let keep = Arc::clone(&kept);
-        let stage = watched(&lab.probe, move |cx: StageCx, n: Arc<u64>| {
-            *keep.lock().unwrap() = Some(cx);
-            async move { Ok(*n) }
-        });
-        let pipeline = alone(stage, Placement::Inline);
-        let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
-        assert!(report.is_success());
-        let cx = kept.lock().unwrap().take().unwrap();
-        let work = |_cx| async { Err::<(), _>(Stop::fail("it was started")) };
-        let late = cx.call(Step::Round(1), PartLimits::default(), work).await;
-        assert!(
-            matches!(late.unwrap_err().kind(), StopKind::Interrupted(_)),
-            "a part of a run that is over"
-        );
-        assert_eq!(report.stage("a").unwrap().parts().started, 0);
-    });
-}
-
-#[test]
-fn the_report_names_no_more_than_sixty_four_parts_and_counts_them_all() {
-    paused(async {
-        let lab = Lab::new();
-        let stage = map(script::fail::<Arc<u64>, u64>("no")).skip_failed();
-        let mut p = Pipeline::builder("over");
-        let n = p.input::<Numbers>();
-        let a = p.stage("a", stage).after(n);
-        let pipeline = p.output(a).build().unwrap();
-        let report = lab
-            .engine
-            .run(&pipeline, numbers(200), RunOptions::new())
-            .await;
-        let stage = report.stage("a").unwrap();
-        assert_eq!(stage.parts().failed, 200);
-        assert_eq!(stage.parts_without_value().len(), 64);
-        assert!(
-            report
-                .mermaid()
-                .contains("200 items, 200 failed: [0], [1], [2], ..")
-        );
-        assert_eq!(NonZeroU32::MIN.get(), stage.attempts());
     });
 }
