@@ -54,6 +54,7 @@ mod report;
 mod routing;
 mod shutdown;
 mod skip_optional;
+mod slots;
 mod streaming;
 mod time;
 mod timeout;
