@@ -10,6 +10,7 @@ mod book;
 mod clock;
 mod desk;
 mod error;
+mod holding;
 mod lend;
 mod priority;
 mod run;
@@ -34,9 +35,10 @@ use self::desk::Desk;
 use crate::sabotage::{Fault, Saboteur};
 
 pub use self::error::{PoolError, PoolErrorKind};
+pub(crate) use self::holding::Holding;
 pub use self::lend::Lend;
 pub use self::priority::Priority;
-pub(crate) use self::run::{Holding, RunSlots, acquire_for_part};
+pub(crate) use self::run::{RunSlots, acquire_for_part};
 pub(crate) use self::ticket::{Asked, Permit, Ticket};
 pub use self::view::{PoolUsage, SlotUsage};
 

@@ -8,6 +8,7 @@ use stageflow_context::{Part, StageIndex};
 
 use super::book::{Needs, Standing};
 use super::desk::Desk;
+use super::holding::{Holding, Lent, Share};
 use super::{Asked, Permit, Priority, Ticket, lock};
 use crate::sabotage::Fault;
 use crate::shared::RunShared;
@@ -63,17 +64,7 @@ impl RunSlots {
     }
 
     fn hold_for(self: &Arc<Self>, holder: Holder, permit: Permit) -> Arc<Holding> {
-        let holding = Arc::new(Holding {
-            run: Arc::clone(self),
-            holder: holder.clone(),
-            needs: Arc::clone(permit.needs()),
-            state: Mutex::new(State {
-                permit: Some(permit),
-                users: 0,
-                lent: 0,
-            }),
-            turn: tokio::sync::Mutex::new(()),
-        });
+        let holding = Arc::new(Holding::new(Arc::clone(self), holder.clone(), permit));
         lock(&self.held).insert(holder, Arc::downgrade(&holding));
         holding
     }
@@ -86,13 +77,26 @@ impl RunSlots {
             .find_map(|holder| held.get(&holder)?.upgrade())
     }
 
+    /// Takes units if they are free and nobody waits.
+    pub(super) fn try_take(&self, needs: &Needs) -> Option<Permit> {
+        Ticket::try_take(&self.desk, needs)
+    }
+
+    /// A holder is gone, and what it held.
+    pub(super) fn forget(&self, holder: &Holder) {
+        let mut held = lock(&self.held);
+        let gone = |holding: &Weak<Holding>| holding.strong_count() == 0;
+        if held.get(holder).is_some_and(gone) {
+            held.remove(holder);
+        }
+    }
+
     async fn for_part(self: &Arc<Self>, holder: Holder) -> PartUnits {
-        let above = self.holding(holder.clone());
-        if let Some(holding) = above
-            && holding.share()
-        {
+        if let Some(holding) = self.holding(holder.clone()) {
+            let share = Share::begin(holding, &holder);
+            share.has_units().await;
             return PartUnits {
-                _shared: Some(Share(holding)),
+                _shared: Some(share),
                 ..PartUnits::default()
             };
         }
@@ -118,105 +122,6 @@ impl fmt::Debug for RunSlots {
     }
 }
 
-/// The units of one stage or part while it runs. They are given back when the last clone is dropped.
-pub(crate) struct Holding {
-    run: Arc<RunSlots>,
-    holder: Holder,
-    needs: Needs,
-    state: Mutex<State>,
-    /// Of those that come back at the same time, one takes the units back for all.
-    turn: tokio::sync::Mutex<()>,
-}
-
-struct State {
-    /// `None` while the units are lent out.
-    permit: Option<Permit>,
-    /// Parts that run on these units.
-    users: u32,
-    /// How many of them wait without them.
-    lent: u32,
-}
-
-impl State {
-    /// The units, if nobody needs them: everybody who runs on them waits.
-    fn idle(&mut self) -> Option<Permit> {
-        let needed = self.lent < self.users.max(1);
-        self.permit.take_if(|_| !needed)
-    }
-}
-
-impl Holding {
-    /// A part runs on these units from now on, if they are there.
-    fn share(&self) -> bool {
-        let mut state = lock(&self.state);
-        let here = state.permit.is_some();
-        state.users += u32::from(here);
-        here
-    }
-
-    /// One of those that run on the units waits.
-    pub(super) fn lend(&self) {
-        let mut state = lock(&self.state);
-        state.lent += 1;
-        let idle = state.idle();
-        drop(state);
-        drop(idle);
-    }
-
-    /// It no longer waits, and needs the units again.
-    pub(super) fn end_wait(&self) {
-        lock(&self.state).lent -= 1;
-    }
-
-    /// Takes the units back: ahead of those that come new.
-    pub(super) async fn come_back(&self) {
-        let _turn = self.turn.lock().await;
-        if lock(&self.state).permit.is_some() {
-            return;
-        }
-        let permit = match self.run.ask_for(&self.needs, Standing::Returning) {
-            Asked::Granted(permit) => permit,
-            Asked::Queued(ticket) => ticket.await,
-        };
-        lock(&self.state).permit = Some(permit);
-    }
-
-    /// Takes the units back if they are free.
-    pub(super) fn try_come_back(&self) {
-        let mut state = lock(&self.state);
-        if state.permit.is_none() {
-            state.permit = Ticket::try_take(&self.run.desk, &self.needs);
-        }
-    }
-
-    /// A broken engine forgets them.
-    #[cold]
-    pub(crate) fn leak(&self) {
-        let permit = lock(&self.state).permit.take();
-        std::mem::forget(permit);
-    }
-}
-
-impl Drop for Holding {
-    fn drop(&mut self) {
-        let mut held = lock(&self.run.held);
-        if held
-            .get(&self.holder)
-            .is_some_and(|holding| holding.strong_count() == 0)
-        {
-            held.remove(&self.holder);
-        }
-    }
-}
-
-impl fmt::Debug for Holding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Holding")
-            .field("holder", &self.holder)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What a part of a stage runs on. Dropped when the part has ended.
 #[derive(Debug, Default)]
 #[must_use = "the units are given back when this is dropped"]
@@ -225,20 +130,6 @@ pub(crate) struct PartUnits {
     _own: Option<Arc<Holding>>,
     /// Those of the stage or part that it is a part of.
     _shared: Option<Share>,
-}
-
-/// A part that runs on another's units.
-#[derive(Debug)]
-pub(crate) struct Share(Arc<Holding>);
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
-        state.users -= 1;
-        let idle = if state.users > 0 { state.idle() } else { None };
-        drop(state);
-        drop(idle);
-    }
 }
 
 /// Waits for what a part of a stage needs. A part inside something that holds units runs on those; otherwise it takes the
@@ -270,41 +161,14 @@ pub(crate) async fn lend<F: Future>(
         part: part.cloned(),
     };
     let slots = shared.slots.as_ref();
-    let Some(holding) = slots.and_then(|slots| slots.holding(holder)) else {
+    let Some(holding) = slots.and_then(|slots| slots.holding(holder.clone())) else {
         return future.await;
     };
     if shared.engine.saboteur.strikes(Fault::HoldWhileWaiting) {
         return future.await;
     }
-    let lent = Lent::new(holding);
+    let lent = Lent::begin(holding, &holder);
     let output = future.await;
     lent.over().await;
     output
-}
-
-/// A wait without units.
-struct Lent(Option<Arc<Holding>>);
-
-impl Lent {
-    fn new(holding: Arc<Holding>) -> Self {
-        holding.lend();
-        Self(Some(holding))
-    }
-
-    async fn over(mut self) {
-        if let Some(holding) = self.0.take() {
-            holding.end_wait();
-            holding.come_back().await;
-        }
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        // Dropped in the middle: the stage may go on, and a drop cannot wait.
-        if let Some(holding) = self.0.take() {
-            holding.end_wait();
-            holding.try_come_back();
-        }
-    }
 }
