@@ -31,7 +31,7 @@ pub(super) struct OwnedCall {
     /// For the engine's watchdog, if it has one.
     light: Option<Arc<Light>>,
     /// What the stage holds, until its task is done.
-    units: Option<Arc<Holding>>,
+    _units: Option<Arc<Holding>>,
     whereabouts: Whereabouts,
 }
 
@@ -51,14 +51,14 @@ impl OwnedCall {
             span: state.span().cloned(),
             blocking_threshold: None,
             light: None,
-            units: None,
+            _units: None,
             whereabouts: Whereabouts::new(),
         }
     }
 
     /// Keeps what the stage holds for as long as its work goes on, whoever still waits for it.
     pub(super) fn holding(mut self, units: Option<Arc<Holding>>) -> Self {
-        self.units = units;
+        self._units = units;
         self
     }
 

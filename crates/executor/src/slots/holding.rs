@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use stageflow_context::Part;
-
 use super::book::{Needs, Standing};
 use super::run::{Holder, RunSlots};
 use super::{Asked, Permit, lock};
@@ -26,8 +24,8 @@ pub(crate) struct Holding {
 struct State {
     /// `None` while nobody is at work.
     permit: Option<Permit>,
-    /// The holder, and the parts inside it, by their place.
-    users: HashMap<Option<Arc<Part>>, User>,
+    /// The holder, and the parts inside it.
+    users: HashMap<Holder, User>,
     /// How many of them are at work.
     at_work: usize,
 }
@@ -49,21 +47,20 @@ impl User {
 }
 
 impl State {
-    fn change(&mut self, place: &Option<Arc<Part>>, change: impl FnOnce(&mut User)) {
-        let user = self.users.entry(place.clone()).or_default();
+    fn change(&mut self, who: &Holder, change: impl FnOnce(&mut User)) {
+        let user = self.users.entry(who.clone()).or_default();
         let before = user.is_at_work();
         change(user);
         let after = user.is_at_work();
         if user.calls == 0 {
-            self.users.remove(place);
+            self.users.remove(who);
         }
         self.at_work = self.at_work + usize::from(after) - usize::from(before);
     }
 
-    /// The nearest user from this place outwards, if it is not the place itself that is asked for.
-    fn nearest(&self, from: impl Iterator<Item = Holder>) -> Option<Option<Arc<Part>>> {
-        let mut places = from.map(|holder| holder.part);
-        places.find(|place| self.users.contains_key(place))
+    /// The first of these that runs on the units.
+    fn first(&self, mut outwards: impl Iterator<Item = Holder>) -> Option<Holder> {
+        outwards.find(|holder| self.users.contains_key(holder))
     }
 }
 
@@ -74,7 +71,7 @@ impl Holding {
             at_work: 0,
             permit: None,
         };
-        state.change(&holder.part, |user| user.calls = 1);
+        state.change(&holder, |user| user.calls = 1);
         let needs = Arc::clone(permit.needs());
         state.permit = Some(permit);
         Self {
@@ -143,25 +140,24 @@ impl fmt::Debug for Holding {
 #[derive(Debug)]
 pub(super) struct Share {
     holding: Arc<Holding>,
-    place: Option<Arc<Part>>,
+    part: Holder,
     /// What it is directly inside of, of all that run on these units.
-    outer: Option<Option<Arc<Part>>>,
+    outer: Option<Holder>,
 }
 
 impl Share {
     pub(super) fn begin(holding: Arc<Holding>, part: &Holder) -> Self {
-        let place = part.part.clone();
         let mut outer = None;
         holding.change(|state| {
-            outer = state.nearest(part.clone().outwards().skip(1));
-            state.change(&place, |user| user.calls += 1);
+            outer = state.first(part.clone().outwards().skip(1));
+            state.change(part, |user| user.calls += 1);
             if let Some(outer) = &outer {
                 state.change(outer, |user| user.inside += 1);
             }
         });
         Self {
             holding,
-            place,
+            part: part.clone(),
             outer,
         }
     }
@@ -175,7 +171,7 @@ impl Share {
 impl Drop for Share {
     fn drop(&mut self) {
         self.holding.change(|state| {
-            state.change(&self.place, |user| user.calls -= 1);
+            state.change(&self.part, |user| user.calls = user.calls.saturating_sub(1));
             if let Some(outer) = &self.outer {
                 state.change(outer, |user| user.inside = user.inside.saturating_sub(1));
             }
@@ -184,18 +180,18 @@ impl Drop for Share {
 }
 
 /// A wait without units.
-pub(super) struct Lent(Option<(Arc<Holding>, Option<Arc<Part>>)>);
+pub(super) struct Lent(Option<(Arc<Holding>, Holder)>);
 
 impl Lent {
     pub(super) fn begin(holding: Arc<Holding>, waits: &Holder) -> Self {
-        let mut place = None;
+        let mut found = None;
         holding.change(|state| {
-            place = state.nearest(waits.clone().outwards());
-            if let Some(place) = &place {
-                state.change(place, |user| user.waiting += 1);
+            found = state.first(waits.clone().outwards());
+            if let Some(user) = &found {
+                state.change(user, |user| user.waiting += 1);
             }
         });
-        Self(place.map(|place| (holding, place)))
+        Self(found.map(|user| (holding, user)))
     }
 
     pub(super) async fn over(mut self) {
@@ -205,10 +201,10 @@ impl Lent {
     }
 
     fn end(&mut self) -> Option<Arc<Holding>> {
-        let (holding, place) = self.0.take()?;
+        let (holding, user) = self.0.take()?;
         holding.change(|state| {
-            if state.users.contains_key(&place) {
-                state.change(&place, |user| user.waiting = user.waiting.saturating_sub(1));
+            if state.users.contains_key(&user) {
+                state.change(&user, |user| user.waiting = user.waiting.saturating_sub(1));
             }
         });
         Some(holding)
