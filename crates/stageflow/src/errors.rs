@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | SF0101 to SF0112 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
+//! | SF0124, SF0125 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
 //! | SF0202 to SF0207 | [`SnapshotError`](crate::context::SnapshotError) | a snapshot is written, read or extended |
 //! | SF0208, SF0209 | [`OutputConflict`](crate::context::OutputConflict) | a stage records a value beside its output |
@@ -20,6 +21,7 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
+//! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -50,6 +52,8 @@ pages! {
     sf0113 = "0113";
     sf0114 = "0114";
     sf0115 = "0115";
+    sf0124 = "0124";
+    sf0125 = "0125";
     sf0201 = "0201";
     sf0202 = "0202";
     sf0203 = "0203";
@@ -89,4 +93,5 @@ pages! {
     sf0406 = "0406";
     sf0407 = "0407";
     sf0408 = "0408";
+    sf0409 = "0409";
 }

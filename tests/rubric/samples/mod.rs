@@ -6,6 +6,7 @@ mod context;
 mod executor;
 mod graph;
 mod loops;
+mod pools;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -41,6 +42,7 @@ pub(crate) fn all() -> Vec<Sample> {
         executor::samples(),
         approval::samples(),
         child::samples(),
+        pools::samples(),
     ]
     .into_iter()
     .flatten()
