@@ -18,6 +18,7 @@
 //! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`], [`BlockingNow`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //! | [`runs_inside_runs`] | pipelines that stages run, and what their endings mean | [`RunChild`], [`Sub`], [`Inherit`] |
+//! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -40,6 +41,7 @@
 //! [`Blocking`]: crate::executor::Blocking
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`Inherit`]: crate::executor::Inherit
+//! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
@@ -48,6 +50,7 @@
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
 //! [`PipelineSpec`]: crate::graph::PipelineSpec
 //! [`Placement`]: crate::graph::Placement
+//! [`Priority`]: crate::executor::Priority
 //! [`Run`]: crate::executor::Run
 //! [`RunChild`]: crate::executor::RunChild
 //! [`RunHandle`]: crate::executor::RunHandle
@@ -56,6 +59,7 @@
 //! [`RunReport`]: crate::executor::RunReport
 //! [`RunStream`]: crate::executor::RunStream
 //! [`SeededIds`]: crate::context::SeededIds
+//! [`SlotUsage`]: crate::executor::SlotUsage
 //! [`Stage`]: crate::graph::Stage
 //! [`StageBuilder`]: crate::graph::StageBuilder
 //! [`StageCx`]: crate::context::StageCx
@@ -95,6 +99,7 @@ pages! {
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
     runs_inside_runs = "14-runs-inside-runs";
+    slots_and_priority = "15-slots-and-priority";
 }
 
 /// The README files, whose examples are compiled and run like all others.
