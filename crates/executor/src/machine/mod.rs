@@ -47,7 +47,8 @@ pub struct RunMachine<'p> {
     ready: Vec<u32>,
     next_ready: usize,
     running: usize,
-    queue: Queue,
+    /// Made when the first stage is queued.
+    queue: Option<Box<Queue>>,
     width: usize,
     /// Stages that run and do not count: few, and in no order.
     aside: Vec<u32>,
@@ -77,7 +78,7 @@ impl<'p> RunMachine<'p> {
             ready: Vec::with_capacity(plan.len()),
             next_ready: 0,
             running: 0,
-            queue: Queue::default(),
+            queue: None,
             width: width.get(),
             aside: Vec::new(),
             effects: VecDeque::new(),
@@ -187,7 +188,7 @@ impl<'p> RunMachine<'p> {
             self.waiting[stage as usize] = RUNNING;
             return Some(Effect::Start(stage));
         }
-        if self.running == 0 && self.queue.is_empty() && !self.done {
+        if self.running == 0 && !self.done && !self.has_queue() {
             self.done = true;
             return Some(Effect::Done(self.ending()));
         }
@@ -343,7 +344,7 @@ impl<'p> RunMachine<'p> {
     fn stop(&mut self, verdict: Verdict) {
         if self.verdict.is_none() && !self.done {
             self.verdict = Some(verdict);
-            if self.running > 0 || !self.queue.is_empty() {
+            if self.running > 0 || self.has_queue() {
                 self.effects.push_back(Effect::Stop);
             }
         }

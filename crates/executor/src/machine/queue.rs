@@ -13,14 +13,13 @@ pub(super) struct Queue {
     deferred: VecDeque<u32>,
 }
 
-impl Queue {
-    /// Whether nobody waits. Those that were deferred do not: they start as soon as there is room.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting == 0
-    }
-}
-
 impl RunMachine<'_> {
+    /// Whether anybody waits. Those that were deferred do not: they start as soon as there is room.
+    #[inline]
+    pub(super) fn has_queue(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.waiting > 0)
+    }
+
     /// Whether another stage may be started.
     #[must_use]
     pub fn has_room(&self) -> bool {
@@ -35,7 +34,9 @@ impl RunMachine<'_> {
     /// The stage that is started next: of those that are ready, the one that became ready first.
     #[inline]
     pub(super) fn next_stage(&mut self) -> Option<u32> {
-        if let Some(stage) = self.queue.deferred.pop_front() {
+        if let Some(queue) = &mut self.queue
+            && let Some(stage) = queue.deferred.pop_front()
+        {
             return Some(stage);
         }
         let stage = self.ready.get(self.next_ready).copied()?;
@@ -44,22 +45,23 @@ impl RunMachine<'_> {
     }
 
     pub(super) fn on_queue(&mut self, input: Input) {
+        let queue = self.queue.get_or_insert_default();
         match input {
-            Input::Queued { stage } if self.is_running(stage) => {
+            Input::Queued { stage } if self.waiting[stage as usize] == RUNNING => {
                 self.running -= 1;
-                self.queue.waiting += 1;
+                queue.waiting += 1;
                 self.waiting[stage as usize] = READY;
             }
-            Input::Admitted { stage } => {
-                self.queue.waiting -= 1;
+            Input::Admitted { stage } if queue.waiting > 0 => {
+                queue.waiting -= 1;
                 self.running += 1;
                 self.waiting[stage as usize] = RUNNING;
             }
-            Input::Deferred { stage } => {
-                self.queue.waiting -= 1;
-                self.queue.deferred.push_back(stage);
+            Input::Deferred { stage } if queue.waiting > 0 => {
+                queue.waiting -= 1;
+                queue.deferred.push_back(stage);
             }
-            Input::Withdrawn { .. } => self.queue.waiting -= 1,
+            Input::Withdrawn { .. } if queue.waiting > 0 => queue.waiting -= 1,
             _ => {}
         }
     }

@@ -6,6 +6,8 @@ mod a03_round_trip;
 mod a05_growth;
 mod a06_bad_builds;
 mod a07_random_dags;
+mod a09_permits;
+mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
 mod a17_order;
@@ -60,6 +62,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         a05_growth::scenario(),
         a06_bad_builds::scenario(),
         a07_random_dags::scenario(),
+        a09_permits::scenario(),
+        a10_starvation::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
         a17_order::scenario(),
