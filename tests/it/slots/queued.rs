@@ -238,6 +238,32 @@ fn a_run_that_is_dropped_leaves_the_line() {
 }
 
 #[test]
+fn a_run_that_is_dropped_when_its_turn_has_come_passes_it_on() {
+    paused(async {
+        let engine = undisturbed().pool("gpu", units(1)).build();
+        let (gate, pipeline) = (Gate::new(), needy(script::ok(2)));
+        let holder = needy(script::ok(1).behind(&gate));
+        let mut holder = Box::pin(engine.run(&holder, 1, RunOptions::new()));
+        let mut second = Box::pin(engine.run(&pipeline, 1, RunOptions::new()));
+        let mut third = Box::pin(engine.run(&pipeline, 1, RunOptions::new()));
+        assert!(futures_util::poll!(&mut holder).is_pending());
+        assert!(futures_util::poll!(&mut second).is_pending());
+        assert!(futures_util::poll!(&mut third).is_pending());
+        gate.open();
+        assert!(futures_util::poll!(&mut holder).is_ready());
+        assert_eq!(
+            level(&engine, "gpu"),
+            (1, 1),
+            "the second one has it, and does not know yet"
+        );
+        drop(second);
+        assert_eq!(level(&engine, "gpu"), (1, 0), "now the third one has it");
+        assert!(third.await.is_success());
+        assert!(engine.slots().is_idle());
+    });
+}
+
+#[test]
 fn twenty_thousand_that_wait_are_served_in_order() {
     paused(async {
         let engine = undisturbed().pool("gpu", units(1)).build();
