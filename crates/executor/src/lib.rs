@@ -49,6 +49,7 @@
 //! | end everything | [`Engine::shutdown`] |
 //! | know what happened | [`RunReport`], [`StageReport`] |
 //! | let a person decide | [`approval`], [`Approve`], [`ApprovalDesk`] |
+//! | share what is scarce between runs | [`EngineBuilder::slots`], [`EngineBuilder::pool`], [`Priority`], [`Lend`] |
 //! | see a finished run | [`RunReport::mermaid`], [`RunReport::critical_path`] |
 //! | write another shell, or explore schedules | [`machine`] |
 //!
@@ -75,7 +76,9 @@
 //!
 //! # Invariants
 //!
-//! * A stage starts the moment its last upstream stage has ended, if the run has room for it; never before.
+//! * A stage starts the moment its last upstream stage has ended, if the run has room for it and the units it needs are
+//!   free; never before.
+//! * A stage that waits for units holds none, and has not started.
 //! * [`Engine::run`] is ready when every task it started has ended and every cleanup has run; never before.
 //! * A run that a stage has started is over before the cleanups of the stage's run begin.
 //! * A panic in a stage, a layer, a sink or a cleanup is an error of that run, and touches no other run.

@@ -7,6 +7,7 @@ mod parts;
 mod priority;
 mod queued;
 mod refused;
+mod threads;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
