@@ -19,7 +19,7 @@ fn restless(ledger: &Ledger, uses: u64) -> impl Stage<Input = Arc<u64>, Output =
             let taken = ledger.take(uses);
             tokio::task::yield_now().await;
             drop(taken);
-            if *n % 3 == 0 {
+            if n.is_multiple_of(3) {
                 cx.lend(tokio::task::yield_now()).await;
             }
             let _taken = ledger.take(uses);
