@@ -48,6 +48,7 @@
 //! # Errors
 //!
 //! Codes `SF0201` to `SF0219` belong to this crate, `SF0301` to `SF0308` to [`StageError`].
+//! Codes `SF0201` to `SF0216` belong to this crate, `SF0301` to `SF0309` to [`StageError`].
 //!
 //! # Feature flags
 //!

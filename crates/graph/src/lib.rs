@@ -56,6 +56,9 @@
 //! | call a stage until its result is good enough | [`repeat()`], [`correct()`] |
 //! | wire stages in code | [`Pipeline::builder`] |
 //! | wire stages from a file or a database | [`PipelineSpec`] and [`Registry`], or [`Pipeline::by_name`] |
+//! | let a stage decide where the run goes on | [`Route`], [`PipelineBuilder::route`] |
+//! | take the first of several branches, or some of them | [`PipelineBuilder::merge`], [`PipelineBuilder::join`] |
+//! | run, or give, something else when a stage fails | [`StageBuilder::or`], [`StageBuilder::or_value`] |
 //! | put one pipeline into another | [`PipelineBuilder::embed`], [`Pipeline::beside`] |
 //! | draw it | [`Pipeline::mermaid`], [`Pipeline::dot`] |
 //! | run it | `stageflow-executor`; or [`Plan`], for an engine of your own |
@@ -72,6 +75,8 @@
 //!
 //! Codes `SF0101` to `SF0115`, `SF0124`, `SF0125`: [`Problem`] when a pipeline is built, [`InputError`] when a stage that is wired by name
 //! reads what it did not declare.
+//! Codes `SF0101` to `SF0120`: [`Problem`] when a pipeline is built, [`InputError`] when a stage that is wired by name
+//! reads what it did not declare. `SF0309`: [`BadRoute`], when a route names an arm twice.
 //!
 //! # Feature flags
 //!

@@ -7,6 +7,7 @@
 //! | SF0101 to SF0112 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
 //! | SF0124, SF0125 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
+//! | SF0116 to SF0120 | [`Problem`](crate::graph::Problem) | a pipeline with routes, merges or joins is built |
 //! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
 //! | SF0202 to SF0207 | [`SnapshotError`](crate::context::SnapshotError) | a snapshot is written, read or extended |
 //! | SF0208, SF0209 | [`OutputConflict`](crate::context::OutputConflict) | a stage records a value beside its output |
@@ -18,6 +19,7 @@
 //! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked |
 //! | SF0301 to SF0308 | [`StageError`](crate::context::StageError) | a stage does not give its value |
 //! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
+//! | SF0309 | [`StageError`](crate::context::StageError), [`BadRoute`](crate::graph::BadRoute) | a route names an arm twice |
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
@@ -54,6 +56,11 @@ pages! {
     sf0115 = "0115";
     sf0124 = "0124";
     sf0125 = "0125";
+    sf0116 = "0116";
+    sf0117 = "0117";
+    sf0118 = "0118";
+    sf0119 = "0119";
+    sf0120 = "0120";
     sf0201 = "0201";
     sf0202 = "0202";
     sf0203 = "0203";
@@ -84,6 +91,7 @@ pages! {
     sf0310 = "0310";
     sf0312 = "0312";
     sf0311 = "0311";
+    sf0309 = "0309";
     sf0401 = "0401";
     sf0402 = "0402";
     sf0403 = "0403";

@@ -1,4 +1,5 @@
 //! The manual: short pages, best read in order.
+//! The manual: twelve short pages, best read in order.
 //!
 //! | page | about | reference |
 //! |---|---|---|
@@ -19,6 +20,7 @@
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //! | [`runs_inside_runs`] | pipelines that stages run, and what their endings mean | [`RunChild`], [`Sub`], [`Inherit`] |
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
+//! | [`branching`] | routes, merges, joins, fallbacks, and what a failure means for the rest | [`Route`], [`Join`], [`FailurePolicy`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -35,6 +37,7 @@
 //! [`EventRecord`]: crate::events::EventRecord
 //! [`EventSink`]: crate::events::EventSink
 //! [`Extension`]: crate::context::Extension
+//! [`FailurePolicy`]: crate::executor::FailurePolicy
 //! [`FixedClock`]: crate::context::FixedClock
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
@@ -42,6 +45,7 @@
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`Inherit`]: crate::executor::Inherit
 //! [`Lend`]: crate::executor::Lend
+//! [`Join`]: crate::graph::Join
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
@@ -51,6 +55,7 @@
 //! [`PipelineSpec`]: crate::graph::PipelineSpec
 //! [`Placement`]: crate::graph::Placement
 //! [`Priority`]: crate::executor::Priority
+//! [`Route`]: crate::graph::Route
 //! [`Run`]: crate::executor::Run
 //! [`RunChild`]: crate::executor::RunChild
 //! [`RunHandle`]: crate::executor::RunHandle
@@ -100,6 +105,7 @@ pages! {
     streaming = "17-streaming";
     runs_inside_runs = "14-runs-inside-runs";
     slots_and_priority = "15-slots-and-priority";
+    branching = "12-branching";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -244,7 +244,7 @@ fn nested(text: &str) -> String {
 
 fn stages() -> Vec<Sample> {
     use StageErrorKind as Kind;
-    let cases: [(Kind, Option<&'static str>, &'static str); 10] = [
+    let cases: [(Kind, Option<&'static str>, &'static str); 11] = [
         (
             Kind::Denied,
             Some("layer `policy`: guests may not rerank"),
@@ -282,6 +282,7 @@ fn stages() -> Vec<Sample> {
             "being built",
         ),
         (Kind::TimedOut(2.secs()), None, "2s"),
+        (Kind::BadRoute, Some("`faq` is named twice"), "`faq`"),
         (
             Kind::WrongAnswer,
             Some("layer `cache` answered with a value that is not a `u64`"),

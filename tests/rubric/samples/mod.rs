@@ -1,6 +1,7 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
 mod approval;
+mod branches;
 mod child;
 mod context;
 mod executor;
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Sample> {
         approval::samples(),
         child::samples(),
         pools::samples(),
+        branches::samples(),
     ]
     .into_iter()
     .flatten()
