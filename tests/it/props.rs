@@ -1,5 +1,6 @@
 //! Properties that hold for any pipeline: many random ones, each held against an oracle that shares no code with the engine.
 
+mod branching;
 mod budgets;
 mod desk;
 mod dropped;

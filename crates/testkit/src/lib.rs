@@ -90,6 +90,7 @@
 //! Beta; [`dag`], [`oracle`] and [`wiring`] are made for the engine's own tests and may change faster. The minimum supported
 //! Rust version is 1.95.
 
+pub mod branches;
 pub mod dag;
 mod gate;
 mod grammar;
