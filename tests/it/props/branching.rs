@@ -67,6 +67,7 @@ fn holds(name: &'static str, cases: u32, layered: bool) {
     Property::new(name)
         .cases(cases)
         .holds_for(&programs, |program| {
+            sink.clear();
             let pipeline = program.pipeline().unwrap();
             let options = RunOptions::new()
                 .on_failure(program.policy)
@@ -76,7 +77,6 @@ fn holds(name: &'static str, cases: u32, layered: bool) {
             check(&report, &foretold)?;
             let mut grammar = EventGrammar::new().of_plan(pipeline.plan());
             sink.all().iter().for_each(|event| grammar.observe(event));
-            sink.clear();
             let grammar = grammar.finish();
             prop_assert!(grammar.is_ok(), "{grammar:?}");
             Ok(())

@@ -198,7 +198,7 @@ impl<'p> RunMachine<'p> {
     /// What to do next about what has ended, if there is something: the same effects as [`RunMachine::next_effect`] gives, but
     /// nothing that starts or stops a stage.
     pub(crate) fn next_settlement(&mut self) -> Option<Effect> {
-        self.effects.pop_front_if(|effect| {
+        let is_settlement = |effect: &Effect| {
             matches!(
                 effect,
                 Effect::Absent(_)
@@ -207,7 +207,10 @@ impl<'p> RunMachine<'p> {
                     | Effect::Skip { .. }
                     | Effect::Substitute { .. }
             )
-        })
+        };
+        // What was started is stopped when all of these are carried out, so a stop may be in front of them.
+        let at = self.effects.iter().position(is_settlement)?;
+        self.effects.remove(at)
     }
 
     /// When the next limit passes.

@@ -145,8 +145,20 @@ impl RunMachine<'_> {
     }
 
     fn tell(&mut self, stage: u32, news: News) {
+        let news = self.made_good(stage, news);
         self.news.push((stage, news));
         self.spread();
+    }
+
+    /// Those that wait for a stage that can be absent get another value. It is in its slot before any of them is told.
+    fn made_good(&mut self, stage: u32, news: News) -> News {
+        match news {
+            News::None { .. } if self.can_be_absent(stage) => {
+                self.effects.push_back(Effect::Absent(stage));
+                News::Gave
+            }
+            news => news,
+        }
     }
 
     /// Tells everybody whom the news concern, and whom that concerns in turn: the nearest first.
@@ -156,13 +168,6 @@ impl RunMachine<'_> {
         let mut at = 0;
         while let Some((stage, news)) = heard.get(at).copied() {
             at += 1;
-            let news = match news {
-                News::None { .. } if self.can_be_absent(stage) => {
-                    self.effects.push_back(Effect::Absent(stage));
-                    News::Gave
-                }
-                news => news,
-            };
             let is_kept = news != News::Gave && self.strikes(Fault::KeepDependents);
             if is_kept || (news == News::Gave && !self.plan.has_branches()) {
                 self.release(stage);
@@ -208,6 +213,7 @@ impl RunMachine<'_> {
                 because,
             },
         });
+        let news = self.made_good(node, news);
         heard.push((node, news));
     }
 
