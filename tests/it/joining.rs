@@ -243,10 +243,10 @@ fn everything_that_is_wrong_with_a_join_is_said_at_once() {
     assert_eq!(
         told,
         [
-            "SF0116: stage `none` joins nothing; give it the handles of the branches it waits for",
+            "SF0116: stage `none` has no branch that it could wait for; give it the handles of what it joins",
             "SF0117: stage `many` waits for at least 2 of 1 branches, which can never be; ask for 1 or fewer, or add branches",
             "SF0118: stage `twice` has the branch `a` twice; name each branch once",
-            "SF0119: stage `input` has the input of pipeline `wrong` as a branch, which is there from the start; wire a stage to the input, and name that one",
+            "SF0119: stage `input` has the input of pipeline `wrong` as a branch, which is there from the start; name a stage in its place that is wired to it",
         ]
     );
 }

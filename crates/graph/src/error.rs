@@ -263,7 +263,7 @@ impl fmt::Display for Problem {
             ),
             ProblemKind::InputAsBranch(stage) => write!(
                 f,
-                "stage `{stage}` has the input of pipeline `{pipeline}` as a branch, which is there from the start; wire a stage to the input, and name that one"
+                "stage `{stage}` has the input of pipeline `{pipeline}` as a branch, which is there from the start; name a stage in its place that is wired to it"
             ),
             ProblemKind::NoArm(stage) => write!(
                 f,
@@ -271,7 +271,7 @@ impl fmt::Display for Problem {
             ),
             ProblemKind::NoBranch(stage) => write!(
                 f,
-                "stage `{stage}` joins nothing; give it the handles of the branches it waits for"
+                "stage `{stage}` has no branch that it could wait for; give it the handles of what it joins"
             ),
             ProblemKind::NoOutput { candidates } => {
                 write!(

@@ -37,7 +37,7 @@ pub(super) fn samples() -> Vec<Sample> {
         .after(n);
     let error = p.output(bill).build().unwrap_err();
     let names: [(&[&str], &[&str]); 5] = [
-        (&["none"], &["joins nothing"]),
+        (&["none"], &["no branch"]),
         (&["two"], &["at least 2 of 1"]),
         (&["twice", "bill"], &["twice"]),
         (&["input", "support"], &["there from the start"]),

@@ -176,7 +176,6 @@ impl<S: Stage<Output: RouteOutput>> RouteBuilder<'_, S> {
     }
 
     /// Wires the route to what it takes, and gives the handles of its arms.
-    #[must_use = "a route whose arms lead nowhere decides nothing"]
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> ArmsOf<S> {
         let draft = self.draft;
         let mut list = ArmList {
@@ -204,7 +203,6 @@ impl<S: Stage<Output: RouteOutput>> RouteBuilder<'_, S> {
     }
 
     /// Wires a route that takes nothing: it starts when the run starts.
-    #[must_use = "a route whose arms lead nowhere decides nothing"]
     pub fn root(self) -> ArmsOf<S>
     where
         (): Upstream<S::Input>,
