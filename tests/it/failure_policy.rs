@@ -299,3 +299,33 @@ async fn of_a_failure_and_a_cancel_at_the_same_instant_the_one_declared_first_de
     }
     lab.assert_nothing_left().await;
 }
+
+#[derive(Route)]
+enum Way {
+    On(u64),
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_in_the_turn_of_the_stop_still_ends_one_after_the_other() {
+    let lab = Lab::new();
+    let mut p = Pipeline::builder("order");
+    let n = p.input::<u64>();
+    p.stage("bad", slow(script::fail("no"), 10)).after(n);
+    let decide = stage_fn(async |_cx, _: Arc<u64>| {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Ok(Way::On(1))
+    });
+    let WayArms { on } = p.route("decide", decide).after(n);
+    let late = p.stage("late", slow(script::ok(2), 10)).after(n);
+    let first = p.merge("first", [late, on]);
+    let pipeline = p.output(first).build().unwrap();
+    let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
+    assert_eq!(report.error().unwrap().stage().as_str(), "bad");
+    assert_eq!(report.value(late).as_deref(), Some(&2));
+    assert_eq!(
+        report.value(first).as_deref(),
+        Some(&1),
+        "the route had its turn before `late`, so its arm came first"
+    );
+    lab.assert_nothing_left().await;
+}

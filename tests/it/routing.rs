@@ -363,3 +363,30 @@ async fn a_layer_answers_for_a_route_with_what_it_chose() {
     assert_eq!(report.stage("triage").unwrap().attempts(), 0);
     lab.assert_nothing_left().await;
 }
+
+#[derive(Route)]
+enum Pair {
+    First(u64),
+    Second(u64),
+}
+
+#[tokio::test]
+async fn of_arms_that_are_taken_together_the_one_declared_first_comes_first() {
+    let lab = Lab::new();
+    let mut p = Pipeline::builder("pair");
+    let n = p.input::<u64>();
+    let both = stage_fn(async |_cx, _: Arc<u64>| Ok(vec![Pair::Second(2), Pair::First(1)]));
+    let PairArms { first, second } = p.route("both", both).after(n);
+    let merged = p.merge("merged", [second, first]);
+    let any = p.join("any", Join::any(), [second, first]);
+    let pipeline = p.output(merged).build().unwrap();
+    let report = lab.engine.run(&pipeline, 0, RunOptions::new()).await;
+    assert_eq!(report.output().unwrap(), &1);
+    let any: Vec<u64> = report
+        .value(any)
+        .unwrap()
+        .iter()
+        .map(|value| **value)
+        .collect();
+    assert_eq!(any, [2, 1], "both are there at that moment");
+}

@@ -62,8 +62,8 @@ impl fmt::Display for Join {
 impl<I: Send + Sync + 'static> PipelineBuilder<I> {
     /// Takes what the first of these branches gives: the same value, not a copy of it. Nothing is run for it.
     ///
-    /// Of branches that end in the same turn of the run, the one that ended first counts. The merge is skipped when no branch
-    /// can give a value any more. Branches that are no longer needed go on; nothing stops them.
+    /// Of branches that end in the same turn of the run, the one that ended first counts; of arms that are taken together, the
+    /// one declared first. The merge is skipped when no branch can give a value any more. Branches that are no longer needed go on; nothing stops them.
     ///
     /// ```
     /// # use stageflow_graph::{Pipeline, stage_fn};
