@@ -6,6 +6,7 @@ mod a03_round_trip;
 mod a05_growth;
 mod a06_bad_builds;
 mod a07_random_dags;
+mod a08_routes;
 mod a09_permits;
 mod a10_starvation;
 mod a11_scaling;
@@ -62,6 +63,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a05_growth::scenario(),
         a06_bad_builds::scenario(),
         a07_random_dags::scenario(),
+        a08_routes::scenario(),
         a09_permits::scenario(),
         a10_starvation::scenario(),
         a11_scaling::scenario(),

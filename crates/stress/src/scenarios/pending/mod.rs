@@ -2,7 +2,6 @@
 
 mod chaos;
 mod context;
-mod graphs;
 mod layers;
 mod telemetry;
 mod tenants;
@@ -25,7 +24,6 @@ struct Row {
 pub(super) fn scenarios() -> Vec<Scenario> {
     let themes = [
         context::ROWS,
-        graphs::ROWS,
         layers::ROWS,
         telemetry::ROWS,
         tenants::ROWS,
