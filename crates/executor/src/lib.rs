@@ -58,15 +58,15 @@
 //! | what happened | the run's outcome |
 //! |---|---|
 //! | every stage ended, the output is there | `Succeeded` |
-//! | a stage failed, panicked or took too long, and was not optional | `Failed` |
+//! | a stage failed, panicked or took too long, and nothing stood in for it | `Failed` |
 //! | a stage, or somebody with the handle, cancelled the run | `Cancelled` |
 //! | there was no step or no time left in its budget | `Cancelled` |
 //! | the run's deadline passed | `TimedOut` |
 //! | a layer refused a stage | `Denied` |
 //! | the stage that gives the output was skipped | `Skipped` |
 //!
-//! Whatever it is, the other stages are told why and stopped, what was spawned is waited for, the cleanups run, and then the
-//! report is given. The first cause decides; later errors are in the report, too.
+//! [`FailurePolicy`] says what a failure means for the rest. In all other cases the other stages are told why and stopped.
+//! What was spawned is waited for, the cleanups run, and then the report is given. The first cause decides; later errors are in the report, too.
 //!
 //! # Cancellation safety
 //!

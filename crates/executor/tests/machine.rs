@@ -6,8 +6,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stageflow_executor::FailurePolicy;
 use stageflow_executor::machine::{Effect, Input, Limit, RunMachine, StageEnd, Tick, Verdict};
-use stageflow_graph::{Pipeline, Plan};
+use stageflow_graph::{Pipeline, Plan, stage_fn};
 use stageflow_testkit::dag::{DagSpec, StageSpec, Tempo, Watch};
 
 fn plan(stages: Vec<StageSpec>) -> Arc<Plan> {
@@ -138,4 +139,68 @@ fn a_grace_is_told_when_it_is_over_and_only_of_a_stage_that_still_runs() {
         tell(&mut machine, ended(0, StageEnd::Interrupted)),
         [Effect::Done(Verdict::Cancelled)]
     );
+}
+
+/// A route with two arms, a stage behind each, and a merge of both.
+fn routed() -> Arc<Plan> {
+    #[derive(stageflow_graph::Route)]
+    #[route(crate = "stageflow_graph")]
+    enum Way {
+        Left(u64),
+        Right(u64),
+    }
+    let mut p = Pipeline::builder("routed");
+    let n = p.input::<u64>();
+    let decide = stage_fn(async |_cx, n: Arc<u64>| {
+        Ok(if *n > 0 {
+            Way::Left(*n)
+        } else {
+            Way::Right(*n)
+        })
+    });
+    let same = || stage_fn(async |_cx, n: Arc<u64>| Ok(*n));
+    let WayArms { left, right } = p.route("decide", decide).after(n);
+    let a = p.stage("a", same()).after(left);
+    let b = p.stage("b", same()).after(right);
+    let first = p.merge("first", [a, b]);
+    Arc::clone(p.output(first).build().unwrap().plan())
+}
+
+#[test]
+fn a_route_is_asked_for_its_decision_and_the_other_arm_is_skipped() {
+    let plan = routed();
+    let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None);
+    assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
+    machine.on(ended(0, StageEnd::Succeeded), Tick::ZERO);
+    assert_eq!(machine.next_effect(), Some(Effect::Choose(0)));
+    machine.on(Input::Took { arm: 2 }, Tick::ZERO);
+    let skip = |stage, because| Effect::Skip { stage, because };
+    assert_eq!(
+        tell(&mut machine, Input::Chosen { route: 0 }),
+        [
+            skip(1, 0),
+            Effect::Resolve { stage: 2, from: 0 },
+            skip(3, 1),
+            Effect::Start(4)
+        ]
+    );
+    assert_eq!(
+        tell(&mut machine, ended(4, StageEnd::Succeeded)),
+        [
+            Effect::Resolve { stage: 5, from: 4 },
+            Effect::Done(Verdict::Completed)
+        ]
+    );
+}
+
+#[test]
+fn a_failure_of_a_run_that_goes_on_decides_it_at_the_end() {
+    let plan = routed();
+    let mut machine = RunMachine::new(&plan, NonZeroUsize::MAX, None)
+        .on_failure(FailurePolicy::ContinueIndependent);
+    assert_eq!(tell(&mut machine, Input::Begin), [Effect::Start(0)]);
+    let effects = tell(&mut machine, ended(0, StageEnd::Failed));
+    assert_eq!(effects.len(), 6, "five skips: {effects:?}");
+    assert_eq!(machine.verdict(), None, "nothing has stopped it");
+    assert_eq!(effects[5], Effect::Done(Verdict::Failed(0)));
 }

@@ -47,9 +47,9 @@ pub(super) fn scenario() -> Scenario {
         ))
         .control(engine(
             "lose-event",
-            "one event in a thousand vanishes",
+            "one event in twenty vanishes",
             "LoseEvent",
-            1000,
+            20,
         ))
         .control(Control::own(
             "another-choice",
