@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use expect_test::expect;
 use stageflow::context::{ApprovalId, FixedClock, OrgId, RunId, RunIdentity, SeededIds, UserId};
-use stageflow::executor::{ApprovalRecord, ApprovalStatus, DeskErrorKind, DeskOptions};
+use stageflow::executor::{
+    ApprovalRecord, ApprovalRequest, ApprovalStatus, Approvals, DeskError, DeskErrorKind,
+    DeskOptions, EditCheck,
+};
 use stageflow::prelude::*;
 use stageflow_testkit::paused;
 use tokio::time::sleep;
@@ -180,4 +183,45 @@ fn statuses_know_who_decided() {
             .to_string()
             .starts_with("apr_")
     );
+}
+
+/// A desk that is slow to tell: decisions are seen only when a request is closed.
+struct Slow(ApprovalDesk);
+
+#[async_trait]
+impl Approvals for Slow {
+    async fn submit(&self, request: ApprovalRequest, check: EditCheck) -> Result<(), DeskError> {
+        self.0.submit(request, check).await
+    }
+
+    async fn decision(&self, _: ApprovalId) -> Result<ApprovalStatus, DeskError> {
+        std::future::pending().await
+    }
+
+    fn close(&self, id: ApprovalId, status: ApprovalStatus) -> Option<ApprovalStatus> {
+        self.0.close(id, status)
+    }
+}
+
+#[test]
+fn a_decision_that_was_taken_counts_even_if_it_is_seen_after_the_deadline() {
+    paused(async {
+        let desk = ApprovalDesk::new();
+        let engine = Engine::builder().approvals(Slow(desk.clone())).build();
+        let mut p = Pipeline::builder("slow");
+        let n = p.input::<u64>();
+        let gate = approval::<u64>().deadline(60.secs(), AtDeadline::Reject);
+        let gate = p.stage("gate", gate).after(n);
+        let pipeline = p.output(gate).build().unwrap();
+        let person = async {
+            let request = desk.next_request().await;
+            desk.approve(request.id, "ada").unwrap();
+        };
+        let run = engine.run(&pipeline, 7, RunOptions::new());
+        let (report, ()) = tokio::join!(run, person);
+        assert_eq!(
+            (report.output().ok(), report.duration()),
+            (Some(&7), 60.secs())
+        );
+    });
 }

@@ -232,7 +232,11 @@ fn threads_that_reserve_at_the_same_time_never_overshoot() {
                         let now = out[*level].fetch_add(want, Ordering::SeqCst) + want;
                         most[*level].fetch_max(now, Ordering::SeqCst);
                     }
+                    // Others have their turn while it is held.
+                    std::thread::yield_now();
                     for level in path {
+                        let reserved = levels[*level].reserved().tokens;
+                        assert!(reserved <= LIMITS[*level], "{reserved} of level {level}");
                         out[*level].fetch_sub(want, Ordering::SeqCst);
                     }
                     drop(held);

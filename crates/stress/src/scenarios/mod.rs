@@ -36,6 +36,7 @@ mod t4_tenants;
 mod tue_loops;
 mod tue_maps;
 mod tue_spawn;
+mod wed_gates;
 
 pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
 
@@ -79,6 +80,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         e1_exploration::scenario(),
         tue_loops::scenario(),
         tue_maps::scenario(),
+        wed_gates::scenario(),
     ];
     ready.into_iter().chain(pending::scenarios()).collect()
 }
