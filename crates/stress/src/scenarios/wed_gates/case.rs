@@ -21,9 +21,8 @@ pub(super) enum Act {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GateCase {
     pub(super) act: Act,
-    /// Odd: never at the moment of anything else.
     pub(super) after: u64,
-    /// When nobody has decided, in milliseconds; a multiple of four.
+    /// When nobody has decided, in milliseconds.
     pub(super) deadline: Option<(u64, AtDeadline)>,
     pub(super) on_reject: OnReject,
 }
@@ -35,7 +34,7 @@ pub(super) struct Case {
     /// How long the stage before the gates takes.
     pub(super) before: u64,
     pub(super) gates: Vec<GateCase>,
-    /// Of the whole run; even, and no multiple of four.
+    /// Of the whole run.
     pub(super) deadline: u64,
 }
 
@@ -60,13 +59,15 @@ struct Alone {
 impl Case {
     pub(super) fn draw(rng: &mut ChaCha8Rng, org: OrgId, input: u64) -> Self {
         let before = 4 * rng.random_range(1..20_u64);
-        let gates = (0..rng.random_range(1..6)).map(|_| gate(rng)).collect();
+        let gates = (0..rng.random_range(1..6))
+            .map(|at| gate(rng, at))
+            .collect();
         Self {
             org,
             input,
             before,
             gates,
-            deadline: before + 4 * rng.random_range(20..400_u64) + 2,
+            deadline: before + 16 * rng.random_range(5..100_u64) + 12,
         }
     }
 
@@ -118,7 +119,6 @@ impl Case {
         let deadline =
             (!all_end || last > self.deadline).then_some((self.deadline, Outcome::TimedOut));
         let mut stop = None;
-        // Of two that end the run at the same moment, the one declared first decides.
         for found in stops.chain(deadline) {
             if stop.is_none_or(|(at, _)| found.0 < at) {
                 stop = Some(found);
@@ -176,7 +176,8 @@ impl Case {
     }
 }
 
-fn gate(rng: &mut ChaCha8Rng) -> GateCase {
+/// No two things happen at the same moment: each of a gate has a place of its own within every sixteen milliseconds.
+fn gate(rng: &mut ChaCha8Rng, at: u64) -> GateCase {
     let act = match rng.random_range(0..10) {
         0..=3 => Act::Approve,
         4..=5 => Act::Edit,
@@ -187,10 +188,10 @@ fn gate(rng: &mut ChaCha8Rng) -> GateCase {
     let rejects = [OnReject::Skip, OnReject::Fail, OnReject::CancelRun];
     GateCase {
         act,
-        after: 2 * rng.random_range(0..400_u64) + 1,
+        after: 16 * rng.random_range(0..50_u64) + 2 * at + 1,
         deadline: rng
             .random_bool(0.5)
-            .then(|| (4 * rng.random_range(1..200_u64), then)),
+            .then(|| (16 * rng.random_range(0..50_u64) + 2 * at + 2, then)),
         on_reject: rejects[rng.random_range(0..3)],
     }
 }
