@@ -6,6 +6,7 @@ mod child;
 mod context;
 mod executor;
 mod graph;
+mod layers;
 mod loops;
 mod pools;
 
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<Sample> {
         child::samples(),
         pools::samples(),
         branches::samples(),
+        layers::samples(),
     ]
     .into_iter()
     .flatten()
