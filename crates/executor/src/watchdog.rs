@@ -379,3 +379,21 @@ impl<F: Future> Future for Watched<F> {
         polled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_thread_ends_with_it_whether_it_rests_or_sleeps() {
+        for limit in [Duration::ZERO, Duration::from_secs(3600)] {
+            let watchdog = Watchdog::start(limit).unwrap();
+            let watch = Arc::downgrade(&watchdog.watch);
+            drop(watchdog);
+            assert!(
+                watch.upgrade().is_none(),
+                "the thread holds nothing any more"
+            );
+        }
+    }
+}
