@@ -33,6 +33,7 @@
 //! | say who a run is for | [`RunIdentity`] and the ids: [`RunId`], [`OrgId`], [`UserId`], ... |
 //! | give stages what is known | [`ContextSnapshot`] |
 //! | put something of your own into the snapshot | [`Extension`] |
+//! | stream what the stage is making | [`StageCx::chunk`], read by whoever started the run: [`Tier`] |
 //! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
 //! | say how much may be spent | [`Budget`], [`StageCx::reserve`] |
 //! | run tests with fixed ids and time | [`SeededIds`], [`FixedClock`] |
