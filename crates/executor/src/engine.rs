@@ -91,14 +91,14 @@ pub(crate) fn begin<'a, O>(
         settings.deadline = None;
     }
     let snapshot = engine.snapshot(options.identity, options.snapshot, options.whom);
-    let shared = RunShared::new(
+    let shared = Arc::new(RunShared::new(
         snapshot,
         Arc::clone(plan),
         Arc::clone(engine),
         started,
         deadline,
-    );
-    let shared = Arc::new(shared.prioritised(options.priority));
+        options.priority,
+    ));
     if let Some(budget) = &options.budget {
         shared.spend_from(budget);
     }

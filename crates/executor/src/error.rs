@@ -27,7 +27,7 @@ pub enum RunErrorKind {
     /// A stage failed.
     Failed(StageError),
     /// A stage needs what the engine does not have, so nothing was started. The report's errors name every such stage.
-    Refused(PoolError),
+    Refused(Box<PoolError>),
     /// The stage that gives the output was skipped.
     Skipped {
         /// The stage that skipped first.
@@ -112,7 +112,7 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             RunErrorKind::Denied(error) | RunErrorKind::Failed(error) => Some(error),
-            RunErrorKind::Refused(error) => Some(error),
+            RunErrorKind::Refused(error) => Some(&**error),
             RunErrorKind::Cancelled(_)
             | RunErrorKind::Skipped { .. }
             | RunErrorKind::TimedOut(_) => None,

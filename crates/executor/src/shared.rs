@@ -105,7 +105,13 @@ impl RunShared {
         engine: Arc<EngineInner>,
         started: Instant,
         deadline: Option<Instant>,
+        priority: Priority,
     ) -> Self {
+        // A run that finds no desk needs nothing of what runs share, and holds nothing.
+        let (slots, refusals) = match engine.slots.desk(&plan) {
+            Ok(desk) => (desk.map(|desk| RunSlots::new(desk, priority)), Vec::new()),
+            Err(refusals) => (None, refusals),
+        };
         Self {
             snapshot,
             plan,
@@ -115,9 +121,9 @@ impl RunShared {
             started,
             deadline,
             wake: WakeList::default(),
-            slots: None,
-            refusals: Vec::new(),
-            priority: Priority::NORMAL,
+            slots,
+            refusals,
+            priority,
             outputs: OnceLock::new(),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
@@ -130,16 +136,6 @@ impl RunShared {
             parts: OnceLock::new(),
             meter: OnceLock::new(),
         }
-    }
-
-    /// With this priority, and at the engine's desk for its pipeline. A run that was not here needs nothing and holds nothing.
-    pub(crate) fn prioritised(mut self, priority: Priority) -> Self {
-        self.priority = priority;
-        match self.engine.slots.desk(&self.plan) {
-            Ok(desk) => self.slots = desk.map(|desk| RunSlots::new(desk, priority)),
-            Err(refusals) => self.refusals = refusals,
-        }
-        self
     }
 
     pub(crate) fn now(&self) -> Tick {

@@ -12,6 +12,7 @@ use stageflow_context::{
 use stageflow_graph::{Plan, StageKind, StageOptions};
 use tracing::Span;
 
+use crate::bits::{BITS, below, bit};
 use crate::{Ending, Limits, Whereabouts};
 
 /// One call of a stage: who calls what, and what layers may set for it.
@@ -369,25 +370,6 @@ impl CallState {
         self.owed &= !bit;
         self.guards &= !bit;
         left
-    }
-}
-
-/// So many layers have a bit each.
-const BITS: u32 = u64::BITS;
-
-/// The bit of a layer; none for those beyond the last.
-#[inline]
-fn bit(layer: u32) -> u64 {
-    if layer < BITS { 1 << layer } else { 0 }
-}
-
-/// The bits of all layers before this one.
-#[inline]
-fn below(layer: u32) -> u64 {
-    if layer < BITS {
-        (1 << layer) - 1
-    } else {
-        u64::MAX
     }
 }
 

@@ -70,6 +70,7 @@
 //!
 //! Beta. The minimum supported Rust version is 1.95.
 
+mod bits;
 mod call;
 mod catch_panic;
 mod ending;

@@ -303,7 +303,7 @@ impl<O> RunReport<O> {
     fn run_error(&self) -> RunError {
         let reason = || self.data.reason.clone().unwrap_or(CancelReason::Shutdown);
         if let Some(refusal) = self.data.shared.refusals.first() {
-            let kind = RunErrorKind::Refused(refusal.clone());
+            let kind = RunErrorKind::Refused(Box::new(refusal.clone()));
             return RunError::new(Arc::clone(self.data.shared.plan.name()), kind);
         }
         let kind = match (self.data.verdict, self.data.errors.first()) {

@@ -2,12 +2,12 @@
 
 mod parts;
 mod rules;
+mod said;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::{Outcome, Part};
+use stageflow_context::Outcome;
 use stageflow_events::EventKind;
 use stageflow_graph::{Plan, Presence, Role};
 
@@ -364,48 +364,6 @@ impl EventGrammar {
             self.broken(
                 Rule::EndingsAgree,
                 "the stage it names has not ended in a way that could be the reason",
-            );
-        }
-    }
-
-    /// A stage may hand its context to others, who go on talking; but nobody talks before it starts.
-    fn note(&mut self, index: usize, attempt: u32) {
-        if self
-            .stages
-            .get(&index)
-            .is_none_or(|stage| stage.attempt < attempt)
-        {
-            self.broken(
-                Rule::StartBeforeEnd,
-                "it was said before its attempt started",
-            );
-        }
-    }
-
-    /// It is the whole call that held the thread, so its attempt may be over, or the next one not yet begun.
-    fn blocking(&mut self, index: usize) {
-        if self
-            .stages
-            .get(&index)
-            .is_none_or(|stage| stage.attempt == 0)
-        {
-            self.broken(Rule::StartBeforeEnd, "the stage had not started");
-        }
-    }
-
-    fn part_started(&mut self, index: usize, part: &Arc<Part>, attempt: u32) {
-        if !self.stages.get(&index).is_some_and(|stage| stage.is_open) {
-            self.broken(Rule::PartsLieInside, "its stage is not open");
-        }
-        let complaint = self.parts.started(index, part, attempt);
-        self.complain(complaint);
-    }
-
-    fn part_note(&mut self, index: usize, part: &Arc<Part>, attempt: u32) {
-        if !self.parts.knows(index, part, attempt) {
-            self.broken(
-                Rule::StartBeforeEnd,
-                "it was said before the attempt of its part started",
             );
         }
     }

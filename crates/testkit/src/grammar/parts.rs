@@ -1,5 +1,6 @@
 //! What is known of the parts of a run's stages.
 
+use super::EventGrammar;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -108,6 +109,25 @@ impl Parts {
             *self.open.entry((stage, around.cloned())).or_default() += by;
             let Some(part) = around else { return };
             around = part.within();
+        }
+    }
+}
+
+impl EventGrammar {
+    pub(super) fn part_started(&mut self, index: usize, part: &Arc<Part>, attempt: u32) {
+        if !self.stages.get(&index).is_some_and(|stage| stage.is_open) {
+            self.broken(Rule::PartsLieInside, "its stage is not open");
+        }
+        let complaint = self.parts.started(index, part, attempt);
+        self.complain(complaint);
+    }
+
+    pub(super) fn part_note(&mut self, index: usize, part: &Arc<Part>, attempt: u32) {
+        if !self.parts.knows(index, part, attempt) {
+            self.broken(
+                Rule::StartBeforeEnd,
+                "it was said before the attempt of its part started",
+            );
         }
     }
 }

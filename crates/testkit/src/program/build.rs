@@ -68,7 +68,6 @@ impl Program {
     }
 
     /// The options it is run with. Whoever runs it sees to [`Stopper::Handle`].
-    #[must_use]
     pub fn options(&self) -> RunOptions {
         let mut options = RunOptions::new().on_failure(self.policy);
         if let Some(slots) = self.slots {
