@@ -19,6 +19,7 @@
 
 mod alloc;
 mod args;
+mod control;
 mod harness;
 mod instructions;
 mod limits;

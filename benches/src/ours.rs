@@ -8,9 +8,10 @@ use stageflow::context::{ContextSnapshot, Message, RunId, RunIdentity, SeededIds
 use stageflow::graph::{NamedInputs, Placement as Place};
 use stageflow::prelude::*;
 
+use crate::control;
 use crate::harness::Batch;
 use crate::stage::{Body, Output};
-use crate::subject::{Mode, Placement, Subject};
+use crate::subject::{Control, Mode, Placement, Subject};
 use crate::topology::{Listing, Plan};
 
 /// Stageflow in one mode.
@@ -64,6 +65,11 @@ impl Subject for Stageflow {
                 }
             })
         }))
+    }
+
+    fn control(&self, control: Control) -> Option<Batch> {
+        let (engine, sink) = self.engine(Placement::Inline);
+        Some(control::batch(control, engine, sink))
     }
 
     fn build(&self, listing: &Arc<Listing>) -> Option<Batch> {

@@ -35,6 +35,21 @@ pub(crate) enum Queue {
     Full,
 }
 
+/// What a run does besides going from one stage to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// Nothing: two stages in a row, the yardstick for [`Control::Route`].
+    Chain,
+    /// One stage runs a pipeline of one stage, as a run of its own.
+    Child,
+    /// A stage is called for each of so many items, sixteen at a time.
+    Map(usize),
+    /// A stage decides between three arms, a stage is behind each, and a merge takes what comes.
+    Route,
+    /// Two runs of one stage, one after the other: the yardstick for [`Control::Child`].
+    Runs,
+}
+
 /// Stageflow, in one [`Mode`].
 ///
 /// A [`Batch`] gets a count and does the thing that many times; whatever is built once (pipeline, engine, sink,
@@ -63,6 +78,12 @@ pub(crate) trait Subject: Send + Sync {
     /// Offers an event with a payload made beforehand.
     fn emit(&self, queue: Queue) -> Option<Batch> {
         let _ = queue;
+        None
+    }
+
+    /// Runs a pipeline that does this.
+    fn control(&self, control: Control) -> Option<Batch> {
+        let _ = control;
         None
     }
 }

@@ -4,6 +4,7 @@
 //! are part of the measurement and read like code that ships.
 
 mod await_dyn;
+mod buffered;
 mod counters;
 mod dag_fu;
 mod joinset;
@@ -13,6 +14,7 @@ mod sleeps;
 
 use std::sync::Arc;
 
+pub(crate) use buffered::buffered;
 pub(crate) use kahn::kahn;
 pub(crate) use micro::{arc_clone, try_send_accepted, try_send_refused};
 pub(crate) use sleeps::{sleeps_at_once, sleeps_in_a_row, sleeps_in_two_rows};

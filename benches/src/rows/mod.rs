@@ -1,6 +1,7 @@
 //! The rows of the table, by number. Each prepares its cases, has them measured side by side and states its bounds.
 
 mod build;
+mod control;
 mod counted;
 mod engine;
 mod limits;
@@ -63,6 +64,9 @@ pub(crate) const ALL: &[Row] = &[
     row("16", "live heap", counted::heap),
     row("18", "stages that sleep for a millisecond", waits::sleeps),
     row("19", "opposed chains, and stages that compute", waits::skew),
+    row("20", "a route, its arms and a merge", control::route),
+    row("21", "a run inside a run", control::child),
+    row("22", "a map over 10 000 items", control::map),
 ];
 
 /// Everything a row needs.

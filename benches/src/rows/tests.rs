@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{ALL, Args, Batch, Bench, Effort, Harness, Subject, Verdict, run};
 use crate::limits::{self, Driver};
-use crate::subject::{Placement, Queue};
+use crate::subject::{Control, Placement, Queue};
 use crate::topology::{Listing, Plan};
 
 /// Answers every question the table asks.
@@ -26,6 +26,10 @@ impl Subject for StandIn {
 
     fn fork(&self, _: usize, _: usize) -> Option<Batch> {
         Some(limits::arc_clone())
+    }
+
+    fn control(&self, _: Control) -> Option<Batch> {
+        Some(limits::buffered(1))
     }
 
     fn emit(&self, queue: Queue) -> Option<Batch> {
