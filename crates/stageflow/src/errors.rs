@@ -4,10 +4,8 @@
 //!
 //! | codes | type | met when |
 //! |---|---|---|
-//! | SF0101 to SF0112 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
+//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
-//! | SF0124, SF0125 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
-//! | SF0116 to SF0120 | [`Problem`](crate::graph::Problem) | a pipeline with routes, merges or joins is built |
 //! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
 //! | SF0202 to SF0207 | [`SnapshotError`](crate::context::SnapshotError) | a snapshot is written, read or extended |
 //! | SF0208, SF0209 | [`OutputConflict`](crate::context::OutputConflict) | a stage records a value beside its output |
@@ -15,15 +13,14 @@
 //! | SF0211 | [`NameError`](crate::context::NameError) | a text is parsed as a stage's name |
 //! | SF0212 to SF0215 | [`EmitError`](crate::context::EmitError) | a stage emits an event of its own |
 //! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
+//! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked, or a budget is put under another |
 //! | SF0301 to SF0310 | [`StageError`](crate::context::StageError) | a stage does not give its value |
-//! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked |
-//! | SF0301 to SF0308 | [`StageError`](crate::context::StageError) | a stage does not give its value |
-//! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
-//! | SF0309 | [`StageError`](crate::context::StageError), [`BadRoute`](crate::graph::BadRoute) | a route names an arm twice |
-//! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
-//! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0309 | [`BadRoute`](crate::graph::BadRoute), as the cause of a [`StageError`](crate::context::StageError) | a route names an arm twice |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
+//! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
+//! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
+//! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -54,13 +51,13 @@ pages! {
     sf0113 = "0113";
     sf0114 = "0114";
     sf0115 = "0115";
-    sf0124 = "0124";
-    sf0125 = "0125";
     sf0116 = "0116";
     sf0117 = "0117";
     sf0118 = "0118";
     sf0119 = "0119";
     sf0120 = "0120";
+    sf0124 = "0124";
+    sf0125 = "0125";
     sf0201 = "0201";
     sf0202 = "0202";
     sf0203 = "0203";
@@ -88,18 +85,18 @@ pages! {
     sf0306 = "0306";
     sf0307 = "0307";
     sf0308 = "0308";
-    sf0310 = "0310";
-    sf0312 = "0312";
-    sf0311 = "0311";
     sf0309 = "0309";
+    sf0310 = "0310";
+    sf0311 = "0311";
+    sf0312 = "0312";
     sf0401 = "0401";
     sf0402 = "0402";
     sf0403 = "0403";
     sf0404 = "0404";
     sf0405 = "0405";
-    sf0410 = "0410";
     sf0406 = "0406";
     sf0407 = "0407";
     sf0408 = "0408";
     sf0409 = "0409";
+    sf0410 = "0410";
 }

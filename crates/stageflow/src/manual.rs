@@ -1,5 +1,4 @@
-//! The manual: short pages, best read in order.
-//! The manual: twelve short pages, best read in order.
+//! The manual: seventeen short pages, best read in order.
 //!
 //! | page | about | reference |
 //! |---|---|---|
@@ -13,20 +12,21 @@
 //! | [`by_name_and_data`] | pipelines from a file or a database | [`NamedBuilder`], [`NamedInputs`], [`PipelineSpec`] |
 //! | [`context_and_snapshots`] | who a run is for, and what was known when it started | [`RunIdentity`], [`ContextSnapshot`], [`Extension`] |
 //! | [`testing`] | fixed time, fixed ids, and stages that do as they are told | [`SeededIds`], [`FixedClock`], [`MemorySink`] |
-//! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`] |
-//! | [`maps_and_loops`] | one stage for many items, and work that goes round until it is good enough | [`map`], [`repeat`], [`correct`] |
-//! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`performance`] | where stages run and what they cost | [`Placement`], [`Blocking`], [`BlockingNow`] |
-//! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`branching`] | routes, merges, joins, fallbacks, and what a failure means for the rest | [`Route`], [`Join`], [`FailurePolicy`] |
+//! | [`maps_and_loops`] | one stage for many items, and work that goes round until it is good enough | [`map`], [`repeat`], [`correct`] |
 //! | [`runs_inside_runs`] | pipelines that stages run, and what their endings mean | [`RunChild`], [`Sub`], [`Inherit`] |
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
-//! | [`branching`] | routes, merges, joins, fallbacks, and what a failure means for the rest | [`Route`], [`Join`], [`FailurePolicy`] |
+//! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
+//! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
 //! [`Approval`]: crate::executor::Approval
 //! [`ApprovalDesk`]: crate::executor::ApprovalDesk
 //! [`Around`]: crate::interceptors::Around
+//! [`Blocking`]: crate::executor::Blocking
+//! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
@@ -41,11 +41,9 @@
 //! [`FixedClock`]: crate::context::FixedClock
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
-//! [`Blocking`]: crate::executor::Blocking
-//! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`Inherit`]: crate::executor::Inherit
-//! [`Lend`]: crate::executor::Lend
 //! [`Join`]: crate::graph::Join
+//! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
@@ -100,12 +98,12 @@ pages! {
     context_and_snapshots = "09-context-and-snapshots";
     testing = "10-testing";
     performance = "11-performance";
+    branching = "12-branching";
     maps_and_loops = "13-maps-and-loops";
-    budgets_and_approval = "16-budgets-and-approval";
-    streaming = "17-streaming";
     runs_inside_runs = "14-runs-inside-runs";
     slots_and_priority = "15-slots-and-priority";
-    branching = "12-branching";
+    budgets_and_approval = "16-budgets-and-approval";
+    streaming = "17-streaming";
 }
 
 /// The README files, whose examples are compiled and run like all others.
