@@ -48,8 +48,8 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0201` to `SF0219` belong to this crate, `SF0301` to `SF0308` to [`StageError`].
-//! Codes `SF0201` to `SF0216` belong to this crate, `SF0301` to `SF0309` to [`StageError`].
+//! Codes `SF0201` to `SF0219` say what is wrong with ids, snapshots, records, notes and budgets; `SF0301` to `SF0310` belong
+//! to [`StageError`].
 //!
 //! # Feature flags
 //!

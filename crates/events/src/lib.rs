@@ -1,7 +1,8 @@
 //! What happened: the event model and its sinks.
 //!
 //! ```text
-//!   one run:   RunStarted ▸ { StageStarted ▸ [Note]* ▸ StageEnded | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+//!   one run:   RunStarted ▸ { StageStarted ▸ [Note | Approval | part]* ▸ StageEnded | StageResolved | StageSkipped }*
+//!              ▸ [CleanupEnded]* ▸ RunEnded; Budget anywhere between; the whole of it: see `EventKind`
 //!
 //!   engine ──batches──▶ EventSink ──▶ MemorySink | TracingSink | your own
 //!            envelope: run, request, session, user, org, correlation, trace; seq from 0 without gaps
@@ -39,7 +40,8 @@
 //!
 //! * Of one run, `seq` starts at 0 and has no gaps; what is missing was dropped by a sink, and counted.
 //! * Each attempt has one start and exactly one end. The run's end is its last event, after all cleanups.
-//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `part.*`, `cleanup.*` and `telemetry.*`.
+//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `part.*`, `cleanup.*`, `telemetry.*`, `approval.*` and
+//!   `budget.*`.
 //! * Offered = accepted + dropped, at any moment ([`Receipt`], [`SinkCounts`]).
 //!
 //! # Errors

@@ -48,7 +48,9 @@
 //! | run a pipeline from a stage, or as one | [`RunChild`], [`sub`] |
 //! | end everything | [`Engine::shutdown`] |
 //! | know what happened | [`RunReport`], [`StageReport`] |
-//! | let a person decide | [`approval`], [`Approve`], [`ApprovalDesk`] |
+//! | let a person decide | [`approval()`], [`Approve`], [`ApprovalDesk`] |
+//! | say how much a run may spend | [`RunOptions::budget`] |
+//! | say what a failure means for the rest | [`FailurePolicy`] |
 //! | share what is scarce between runs | [`EngineBuilder::slots`], [`EngineBuilder::pool`], [`Priority`], [`Lend`] |
 //! | see a finished run | [`RunReport::mermaid`], [`RunReport::critical_path`] |
 //! | write another shell, or explore schedules | [`machine`] |
@@ -66,7 +68,8 @@
 //! | the stage that gives the output was skipped | `Skipped` |
 //!
 //! [`FailurePolicy`] says what a failure means for the rest. In all other cases the other stages are told why and stopped.
-//! What was spawned is waited for, the cleanups run, and then the report is given. The first cause decides; later errors are in the report, too.
+//! What was spawned is waited for, the cleanups run, and then the report is given. The first cause decides; later errors
+//! are in the report, too.
 //!
 //! # Cancellation safety
 //!
@@ -87,10 +90,9 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0409`: [`PoolError`], for pipelines that an engine
-//! cannot run. `SF0312`: [`ApprovalError`], for stages that ask; `SF0410`: [`DeskError`], for whoever decides.
-//! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0311` and `SF0406` to `SF0408`: [`ChildError`],
-//! for stages that cannot run a pipeline.
+//! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0311` and `SF0406` to `SF0408`: [`ChildError`], for
+//! stages that cannot run a pipeline. `SF0409`: [`PoolError`], for pipelines that an engine cannot run. `SF0312`:
+//! [`ApprovalError`], for stages that ask; `SF0410`: [`DeskError`], for whoever decides.
 //!
 //! # Feature flags
 //!

@@ -73,10 +73,9 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0101` to `SF0115`, `SF0124`, `SF0125`: [`Problem`] when a pipeline is built, [`InputError`] when a stage that is wired by name
-//! reads what it did not declare.
-//! Codes `SF0101` to `SF0120`: [`Problem`] when a pipeline is built, [`InputError`] when a stage that is wired by name
-//! reads what it did not declare. `SF0309`: [`BadRoute`], when a route names an arm twice.
+//! Codes `SF0101` to `SF0112`, `SF0116` to `SF0120`, `SF0124` and `SF0125`: [`Problem`], when a pipeline is built. `SF0113` to
+//! `SF0115`: [`InputError`], when a stage that is wired by name reads its inputs. `SF0309`: [`BadRoute`], when a route names
+//! an arm twice.
 //!
 //! # Feature flags
 //!

@@ -38,6 +38,11 @@
 //! |---|---|
 //! | write a stage | [`graph::Stage`], [`graph::stage_fn`], [`context::StageCx`], [`context::Stop`] |
 //! | wire a pipeline | [`graph::Pipeline::builder`]; from data: [`graph::PipelineSpec`] |
+//! | go one of several ways | [`graph::Route`], [`graph::Join`], [`graph::StageBuilder::or`] |
+//! | do the same many times | [`graph::map()`], [`graph::repeat()`], [`graph::correct()`] |
+//! | run a pipeline from a stage | [`executor::sub`], [`executor::RunChild`] |
+//! | share what is scarce, spend within bounds, ask a person | [`executor::Lend`], [`context::Budget`], [`executor::approval()`] |
+//! | read an answer while it grows | [`executor::Run::stream`] |
 //! | run it | [`executor::Engine`], [`executor::RunOptions`] |
 //! | know what happened | [`executor::RunReport`], [`events`] |
 //! | wrap stages | [`interceptors`] |

@@ -40,6 +40,7 @@
 //! | know how often stages are called, and that none outlives its run | [`Probe`] |
 //! | see what happened, and check that it is a sound story | [`RecordingSink`], [`EventGrammar`] |
 //! | try a property of your own on many random cases | [`Property`] |
+//! | have random programs that branch, wait and end in every way | [`branches`], [`program`] |
 //! | have random pipelines for it | [`dag::Dags`]; by name, and mostly wrong: [`wiring`] |
 //! | know what must come of a random pipeline | [`DagSpec::predict`](dag::DagSpec::predict), [`oracle`] |
 //!
@@ -87,7 +88,7 @@
 //!
 //! # Stability
 //!
-//! Beta; [`dag`], [`oracle`] and [`wiring`] are made for the engine's own tests and may change faster. The minimum supported
+//! Beta; [`branches`], [`dag`], [`oracle`], [`program`] and [`wiring`] are made for the engine's own tests and may change faster. The minimum supported
 //! Rust version is 1.95.
 
 pub mod branches;
