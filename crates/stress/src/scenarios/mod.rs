@@ -5,6 +5,7 @@ mod a02_undeclared;
 mod a03_round_trip;
 mod a05_growth;
 mod a06_bad_builds;
+mod a07_programs;
 mod a07_random_dags;
 mod a08_routes;
 mod a09_permits;
@@ -63,6 +64,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a03_round_trip::scenario(),
         a05_growth::scenario(),
         a06_bad_builds::scenario(),
+        a07_programs::scenario(),
         a07_random_dags::scenario(),
         a08_routes::scenario(),
         a09_permits::scenario(),
