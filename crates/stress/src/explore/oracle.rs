@@ -17,8 +17,6 @@ pub(crate) struct Model<'a> {
     state: Vec<State>,
     /// In the order in which they became ready.
     ready: VecDeque<usize>,
-    /// Lines about stages that are skipped, told when all that ended together has ended.
-    pub(crate) skips: Vec<Line>,
     pub(crate) values: Vec<Option<Slot>>,
     pub(crate) outcomes: Vec<Option<Outcome>>,
     /// In the order in which they started.
@@ -87,7 +85,6 @@ impl<'a> Model<'a> {
             width: width.unwrap_or(usize::MAX),
             state: vec![State::Waiting; count],
             ready: VecDeque::new(),
-            skips: Vec::new(),
             values: vec![None; count],
             outcomes: vec![None; count],
             starts: Vec::new(),
@@ -244,7 +241,8 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Everything that cannot do without a stage that was skipped, found by adding until nothing more is to be added.
+    /// Everything that cannot do without a stage that was skipped, found by adding until nothing more is to be added. It is told
+    /// before anything else that ended at the same moment.
     fn skip_cone(&mut self, origin: usize) {
         let mut skipped = vec![origin];
         loop {
@@ -264,7 +262,7 @@ impl<'a> Model<'a> {
             if stage != origin {
                 self.state[stage] = State::Gone;
                 self.outcomes[stage] = Some(Outcome::Skipped);
-                self.skips.push(Line::Skipped(stage, origin));
+                self.events.push(Line::Skipped(stage, origin));
                 if let Some(turn) = self.turns.last_mut() {
                     turn.skipped.push((stage, origin));
                 }
@@ -290,7 +288,6 @@ impl<'a> Model<'a> {
     /// Stops what has to be stopped, or starts what can be started, and ends the run if nothing is left.
     fn work_off(&mut self) {
         loop {
-            self.events.append(&mut self.skips);
             if self.verdict.is_some() {
                 self.stop_all();
                 break;
