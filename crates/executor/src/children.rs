@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use stageflow_context::CancelReason;
+use stageflow_context::{CancelReason, Part, StageCx, StageIndex};
 use tokio::sync::Notify;
 
 use crate::shared::RunShared;
@@ -31,16 +31,21 @@ struct Live {
 
 struct Child {
     run: Arc<RunShared>,
-    /// Where in the parent it was started.
-    path: Arc<str>,
+    /// Where in the parent it was started: names would not do, as one may go on where another ends.
+    stage: StageIndex,
+    part: Option<Arc<Part>>,
 }
 
 impl Children {
-    /// Writes a child down. `None` if there are to be no more of them.
-    pub(crate) fn admit(&self, run: &Arc<RunShared>, path: Arc<str>) -> Option<Tie> {
+    /// Writes a child down that is started at `cx`. `None` if there are to be no more of them.
+    pub(crate) fn admit(&self, run: &Arc<RunShared>, cx: &StageCx) -> Option<Tie> {
         let list = self.list.get_or_init(Arc::default);
         let tie = Tie {
-            id: list.add(Arc::clone(run), path),
+            id: list.add(Child {
+                run: Arc::clone(run),
+                stage: cx.index(),
+                part: cx.part().cloned(),
+            }),
             list: Arc::clone(list),
         };
         // Pairs with `close`: either this sees that it is closed, or that sees that there is a child.
@@ -77,29 +82,31 @@ impl Children {
     }
 
     /// Stops the children that were started at this place or in a part of it, and waits until they are over.
-    pub(crate) async fn gone_from(&self, path: &str) {
+    pub(crate) async fn gone_from(&self, stage: StageIndex, part: Option<&Part>) {
         if let Some(list) = self.list.get() {
             let reason = CancelReason::requested("the attempt that started it has ended");
-            list.tell(&Arc::new(reason), |child| child.is_from(path));
-            list.gone(|child| child.is_from(path)).await;
+            list.tell(&Arc::new(reason), |child| child.is_from(stage, part));
+            list.gone(|child| child.is_from(stage, part)).await;
         }
     }
 }
 
 impl Child {
-    fn is_from(&self, path: &str) -> bool {
-        self.path
-            .strip_prefix(path)
-            .is_some_and(|part| part.is_empty() || part.starts_with(['[', '.', '#']))
+    fn is_from(&self, stage: StageIndex, part: Option<&Part>) -> bool {
+        let Some(part) = part else {
+            return self.stage == stage;
+        };
+        let mut outwards = std::iter::successors(self.part.as_ref(), |part| part.within());
+        self.stage == stage && outwards.any(|place| **place == *part)
     }
 }
 
 impl List {
-    fn add(&self, run: Arc<RunShared>, path: Arc<str>) -> u64 {
+    fn add(&self, child: Child) -> u64 {
         let mut live = lock(&self.live);
         let id = live.next;
         live.next += 1;
-        live.runs.insert(id, Child { run, path });
+        live.runs.insert(id, child);
         id
     }
 

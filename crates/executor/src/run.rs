@@ -76,9 +76,9 @@ impl<'a, O> Run<'a, O> {
         }
     }
 
-    /// The same run as a child of a stage at `path` of another. `None` if that takes no more children.
-    pub(crate) fn below(mut self, parent: &RunShared, path: Arc<str>) -> Option<Self> {
-        self.ties.parent = Some(parent.children.admit(&self.shared, path)?);
+    /// The same run as a child of a stage of another, at `cx`. `None` if that takes no more children.
+    pub(crate) fn below(mut self, parent: &RunShared, cx: &StageCx) -> Option<Self> {
+        self.ties.parent = Some(parent.children.admit(&self.shared, cx)?);
         // Told by nobody if the parent was told before it knew of this run.
         if let Some(reason) = parent.cancel.reason() {
             self.shared
@@ -156,7 +156,6 @@ impl<'a, O> Run<'a, O> {
 
     /// Tells what happens in the run to the reader of the run that has started it, if there is one: `outer`, in its stage at
     /// `cx`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for runs that stages start"))]
     pub(crate) fn stream_within(&mut self, outer: &Arc<RunShared>, cx: &StageCx) {
         if let State::Stages(driver) = &mut self.state
             && let Some(tap) = Tap::within(outer, cx, &self.shared)

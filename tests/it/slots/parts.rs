@@ -81,7 +81,7 @@ fn a_map_holds_nothing_and_each_of_its_items_takes_units() {
             8,
             Shape::Map {
                 width,
-                limits: stageflow::context::PartLimits::default(),
+                limits: PartLimits::default(),
             },
             &ledger,
         );
@@ -122,7 +122,7 @@ fn items_of_a_run_that_is_cancelled_give_everything_back() {
             8,
             Shape::Map {
                 width,
-                limits: stageflow::context::PartLimits::default(),
+                limits: PartLimits::default(),
             },
             &Ledger::default(),
         );

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    ContextSnapshot, DynValue, RunHost as _, RunId, RunIdentity, StageCx, Stop,
+    ContextSnapshot, DynValue, RunHost as _, RunId, RunIdentity, StageCx, Stop, Tier,
 };
 use stageflow_graph::Pipeline;
 
@@ -184,8 +184,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         let Some(parent) = host.downcast_ref::<RunShared>() else {
             return Err(refused(ChildErrorKind::NoEngine));
         };
-        let path = cx.path();
-        let identity = identity(parent, &path).map_err(refused)?;
+        let identity = identity(parent, &cx.path()).map_err(refused)?;
         let snapshot = match options.inherit {
             Inherit::Context => parent.snapshot.fork(identity),
             Inherit::Identity => ContextSnapshot::new(identity),
@@ -196,15 +195,20 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         run_options.priority = parent.priority;
         run_options.budget = parent.meter().map(|meter| meter.budget.clone());
         let (engine, input) = (&parent.engine, DynValue::from_arc(input));
-        begin(
+        let mut run = begin(
             engine,
             pipeline.plan(),
             input,
             run_options,
             parent.deadline(),
-        )
-        .below(parent, path.into())
-        .ok_or_else(|| refused(ChildErrorKind::RunOver))
+        );
+        if parent.streams(Tier::Lifecycle)
+            && let Ok(parent) = (Arc::clone(cx.host()) as Arc<dyn Any + Send + Sync>).downcast()
+        {
+            run.stream_within(&parent, cx);
+        }
+        run.below(parent, cx)
+            .ok_or_else(|| refused(ChildErrorKind::RunOver))
     }
 
     async fn shared(self) -> Result<Arc<O>, Stop> {

@@ -73,12 +73,8 @@ impl Site<'_> {
 
     /// Waits until the runs are gone that an earlier attempt has started.
     async fn gone(&self) {
-        let stage = self.shared.stage_name(self.stage);
-        let path = match self.part {
-            None => stage.to_string(),
-            Some(part) => format!("{stage}{part}"),
-        };
-        self.shared.children.gone_from(&path).await;
+        let part = self.part.map(|part| &**part);
+        self.shared.children.gone_from(self.stage, part).await;
     }
 
     fn tell_end(&self, attempt: u32, outcome: Outcome, error: Option<StageError>) {

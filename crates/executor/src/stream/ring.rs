@@ -106,19 +106,20 @@ impl Ring {
             Offered::Missed(missed) => return state.miss(missed.get()),
             Offered::Chunk(value, room) => (StreamKind::Chunk(value), Some(room)),
             Offered::Debug(value, room) => (StreamKind::Debug(value), Some(room)),
-            Offered::Event(event) => {
-                let room = if matches!(event, EventKind::Note { .. }) {
-                    let room = self.room();
-                    if room.is_none() {
+            Offered::Event(event, room) => {
+                let room = match room {
+                    Some(room) => Some(room),
+                    None if matches!(event, EventKind::Note { .. }) => match self.room() {
+                        None => return state.miss(1),
+                        room => room,
+                    },
+                    None if state.events >= self.events && !self.is_the_end(&event, offer.run) => {
                         return state.miss(1);
                     }
-                    room
-                } else {
-                    if state.events >= self.events && !self.is_the_end(&event, offer.run) {
-                        return state.miss(1);
+                    None => {
+                        state.events += 1;
+                        None
                     }
-                    state.events += 1;
-                    None
                 };
                 (StreamKind::Lifecycle(event), room)
             }

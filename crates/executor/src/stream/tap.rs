@@ -42,7 +42,8 @@ pub(crate) struct Offer {
 pub(super) enum Offered {
     Chunk(Value, Permit),
     Debug(Value, Permit),
-    Event(EventKind),
+    /// With room, if it comes from a run inside: only the run's own events have room of their own.
+    Event(EventKind, Option<Permit>),
     Missed(NonZeroU64),
 }
 
@@ -120,16 +121,25 @@ impl Tap {
 
     /// What the engine says.
     pub(crate) fn tell(&self, at: Tick, event: &EventKind) {
+        self.pass_on(Offer {
+            run: self.run,
+            path: self.path(event),
+            attempt: event.attempt().and_then(NonZeroU32::new),
+            at: self.started + at.elapsed(),
+            what: Offered::Event(event.clone(), None),
+        });
+    }
+
+    /// Where in the run this event happens.
+    fn path(&self, event: &EventKind) -> Arc<str> {
         let stage = event
             .stage()
             .and_then(|stage| self.stages.get(stage.as_usize()));
-        self.pass_on(Offer {
-            run: self.run,
-            path: Arc::from(stage.map_or("", |name| name.as_str())),
-            attempt: event.attempt().and_then(NonZeroU32::new),
-            at: self.started + at.elapsed(),
-            what: Offered::Event(event.clone()),
-        });
+        let stage = stage.map_or("", |name| name.as_str());
+        match event.part() {
+            None => Arc::from(stage),
+            Some(part) => Arc::from(format!("{stage}{part}")),
+        }
     }
 
     /// Puts an item into the ring, or into the inbox of the run outside.
@@ -137,6 +147,13 @@ impl Tap {
         let Some(outer) = &self.outer else {
             return self.ring.push(offer);
         };
+        if let Offered::Event(_, room @ None) = &mut offer.what {
+            // Before it lies in an inbox, so that no inbox grows without a bound.
+            *room = self.ring.room();
+            if room.is_none() {
+                offer.what = Offered::Missed(NonZeroU64::MIN);
+            }
+        }
         offer.path = if offer.path.is_empty() {
             Arc::clone(&outer.path)
         } else {
