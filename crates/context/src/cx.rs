@@ -1,11 +1,13 @@
 //! What a stage is handed.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::future::{Either, select};
+use futures_util::future::select;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -232,13 +234,20 @@ impl StageCx {
         let Some(budget) = self.budget() else {
             return Ok(Reservation::new(None, amounts));
         };
-        let stopped = std::pin::pin!(self.cancelled());
-        match select(std::pin::pin!(budget.acquire(amounts)), stopped).await {
-            Either::Left((reserved, _)) => Ok(reserved?),
-            Either::Right(_) => self
-                .check()
-                .and_then(|()| Err(Stop::cancel("the run was stopped"))),
+        let mut acquired = std::pin::pin!(budget.acquire(amounts));
+        // What fits at once is had at once, whatever the stage holds.
+        let first = poll_fn(|cx| Poll::Ready(acquired.as_mut().poll(cx)));
+        if let Poll::Ready(reserved) = first.await {
+            return Ok(reserved?);
         }
+        let mut reserved = None;
+        let wait = Box::pin(async { reserved = Some(acquired.await) });
+        let lent = self.host.lend(self, wait);
+        let stopped = std::pin::pin!(self.cancelled());
+        // A run that stops does not wait until everything is back.
+        drop(select(lent, stopped).await);
+        self.check()?;
+        reserved.map_or_else(|| Err(Stop::cancel("the run was stopped")), |it| Ok(it?))
     }
 
     /// Says that the stage is alive, to an idle timeout around it.

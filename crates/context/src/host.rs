@@ -97,6 +97,19 @@ pub trait RunHost: Any + Send + Sync {
         None
     }
 
+    /// Awaits `wait` while what the work at `cx` holds is given to others, and takes it back before it is ready. A host that
+    /// hands out nothing only waits.
+    ///
+    /// Dropped before it is ready, the work goes on with what it can have at this moment.
+    fn lend<'a>(
+        &'a self,
+        cx: &'a StageCx,
+        wait: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        let _ = cx;
+        wait
+    }
+
     /// Carries out a part of a stage's work. A host without layers makes one attempt.
     fn call<'a>(&'a self, call: PartCall<'a>) -> PartFuture<'a> {
         (call.work)(call.cx)

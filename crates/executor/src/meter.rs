@@ -1,15 +1,18 @@
 //! What a run spends: its own level of the budget, and the steps and the time that the engine counts.
 
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::Poll;
 
 use stageflow_context::{
-    Amounts, Budget, BudgetError, BudgetNotice, BudgetNoticeKind, Dimension, Reservation,
+    Amounts, Budget, BudgetError, BudgetNotice, BudgetNoticeKind, Dimension, Part, Reservation,
     StageIndex,
 };
 use std::time::Duration;
 
 use crate::machine::Tick;
 use crate::shared::{RunShared, What};
+use crate::slots::lend;
 
 /// The budget of a run.
 pub(crate) struct Meter {
@@ -50,12 +53,22 @@ impl Meter {
     }
 }
 
-/// Lets one attempt start, and waits with it if the budget says so. `None` if nobody counts.
-pub(crate) async fn admit(shared: &RunShared) -> Result<Option<Metered<'_>>, BudgetError> {
+/// Lets one attempt of a stage, or of a part of it, start, and waits with it if the budget says so: without what it holds.
+/// `None` if nobody counts.
+pub(crate) async fn admit<'a>(
+    shared: &'a RunShared,
+    stage: StageIndex,
+    part: Option<&Arc<Part>>,
+) -> Result<Option<Metered<'a>>, BudgetError> {
     let Some(meter) = shared.meter().filter(|meter| meter.counts()) else {
         return Ok(None);
     };
-    let step = meter.budget.acquire(meter.entrance()).await?;
+    let mut acquired = std::pin::pin!(meter.budget.acquire(meter.entrance()));
+    let first = poll_fn(|cx| Poll::Ready(acquired.as_mut().poll(cx)));
+    let step = match first.await {
+        Poll::Ready(step) => step?,
+        Poll::Pending => lend(shared, stage, part, acquired).await?,
+    };
     Ok(Some(Metered {
         step: Some(step),
         since: shared.now(),

@@ -24,7 +24,7 @@ use crate::engine::EngineInner;
 use crate::machine::Tick;
 use crate::meter::Meter;
 use crate::parts::PartBook;
-use crate::slots::{PoolError, Priority, RunSlots};
+use crate::slots::{PoolError, Priority, RunSlots, lend};
 use crate::stream::{Offer, Tap};
 use crate::wake::WakeList;
 
@@ -447,6 +447,14 @@ impl RunHost for RunShared {
                 self.say_streamed(cx.index(), cx.attempt().get(), offer);
             }
         })
+    }
+
+    fn lend<'a>(
+        &'a self,
+        cx: &'a StageCx,
+        wait: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(lend(self, cx.index(), cx.part(), wait))
     }
 
     fn call<'a>(&'a self, call: PartCall<'a>) -> PartFuture<'a> {

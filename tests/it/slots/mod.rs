@@ -1,5 +1,6 @@
 //! Slots, pools, limits and priorities: what holds across the runs of an engine.
 
+mod budgets;
 mod endings;
 mod lending;
 mod limits;

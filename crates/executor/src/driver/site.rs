@@ -143,7 +143,13 @@ impl<'a> Attempts<'a> {
             self.site.gone().await;
         }
         // Held until the attempt has ended, also if it is dropped: what was started is spent.
-        let _metered = match admit(self.site.shared).await {
+        let Site {
+            shared,
+            stage,
+            part,
+            ..
+        } = self.site;
+        let _metered = match admit(shared, stage, part).await {
             Ok(metered) => metered,
             Err(error) => {
                 let reason = CancelReason::BudgetExhausted(error);

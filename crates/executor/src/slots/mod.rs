@@ -38,7 +38,7 @@ pub use self::error::{PoolError, PoolErrorKind};
 pub(crate) use self::holding::Holding;
 pub use self::lend::Lend;
 pub use self::priority::Priority;
-pub(crate) use self::run::{RunSlots, acquire_for_part};
+pub(crate) use self::run::{RunSlots, acquire_for_part, lend};
 pub(crate) use self::ticket::{Asked, Permit, Ticket};
 pub use self::view::{PoolUsage, SlotUsage};
 
