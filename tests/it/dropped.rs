@@ -14,7 +14,7 @@ use crate::support::{Lab, Log, OpenInTheEnd, PLACEMENTS, PanicsOnDrop, PassOn, p
 
 /// Three stages side by side, one in each place, that wait for ever after they have registered a cleanup; and one that has
 /// ended.
-fn three_places(lab: &Lab, started: &Gate) -> Pipeline<u64, u64> {
+pub(crate) fn three_places(lab: &Lab, started: &Gate) -> Pipeline<u64, u64> {
     let mut p = Pipeline::builder("places");
     let n = p.input::<u64>();
     let tidying = lab.tidying.clone();

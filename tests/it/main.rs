@@ -30,6 +30,7 @@ mod deadline;
 mod drawing;
 mod drawing_branches;
 mod dropped;
+mod dropped_counted;
 mod ending;
 mod errors;
 mod events;
