@@ -23,11 +23,11 @@ pub(super) fn scenario() -> Scenario {
     Scenario::new("A10-STARVATION", "low priorities under a saturated pool")
         .proves(
             "with weights 8 to 1 and a high class that wants everything, the low class has a tenth of the time and waits \
-             for two calls at the most; who has what a high one needs is not held up by a flood in the middle",
+             for twenty calls at the most; who has what a high one needs is not held up by a flood in the middle",
         )
         .theme(Theme::Tue)
         .tier(Tier::Daily)
-        .targets(["DAG-002", "DAG-004"])
+        .targets(["DAG-002", "DAG-004", "DAG-010"])
         .modes(["D10"])
         .expected(Duration::from_secs(2))
         .control(Control::engine(

@@ -32,7 +32,7 @@ pub(super) const ROWS: &[Row] = &[
         tier: Tier::Weekly,
         targets: &["OBS-002", "OBS-003"],
         modes: &["E3"],
-        needs: "spans, child runs and trace headers; T2-CORR holds the events to the same laws",
+        needs: "spans and trace headers; T2-CORR holds the events to the same laws",
     },
     Row {
         id: "A13-BROKEN-SINKS",
@@ -72,7 +72,7 @@ pub(super) const ROWS: &[Row] = &[
         tier: Tier::Weekly,
         targets: &["OBS-013"],
         modes: &["E5"],
-        needs: "sinks that shard, and child runs",
+        needs: "sinks that shard",
     },
     Row {
         id: "THU-EXPORT",
