@@ -24,7 +24,7 @@ pub(super) fn scenario() -> Scenario {
         )
         .theme(Theme::Tue)
         .tier(Tier::Smoke)
-        .targets(["DAG-008", "ROUTE-003", "ROUTE-004", "ROUTE-007"])
+        .targets(["DAG-008", "ROUTE-003", "ROUTE-004"])
         .modes(["D7", "D8"])
         .expected(Duration::from_secs(3))
         .control(engine(

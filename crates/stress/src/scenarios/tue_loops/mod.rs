@@ -24,7 +24,7 @@ pub(super) fn scenario() -> Scenario {
         )
         .theme(Theme::Tue)
         .tier(Tier::Daily)
-        .targets(["DAG-003", "AGENT-005"])
+        .targets(["DAG-003", "AGENT-005", "ROUTE-007"])
         .expected(Duration::from_secs(2))
         .control(own("one-more", "goes round once more than it may"))
         .control(own("deaf", "takes no notice of the time it has"))
