@@ -126,7 +126,7 @@ pub(crate) fn alone<F: Future>(work: F) -> F::Output {
 
 /// On the machine and on the engine.
 pub(crate) async fn both(stand: &Stand, schedule: &Schedule) -> Result<(), Vec<String>> {
-    let mut complaints = stand.try_out(schedule).await.complaints;
+    let mut complaints = Box::pin(stand.try_out(schedule)).await.complaints;
     complaints.extend(on_machine(schedule).err());
     if complaints.is_empty() {
         Ok(())

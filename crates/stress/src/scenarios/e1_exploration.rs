@@ -171,7 +171,7 @@ fn try_all(lab: &mut Lab, schedules: impl Iterator<Item = Schedule>) {
             tried += 1;
             let complaints = if lab.is_control() {
                 // Nobody has broken the machine.
-                stand.try_out(&schedule).await.complaints
+                Box::pin(stand.try_out(&schedule)).await.complaints
             } else {
                 both(&stand, &schedule).await.err().unwrap_or_default()
             };

@@ -157,7 +157,7 @@ fn strike(lab: &mut Lab, bench: &Bench, built: &Built, how: How, at: u64) -> boo
             How::CancelPoll | How::Drop => None,
         };
         let Some(act) = act else {
-            return between_polls(bench, built, run, how, at).await;
+            return Box::pin(between_polls(bench, built, run, how, at)).await;
         };
         steps.arm(at, act);
         let done = bench.seen(Some(run.await), built, started);
