@@ -2,10 +2,13 @@
 //! stages, at every door of a layer and in every cleanup.
 
 mod pipelines;
+mod waiting;
 mod world;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
+use futures_util::future::join;
 use stageflow::context::CancelReason;
 use stageflow::events::EventKind;
 use stageflow::prelude::*;
@@ -15,6 +18,7 @@ use stageflow_testkit::proptest::test_runner::TestCaseResult;
 use stageflow_testkit::{Flavour, Property, TestRuntime};
 
 use self::pipelines::{ALL, Make};
+use self::waiting::WAITING;
 use self::world::World;
 
 /// More moments than any of the runs here has.
@@ -23,7 +27,7 @@ const TOO_MANY: usize = 5_000;
 #[test]
 fn a_run_cancelled_at_any_moment_gives_everything_back_and_starts_nothing_more() {
     let runtime = TestRuntime::paused();
-    for (name, make) in ALL {
+    for (name, make) in ALL.iter().chain(WAITING) {
         let moments = every_moment(|at| runtime.block_on(cancelled_at(*make, at)))
             .unwrap_or_else(|(at, wrong)| panic!("{name}, cancelled at moment {at}: {wrong}"));
         assert!(moments > 5, "{name} has only {moments} moments");
@@ -33,16 +37,29 @@ fn a_run_cancelled_at_any_moment_gives_everything_back_and_starts_nothing_more()
 #[test]
 fn so_does_one_on_several_threads() {
     let runtime = TestRuntime::running(Flavour::MultiThread);
-    for (name, make) in ALL {
+    for (name, make) in ALL.iter().chain(WAITING) {
         every_moment(|at| runtime.block_on(cancelled_at(*make, at)))
             .unwrap_or_else(|(at, wrong)| panic!("{name}, cancelled at moment {at}: {wrong}"));
     }
 }
 
 #[test]
+fn so_does_one_whose_reader_leaves() {
+    let runtime = TestRuntime::paused();
+    for (name, make) in ALL.iter().chain(WAITING) {
+        for reads in [1, 9] {
+            every_moment(|at| runtime.block_on(read_and_cancelled_at(*make, reads, at)))
+                .unwrap_or_else(|(at, wrong)| {
+                    panic!("{name}, {reads} read, cancelled at moment {at}: {wrong}")
+                });
+        }
+    }
+}
+
+#[test]
 fn a_run_dropped_at_any_moment_gives_everything_back_before_its_engine_has_settled() {
     let runtime = TestRuntime::paused();
-    for (name, make) in ALL {
+    for (name, make) in ALL.iter().chain(WAITING) {
         every_moment(|at| runtime.block_on(dropped_at(*make, at)))
             .unwrap_or_else(|(at, wrong)| panic!("{name}, dropped at moment {at}: {wrong}"));
     }
@@ -80,14 +97,39 @@ fn every_moment(
 async fn cancelled_at(make: Make, at: usize) -> Result<bool, String> {
     let world = World::stopped_at(at);
     let (engine, pipeline) = make(&world);
-    let run = engine.run(&pipeline, 1, RunOptions::new());
+    let run = engine.run(&pipeline, 1, world.options());
     world.arm(run.handle());
     let report = world.counted(Box::pin(run)).await;
+    ended(&engine, &world, &report)
+}
+
+/// The same with a reader for whom stages wait, and who goes away after so many items.
+async fn read_and_cancelled_at(make: Make, reads: usize, at: usize) -> Result<bool, String> {
+    let world = World::stopped_at(at);
+    let (engine, pipeline) = make(&world);
+    let run = engine.run(&pipeline, 1, world.options());
+    world.arm(run.handle());
+    let options = StreamOptions::new().capacity(NonZeroUsize::MIN);
+    let (run, mut stream) = run.stream(options.wait_for_reader());
+    let reading = async {
+        for _ in 0..reads {
+            world.pass();
+            if stream.next().await.is_none() {
+                break;
+            }
+        }
+        drop(stream);
+    };
+    let (report, ()) = join(world.counted(Box::pin(run)), reading).await;
+    ended(&engine, &world, &report)
+}
+
+fn ended(engine: &Engine, world: &World, report: &RunReport<u64>) -> Result<bool, String> {
     // Now, and not a moment later.
     if let Some(wrong) = world.wrong() {
         return Err(wrong);
     }
-    nothing_left(&engine, &world)?;
+    nothing_left(engine, world)?;
     let reason = report.cancel_reason().cloned();
     let here = CancelReason::requested("here");
     let told = match report.outcome() {
@@ -104,7 +146,7 @@ async fn cancelled_at(make: Make, at: usize) -> Result<bool, String> {
 async fn dropped_at(make: Make, at: usize) -> Result<bool, String> {
     let world = World::stopped_at(at);
     let (engine, pipeline) = make(&world);
-    let run = engine.run(&pipeline, 1, RunOptions::new());
+    let run = engine.run(&pipeline, 1, world.options());
     let report = world.until_fired(Box::pin(run)).await;
     drop(report);
     engine.settled().await;
@@ -134,6 +176,9 @@ async fn dag_cancelled_at(spec: &DagSpec, at: usize) -> Result<bool, String> {
 fn nothing_left(engine: &Engine, world: &World) -> Result<(), String> {
     if engine.live_tasks() > 0 {
         return Err(format!("{} tasks are left", engine.live_tasks()));
+    }
+    if !engine.slots().is_idle() {
+        return Err(format!("units are left in use: {:?}", engine.slots()));
     }
     world.sink().check().map_err(|error| error.to_string())?;
     let mut over = HashMap::new();

@@ -32,17 +32,23 @@ pub(super) const ALL: &[(&str, Make)] = &[
 
 type Maybe = Arc<Option<u64>>;
 
-const TICK: Duration = Duration::from_millis(1);
+pub(super) const TICK: Duration = Duration::from_millis(1);
 
 /// One stage behind each of the handles that sums up what they give.
-fn sum(mut p: stageflow::graph::PipelineBuilder<u64>, all: Vec<Handle<u64>>) -> Pipeline<u64, u64> {
+pub(super) fn sum(
+    mut p: stageflow::graph::PipelineBuilder<u64>,
+    all: Vec<Handle<u64>>,
+) -> Pipeline<u64, u64> {
     let sum = stage_fn(async |_cx, all: Vec<Arc<u64>>| Ok(all.iter().map(|n| **n).sum::<u64>()));
     let sum = p.stage("sum", sum).after(all);
     p.output(sum).build().unwrap()
 }
 
 /// A pipeline of this one stage.
-fn one(name: &str, stage: impl Stage<Input = Arc<u64>, Output = u64>) -> Pipeline<u64, u64> {
+pub(super) fn one(
+    name: &str,
+    stage: impl Stage<Input = Arc<u64>, Output = u64>,
+) -> Pipeline<u64, u64> {
     let mut p = Pipeline::builder(name);
     let n = p.input::<u64>();
     let only = p.stage("only", stage).after(n);
@@ -107,7 +113,7 @@ fn deep(world: &World) -> (Engine, Pipeline<u64, u64>) {
 }
 
 /// A stage that runs this as a child while it holds what it holds.
-fn calls(
+pub(super) fn calls(
     world: &World,
     child: &Pipeline<u64, u64>,
 ) -> impl Stage<Input = Arc<u64>, Output = u64> + use<> {

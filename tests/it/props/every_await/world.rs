@@ -28,7 +28,12 @@ struct Inner {
     late_starts: AtomicUsize,
     thread: ThreadId,
     sink: RecordingSink,
+    budget: OnceLock<Budget>,
+    expected: Mutex<Vec<Expected>>,
 }
+
+/// What must be so after the run, and what is wrong if it is not.
+type Expected = (&'static str, Box<dyn Fn() -> bool + Send>);
 
 impl World {
     pub(super) fn stopped_at(at: usize) -> Self {
@@ -42,7 +47,35 @@ impl World {
             late_starts: AtomicUsize::new(0),
             thread: thread::current().id(),
             sink: RecordingSink::new(),
+            budget: OnceLock::new(),
+            expected: Mutex::default(),
         }))
+    }
+
+    /// The run spends from this budget.
+    pub(super) fn paid_by(&self, budget: &Budget) {
+        assert!(
+            self.0.budget.set(budget.clone()).is_ok(),
+            "one budget in a world"
+        );
+    }
+
+    /// After the run this must be so; if not, it is wrong that `otherwise`.
+    pub(super) fn expect(
+        &self,
+        otherwise: &'static str,
+        is_so: impl Fn() -> bool + Send + 'static,
+    ) {
+        let mut expected = self.0.expected.lock().unwrap();
+        expected.push((otherwise, Box::new(is_so)));
+    }
+
+    /// What the run is started with.
+    pub(super) fn options(&self) -> RunOptions {
+        match self.0.budget.get() {
+            Some(budget) => RunOptions::new().budget(budget.clone()),
+            None => RunOptions::new(),
+        }
     }
 
     /// What cancels the run at its moment. Without it whoever polls has to look at [`World::has_fired`].
@@ -75,6 +108,10 @@ impl World {
         let ledger = self.0.ledger.lock().unwrap();
         if let Some((id, times)) = (0..).zip(&*ledger).find(|(_, times)| **times != 1) {
             return Some(format!("resource {id} was released {times} times"));
+        }
+        let expected = self.0.expected.lock().unwrap();
+        if let Some((otherwise, _)) = expected.iter().find(|(_, is_so)| !is_so()) {
+            return Some((*otherwise).to_owned());
         }
         let late = self.0.late_starts.load(Ordering::SeqCst);
         (late > 0).then(|| format!("{late} stages started after the cancel"))
