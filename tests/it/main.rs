@@ -41,6 +41,7 @@ mod happy;
 mod hostile;
 mod interceptors;
 mod joining;
+mod large;
 mod loops;
 mod many;
 mod map_items;

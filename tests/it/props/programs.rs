@@ -7,7 +7,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::program::{Layered, Program, Speed, Stopper};
 use stageflow_testkit::proptest::prelude::*;
 use stageflow_testkit::proptest::test_runner::TestCaseResult;
-use stageflow_testkit::{Flavour, Property, RecordingSink, TestRuntime, paused};
+use stageflow_testkit::{Property, RecordingSink, paused};
 
 const INPUT: u64 = 7;
 
@@ -85,16 +85,27 @@ fn programs() -> impl Strategy<Value = Program> {
 #[test]
 fn on_a_paused_clock_programs_keep_to_the_rules() {
     Property::new("a program keeps to the rules, on time")
-        .cases(2000)
+        .cases(500)
         .holds_for(&programs(), |program| paused(run(&program, Speed::Clock)));
 }
 
-#[test]
-fn on_several_threads_programs_keep_to_the_rules() {
-    let runtime = TestRuntime::running(Flavour::MultiThread);
+fn on_workers(workers: usize) {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(workers).enable_all();
+    let runtime = runtime.build().unwrap();
     Property::new("a program keeps to the rules, on several threads")
-        .cases(1000)
+        .cases(300)
         .holds_for(&programs(), |program| {
             runtime.block_on(run(&program, Speed::Yields))
         });
+}
+
+#[test]
+fn on_two_threads_programs_keep_to_the_rules() {
+    on_workers(2);
+}
+
+#[test]
+fn on_eight_threads_programs_keep_to_the_rules() {
+    on_workers(8);
 }
