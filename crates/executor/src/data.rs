@@ -14,7 +14,6 @@ use stageflow_interceptors::Ending;
 use crate::buffer::EventBuffer;
 use crate::machine::{StageEnd, Tick, Verdict};
 use crate::parts::StageParts;
-use crate::sabotage::Fault;
 use crate::shared::{RunShared, Said, What};
 use crate::stream::Tap;
 
@@ -315,48 +314,6 @@ impl RunData {
         self.skips
             .get(place as usize)
             .filter(|skip| skip.stage == stage)
-    }
-
-    /// What a broken engine makes of an ending.
-    fn spoilt(&self, stage: u32, ending: Ending) -> Ending {
-        let saboteur = &self.shared.engine.saboteur;
-        match ending {
-            Ending::Failed(error)
-                if matches!(error.kind(), StageErrorKind::Panicked(_))
-                    && saboteur.strikes(Fault::SwallowPanic) =>
-            {
-                Ending::Skipped(Arc::from("it panicked"))
-            }
-            Ending::Failed(error)
-                if matches!(error.kind(), StageErrorKind::RetryRefused)
-                    && saboteur.strikes(Fault::RetryIsSkip) =>
-            {
-                Ending::Skipped(Arc::from("it asked for another attempt"))
-            }
-            Ending::Failed(error) if stage > 0 && saboteur.strikes(Fault::BlameAnother) => {
-                let name = self.shared.plan.names()[stage as usize - 1].clone();
-                Ending::Failed(StageError::new(
-                    name,
-                    error.attempt(),
-                    StageErrorKind::Failed(error.class()),
-                    error,
-                ))
-            }
-            ending => ending,
-        }
-    }
-
-    /// What a broken engine makes of the whole run.
-    pub(crate) fn spoil(&mut self) {
-        let cancelled = matches!(self.verdict, Verdict::Cancelled | Verdict::CancelledBy(_));
-        if cancelled && self.shared.engine.saboteur.strikes(Fault::CancelIsSuccess) {
-            self.verdict = Verdict::Completed;
-        }
-        if self.verdict != Verdict::Completed
-            && self.shared.engine.saboteur.strikes(Fault::LoseOutputs)
-        {
-            self.values.fill(None);
-        }
     }
 
     /// The last words: nothing is said after this.

@@ -1,13 +1,16 @@
 //! Where a driver goes wrong if it is told to: see [`crate::sabotage`]. Without the feature nothing here is ever asked.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use stageflow_context::Outcome;
+use stageflow_context::{Outcome, StageError, StageErrorKind};
 use stageflow_graph::Plan;
+use stageflow_interceptors::Ending;
 
 use super::Driver;
+use crate::data::RunData;
 use crate::engine::EngineInner;
-use crate::machine::{RunMachine, Tick};
+use crate::machine::{RunMachine, Tick, Verdict};
 use crate::sabotage::Fault;
 
 impl Driver<'_> {
@@ -48,4 +51,48 @@ pub(super) fn machine<'p>(
     #[cfg(not(feature = "stress-sabotage"))]
     let _ = engine;
     machine
+}
+
+impl RunData {
+    /// What a broken engine makes of an ending.
+    pub(crate) fn spoilt(&self, stage: u32, ending: Ending) -> Ending {
+        let saboteur = &self.shared.engine.saboteur;
+        match ending {
+            Ending::Failed(error)
+                if matches!(error.kind(), StageErrorKind::Panicked(_))
+                    && saboteur.strikes(Fault::SwallowPanic) =>
+            {
+                Ending::Skipped(Arc::from("it panicked"))
+            }
+            Ending::Failed(error)
+                if matches!(error.kind(), StageErrorKind::RetryRefused)
+                    && saboteur.strikes(Fault::RetryIsSkip) =>
+            {
+                Ending::Skipped(Arc::from("it asked for another attempt"))
+            }
+            Ending::Failed(error) if stage > 0 && saboteur.strikes(Fault::BlameAnother) => {
+                let name = self.shared.plan.names()[stage as usize - 1].clone();
+                Ending::Failed(StageError::new(
+                    name,
+                    error.attempt(),
+                    StageErrorKind::Failed(error.class()),
+                    error,
+                ))
+            }
+            ending => ending,
+        }
+    }
+
+    /// What a broken engine makes of the whole run.
+    pub(crate) fn spoil(&mut self) {
+        let cancelled = matches!(self.verdict, Verdict::Cancelled | Verdict::CancelledBy(_));
+        if cancelled && self.shared.engine.saboteur.strikes(Fault::CancelIsSuccess) {
+            self.verdict = Verdict::Completed;
+        }
+        if self.verdict != Verdict::Completed
+            && self.shared.engine.saboteur.strikes(Fault::LoseOutputs)
+        {
+            self.values.fill(None);
+        }
+    }
 }

@@ -6,6 +6,7 @@
 mod attempt;
 mod branch;
 mod broken;
+mod finish;
 mod limits;
 mod part;
 mod queue;
@@ -22,16 +23,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use stageflow_context::{CancelReason, RunHost, StageError, StageErrorKind, StageIndex};
+use stageflow_context::{CancelReason, RunHost, StageIndex};
 use stageflow_events::EventKind;
 use stageflow_graph::Plan;
-use stageflow_interceptors::{Ending, Stack, drop_quietly};
+use stageflow_interceptors::{Stack, drop_quietly};
 use tokio::task::coop;
 use tokio::time::Sleep;
 
 use crate::data::RunData;
 use crate::engine::EngineInner;
-use crate::machine::{Effect, Input, Limit, RunMachine, Tick, Verdict};
+use crate::machine::{Effect, Input, RunMachine, Tick, Verdict};
 use crate::places::{Places, Polled, Work};
 use crate::sabotage::Fault;
 use crate::settings::RunSettings;
@@ -308,58 +309,6 @@ impl<'p> Driver<'p> {
         drop_quietly(job.work);
         self.finish(stage, &mut job.state, ending);
         true
-    }
-
-    /// Arms the timer for the next limit. `true` if one has passed.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.machine.next_timer() else {
-            self.sleep = None;
-            return false;
-        };
-        let when = self.shared.started + at.elapsed();
-        match &mut self.sleep {
-            Some((armed, _)) if *armed == at => {}
-            Some((armed, sleep)) => {
-                *armed = at;
-                sleep.as_mut().reset(when);
-            }
-            none => *none = Some((at, Box::pin(tokio::time::sleep_until(when)))),
-        }
-        let Some((_, sleep)) = &mut self.sleep else {
-            return false;
-        };
-        if sleep.as_mut().poll(cx).is_pending() {
-            return false;
-        }
-        self.sleep = None;
-        // The timer's clock is coarser than the machine's: what it says has passed has passed.
-        self.now = self.shared.now().max(at);
-        self.machine.on(Input::Tick, self.now);
-        true
-    }
-
-    /// A limit of a stage has passed, unless the stage gave a sign of life the machine does not know of.
-    fn expire(&mut self, stage: u32, limit: Limit) {
-        let kind = match limit {
-            Limit::Attempt(limit) => StageErrorKind::TimedOut(limit),
-            Limit::Grace(_) => return self.end_grace(stage),
-            Limit::Idle { limit, .. } => StageErrorKind::IdleTimedOut(limit),
-        };
-        if self.beat_since(stage, limit) {
-            return;
-        }
-        let record = self.data.records[stage as usize];
-        // What has ended by now has ended in time: as with `tokio::time::timeout`, the work has its turn first. So has a sign
-        // of life that it gives now.
-        if self.poll_place(record.place) || self.beat_since(stage, limit) {
-            return;
-        }
-        let error = StageError::bare(
-            self.name(stage).clone(),
-            at_least_one(record.attempts),
-            kind,
-        );
-        self.stop(record.place, Ending::Failed(error));
     }
 
     /// Everything that was said outside the driver.

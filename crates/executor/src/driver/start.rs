@@ -4,21 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use stageflow_context::{ErrorClass, Outcome, StageError, StageErrorKind, StageIndex, StageName};
+use stageflow_context::{Outcome, StageError, StageErrorKind, StageIndex, StageName};
 use stageflow_events::EventKind;
 use stageflow_graph::{Inputs, Placement, StageFuture, WiringError};
-use stageflow_interceptors::{Call, CallState, Ending, Limits, drop_quietly, panic_message};
+use stageflow_interceptors::{Call, CallState, Ending, Limits, drop_quietly};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use super::Driver;
 use super::attempt::{OwnedCall, detached, is_gate, onion, unless_gate, unless_stopped};
-use super::{Driver, at_least_one};
 use crate::machine::{Input, Tick};
 use crate::places::{Job, Polled, Task, Work};
 use crate::sabotage::Fault;
 use crate::watchdog::{Beacon, Holder};
 
-const FIRST: std::num::NonZeroU32 = std::num::NonZeroU32::MIN;
+pub(super) const FIRST: std::num::NonZeroU32 = std::num::NonZeroU32::MIN;
 
 /// How far a stage came at its start.
 #[derive(Default)]
@@ -191,30 +191,6 @@ impl<'p> Driver<'p> {
         }
     }
 
-    /// Leaves the layers around a stage whose value is in its slot. They may make something else of it.
-    fn leave(&mut self, stage: u32, state: &mut CallState) {
-        let Some(value) = self.data.values[stage as usize].take() else {
-            return;
-        };
-        let mut ending = Ending::Succeeded(value);
-        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
-        self.stack.exit(&mut call, &mut ending);
-        match ending {
-            Ending::Succeeded(value)
-                if value.type_id_of_value() == self.plan.value_type(stage as usize) =>
-            {
-                self.data.values[stage as usize] = Some(value);
-                self.data.records[stage as usize].outcome = Some(Outcome::Succeeded);
-                self.machine.succeeded(stage, self.now);
-            }
-            ending => {
-                self.data.records[stage as usize].told = Some(Outcome::Succeeded);
-                let end = self.data.conclude(stage, ending, self.now);
-                self.machine.on(Input::Ended { stage, end }, self.now);
-            }
-        }
-    }
-
     /// The stage inside layers that wait, or in a task of its own.
     fn start_apart(&mut self, stage: u32, mut state: CallState, at: Placement) {
         let since = self.now;
@@ -341,70 +317,5 @@ impl<'p> Driver<'p> {
                 attempt: 1,
             },
         );
-    }
-
-    /// What a poll came to.
-    #[inline]
-    pub(super) fn ending(&self, stage: u32, polled: Polled) -> Ending {
-        match polled {
-            Polled::Result(result) => Ending::from_result(result, self.name(stage), FIRST),
-            Polled::Ending(ending) => ending,
-            Polled::Panicked(payload) => Ending::Failed(StageError::new(
-                self.name(stage).clone(),
-                at_least_one(self.data.records[stage as usize].attempts),
-                StageErrorKind::Panicked(ErrorClass::Permanent),
-                panic_message(payload),
-            )),
-            Polled::Admitted(_) | Polled::Gone => Ending::Interrupted(self.reason()),
-        }
-    }
-
-    /// Tells of the attempt's end, leaves the layers, writes down what they made of it, and tells the machine.
-    pub(super) fn finish(&mut self, stage: u32, state: &mut CallState, mut ending: Ending) {
-        // What the stage said while it ran comes before its end.
-        self.hear();
-        self.now = self.shared.now();
-        self.leave_layers(stage, state, &mut ending);
-        let end = self.data.conclude(stage, ending, self.now);
-        self.shared.let_go(stage);
-        self.return_units(stage);
-        self.machine.on(Input::Ended { stage, end }, self.now);
-        // At once, so that nobody else's reason comes between the verdict and its own.
-        self.signal_verdict(self.machine.verdict());
-    }
-
-    pub(super) fn leave_layers(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
-        // Layers that wait have told of each attempt themselves.
-        if !self.waits(stage) {
-            self.data.attempt_ended(stage, ending, self.now);
-        }
-        self.leave_hooks(stage, state, ending);
-    }
-
-    pub(super) fn leave_hooks(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
-        if state.is_entered() {
-            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
-            self.stack.exit(&mut call, ending);
-        }
-    }
-
-    /// The attempt gave its value, which is in its slot: the way most attempts end.
-    #[inline]
-    pub(super) fn tell_succeeded(&mut self, stage: u32, since: Tick) {
-        self.hear();
-        self.now = self.shared.now();
-        self.note_blocking(stage, since);
-        self.data.records[stage as usize].ended = self.now;
-        if self.shared.engine.saboteur.strikes(Fault::ForgetEnd) {
-            return;
-        }
-        self.data
-            .events
-            .push_with(self.now, || EventKind::StageEnded {
-                stage: StageIndex::new(stage),
-                attempt: 1,
-                outcome: Outcome::Succeeded,
-                error: None,
-            });
     }
 }

@@ -1,0 +1,138 @@
+//! What a run offers to its stages.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+use stageflow_context::{
+    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note,
+    OutputBag, Part, PartCall, PartFuture, RunHost, RunIdentity, StageCx, StageIndex, StageName,
+    Tier,
+};
+use tokio::time::Instant;
+
+use super::{MAX_NOTES, RunShared, Said, What, lock};
+use crate::driver::carry_out;
+use crate::slots::lend;
+
+impl RunHost for RunShared {
+    fn identity(&self) -> &RunIdentity {
+        self.snapshot.identity()
+    }
+
+    fn snapshot(&self) -> &ContextSnapshot {
+        &self.snapshot
+    }
+
+    fn stage_name(&self, stage: StageIndex) -> &StageName {
+        &self.plan.names()[stage.as_usize()]
+    }
+
+    fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    fn request_cancel(&self, reason: CancelReason) -> bool {
+        self.ask_to_stop(reason)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn cleanups(&self) -> &Cleanups {
+        &self.cleanups
+    }
+
+    fn outputs(&self) -> &OutputBag {
+        self.outputs.get_or_init(OutputBag::new)
+    }
+
+    fn heartbeat(&self, stage: StageIndex) {
+        if self.counts_beats.load(Ordering::Acquire) {
+            lock(&self.beats).insert(stage.get(), self.now());
+        }
+    }
+
+    fn part_heartbeat(&self, stage: StageIndex, part: &Arc<Part>) {
+        self.beat(stage, Some(part));
+    }
+
+    fn try_emit(&self, stage: StageIndex, attempt: u32, note: Note) -> Result<(), EmitError> {
+        let at = self.now();
+        let mut inbox = lock(&self.inbox);
+        if inbox.closed {
+            return Err(note.refused(EmitErrorKind::Closed));
+        }
+        if inbox.notes == MAX_NOTES {
+            return Err(note.refused(EmitErrorKind::Full));
+        }
+        inbox.notes += 1;
+        inbox.said.push(Said {
+            at,
+            stage,
+            attempt,
+            what: What::Note(Box::new(note)),
+        });
+        drop(inbox);
+        self.ring();
+        Ok(())
+    }
+
+    fn count_refused(&self) {
+        let mut inbox = lock(&self.inbox);
+        // After the end nobody reads the count any more.
+        if !inbox.closed {
+            inbox.refused += 1;
+        }
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        self.meter().map(|meter| &meter.budget)
+    }
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        // Registered before the caller looks, so that room made in between is not missed.
+        let mut room = Box::pin(self.room.notified());
+        room.as_mut().enable();
+        room
+    }
+
+    fn streams(&self, tier: Tier) -> bool {
+        self.tap.get().is_some_and(|tap| tap.wants(tier))
+    }
+
+    fn stream(&self, cx: &StageCx, tier: Tier, value: Value) {
+        if let Some(tap) = self.tap.get() {
+            let offer = tap.offer(cx, tier, value);
+            self.say_streamed(cx.index(), cx.attempt().get(), offer);
+        }
+    }
+
+    fn stream_when_room<'a>(
+        &'a self,
+        cx: &'a StageCx,
+        value: Value,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            if let Some(tap) = self.tap.get()
+                && let Some(offer) = tap.offer_when_room(cx, value).await
+            {
+                self.say_streamed(cx.index(), cx.attempt().get(), offer);
+            }
+        })
+    }
+
+    fn lend<'a>(
+        &'a self,
+        cx: &'a StageCx,
+        wait: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(lend(self, cx.index(), cx.part(), wait))
+    }
+
+    fn call<'a>(&'a self, call: PartCall<'a>) -> PartFuture<'a> {
+        carry_out(self, call)
+    }
+}
