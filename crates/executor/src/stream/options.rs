@@ -49,7 +49,7 @@ impl StreamOptions {
     /// How many pieces and notes of stages may be unread: what comes on top is missed, and counted.
     ///
     /// What the engine says has room of its own: as much again, or two events for each stage of the pipeline if that is
-    /// more. The run's end always has room.
+    /// more. The run's end always has room. What runs that its stages start tell takes the room of pieces, events and all.
     pub fn capacity(mut self, items: NonZeroUsize) -> Self {
         self.capacity = items;
         self
