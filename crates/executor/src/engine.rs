@@ -5,22 +5,18 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::{
-    ContextSnapshot, DynValue, IdSource, RunId, RunIdentity, SystemClock, SystemIds, WallClock,
-};
+use stageflow_context::{DynValue, IdSource, SystemClock, SystemIds, WallClock};
 use stageflow_events::EventSink;
-use stageflow_graph::{Pipeline, Placement, Plan};
+use stageflow_graph::{Pipeline, Placement};
 use stageflow_interceptors::{Interceptor, Stack};
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::Run;
 use crate::approval::Approvals;
-use crate::data::RunData;
+use crate::begin::begin;
 use crate::registry::Registry;
 use crate::sabotage::Saboteur;
-use crate::settings::{FailurePolicy, RunOptions, RunSettings, Whom};
-use crate::shared::RunShared;
+use crate::settings::{FailurePolicy, RunOptions, RunSettings};
 use crate::slots::{SlotSettings, SlotUsage, Slots};
 use crate::watchdog::{BlockingNow, Watchdog};
 
@@ -65,68 +61,6 @@ pub(crate) struct EngineInner {
     pub(crate) registry: Registry,
     pub(crate) slots: Arc<Slots>,
     pub(crate) approvals: Option<Arc<dyn Approvals>>,
-}
-
-/// A run that has not begun: of nobody, or of a stage whose run has to be done by `above`.
-pub(crate) fn begin<'a, O>(
-    engine: &'a Arc<EngineInner>,
-    plan: &'a Arc<Plan>,
-    input: DynValue,
-    options: RunOptions,
-    above: Option<Instant>,
-) -> Run<'a, O> {
-    let mut settings = engine.settings;
-    settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
-    settings.deadline = options.deadline.or(settings.deadline);
-    settings.on_failure = options.on_failure.unwrap_or(settings.on_failure);
-    let started = Instant::now();
-    let mut deadline = settings
-        .deadline
-        .and_then(|limit| started.checked_add(limit));
-    if let Some(above) = above
-        && deadline.is_none_or(|own| above <= own)
-    {
-        // The parent's clock stops the parent, and with it this run: two clocks for one moment would race.
-        deadline = Some(above);
-        settings.deadline = None;
-    }
-    let snapshot = engine.snapshot(options.identity, options.snapshot, options.whom);
-    let shared = Arc::new(RunShared::new(
-        snapshot,
-        Arc::clone(plan),
-        Arc::clone(engine),
-        started,
-        deadline,
-        options.priority,
-    ));
-    if let Some(budget) = &options.budget {
-        shared.spend_from(budget);
-    }
-    let data = RunData::new(shared, input);
-    Run::new(plan, engine, data, settings)
-}
-
-impl EngineInner {
-    fn snapshot(
-        &self,
-        identity: Option<RunIdentity>,
-        snapshot: Option<ContextSnapshot>,
-        whom: Whom,
-    ) -> ContextSnapshot {
-        let snapshot = match (identity, snapshot) {
-            (None, Some(snapshot)) => snapshot,
-            (Some(identity), Some(snapshot)) => snapshot.fork(identity),
-            (Some(identity), None) => ContextSnapshot::new(identity),
-            (None, None) => {
-                let identity = RunIdentity::new(RunId::generate(&*self.ids));
-                return ContextSnapshot::new(whom.onto(identity));
-            }
-        };
-        if whom.is_empty() {
-            return snapshot;
-        }
-        snapshot.fork(whom.onto(snapshot.identity().clone()))
-    }
 }
 
 impl Engine {

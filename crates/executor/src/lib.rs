@@ -108,6 +108,7 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod approval;
+mod begin;
 mod buffer;
 mod child;
 mod children;

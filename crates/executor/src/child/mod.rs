@@ -19,7 +19,7 @@ use stageflow_context::{
 };
 use stageflow_graph::Pipeline;
 
-use crate::engine::begin;
+use crate::begin::begin;
 use crate::settings::RunOptions;
 use crate::shared::RunShared;
 use crate::slots::Lend as _;

@@ -196,8 +196,13 @@ impl RunMachine<'_> {
                 Some(news) => news,
             },
             (_, News::Gave) => {
+                if self.strikes(Fault::ForgetDependent) {
+                    return;
+                }
+                let early =
+                    u32::from(self.waiting[node as usize] == 2 && self.strikes(Fault::StartEarly));
                 let waiting = &mut self.waiting[node as usize];
-                *waiting -= 1;
+                *waiting -= 1 + early;
                 if *waiting == 0 {
                     self.make_ready(node);
                 }

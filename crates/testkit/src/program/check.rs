@@ -6,9 +6,10 @@ use std::time::Duration;
 use stageflow_context::{CancelReason, Outcome};
 use stageflow_executor::{FailurePolicy, RunReport};
 
-use super::stages::{ABSENT, BEFOREHAND, digest, item_value, loop_value, payload};
+use super::natural::Natural;
+use super::stages::{ABSENT, BEFOREHAND, digest};
 use super::verdict::check_run;
-use super::{Arm, End, Layered, Need, OnItem, Program, Rule, Script, Speed, What};
+use super::{End, Need, Program, Speed, What};
 
 /// What a run made of a program, and should not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,21 +78,12 @@ pub(super) struct Checker<'a> {
     pub(super) program: &'a Program,
     pub(super) report: &'a RunReport<u64>,
     input: u64,
-    exact: bool,
+    pub(super) exact: bool,
     pub(super) given: Vec<Given>,
     /// The nodes that failed, and that the run cannot do without.
     pub(super) failed: Vec<usize>,
     /// The nodes that may have cancelled the run.
     pub(super) cancelled: Vec<usize>,
-}
-
-/// What a node may end as by itself.
-enum Natural {
-    Cancels,
-    Fails,
-    FailsOrCancels,
-    Gives(Value),
-    Skips,
 }
 
 impl Checker<'_> {
@@ -273,93 +265,8 @@ impl Checker<'_> {
         Ok(decided)
     }
 
-    fn arm(&self, node: usize, arm: Arm) -> Result<Given, String> {
-        let route = self.program.nodes[node].up[0];
-        let stage = self
-            .report
-            .stage(&self.program.name(node))
-            .ok_or("it is not in the report")?;
-        ensure(stage.attempts() == 0, || "an arm was run".to_owned())?;
-        let (What::Route { taken, .. }, Given::Value(_, at)) =
-            (&self.program.nodes[route].what, &self.given[route])
-        else {
-            ensure(self.is_left_out(stage.outcome()), || {
-                format!("it was {}", stage.outcome())
-            })?;
-            return Ok(Given::Nothing);
-        };
-        if !taken.contains(&arm) {
-            ensure(stage.outcome() == Outcome::Skipped, || {
-                format!("it was {}", stage.outcome())
-            })?;
-            let reason = stage.skip_reason().unwrap_or_default();
-            ensure(reason.contains(&format!("`n{route}`")), || {
-                format!("it was skipped because {reason:?}")
-            })?;
-            return Ok(Given::Nothing);
-        }
-        ensure(stage.outcome() == Outcome::Succeeded, || {
-            format!("it was {}", stage.outcome())
-        })?;
-        let (numbers, _) = self.inputs(route).ok_or("its route ran without inputs")?;
-        Ok(Given::Value(Value::One(payload(route, arm, &numbers)), *at))
-    }
-
-    fn join(&self, node: usize, rule: Option<Rule>) -> Result<Given, String> {
-        let stage = self
-            .report
-            .stage(&self.program.name(node))
-            .ok_or("it is not in the report")?;
-        ensure(stage.attempts() == 0, || "a join was run".to_owned())?;
-        let given: Vec<(u64, Option<Duration>)> = self.program.nodes[node]
-            .up
-            .iter()
-            .filter_map(|up| match &self.given[*up] {
-                Given::Value(Value::One(one), at) => Some((*one, *at)),
-                _ => None,
-            })
-            .collect();
-        let needed = match rule {
-            None | Some(Rule::Any | Rule::Settled) => 1,
-            Some(Rule::AtLeast(needed)) => needed.get(),
-        };
-        if given.len() < needed {
-            ensure(self.is_left_out(stage.outcome()), || {
-                format!("it was {}", stage.outcome())
-            })?;
-            return Ok(Given::Nothing);
-        }
-        if stage.outcome() == Outcome::Cancelled && self.is_stopped() {
-            return Ok(Given::Nothing);
-        }
-        ensure(stage.outcome() == Outcome::Succeeded, || {
-            format!("it was {}", stage.outcome())
-        })?;
-        let slot = self.report.value_of(&self.program.name(node)).map(read);
-        let at = stage.ended();
-        match (rule, slot) {
-            (None, Some(Value::One(one))) => {
-                ensure(is_first(one, &given, self.exact), || {
-                    format!("{one} is not the first of {given:?}")
-                })?;
-                Ok(Given::Value(Value::One(one), at))
-            }
-            (Some(rule), Some(Value::List(list))) => {
-                let all: Vec<u64> = given.iter().map(|(one, _)| *one).collect();
-                ensure(list.len() >= needed && is_part(&list, &all), || {
-                    format!("{list:?} is not what is there of {all:?}")
-                })?;
-                ensure(rule != Rule::Settled || list == all, || {
-                    format!("{list:?} lacks some of {all:?}")
-                })?;
-                Ok(Given::Value(Value::List(list), at))
-            }
-            (_, slot) => Err(format!("its slot holds {slot:?}")),
-        }
-    }
-
     /// What a node reads, and when it can start; `None` if it cannot.
-    fn inputs(&self, node: usize) -> Option<(Vec<u64>, Option<Duration>)> {
+    pub(super) fn inputs(&self, node: usize) -> Option<(Vec<u64>, Option<Duration>)> {
         let (mut ones, mut maybes, mut lists) = (Vec::new(), Vec::new(), Vec::new());
         let mut ready = Some(Duration::ZERO);
         for up in &self.program.nodes[node].up {
@@ -383,64 +290,7 @@ impl Checker<'_> {
         Some((ones, ready))
     }
 
-    fn natural(&self, node: usize, numbers: &[u64]) -> Natural {
-        let one = |script: Script, value: Value| match self.end(script) {
-            End::CancelRun => Natural::Cancels,
-            End::Skip => Natural::Skips,
-            End::Value => Natural::Gives(value),
-            End::Fail | End::Panic | End::ValueAfter(_) => Natural::Fails,
-        };
-        match &self.program.nodes[node].what {
-            What::Stage { script, .. } | What::Child(script) => {
-                one(*script, Value::One(digest(node, 0, numbers)))
-            }
-            What::Route { script, .. } => one(*script, Value::Ways),
-            What::Loop {
-                content, at_most, ..
-            } if content <= at_most => {
-                Natural::Gives(Value::One(loop_value(node, *content, numbers)))
-            }
-            What::Loop { .. } => Natural::Fails,
-            What::Map {
-                items, on_failure, ..
-            } => self.map(node, items, *on_failure, numbers),
-            What::Arm(_) | What::Join(_) | What::Merge => Natural::Skips,
-        }
-    }
-
-    fn map(&self, node: usize, items: &[Script], on_failure: OnItem, numbers: &[u64]) -> Natural {
-        let ends: Vec<End> = items.iter().map(|item| self.end(*item)).collect();
-        let fails = on_failure == OnItem::Fail && ends.contains(&End::Fail);
-        match (ends.contains(&End::CancelRun), fails) {
-            (true, true) => Natural::FailsOrCancels,
-            (true, false) => Natural::Cancels,
-            (false, true) => Natural::Fails,
-            (false, false) => Natural::Gives(Value::List(
-                (0..items.len())
-                    .filter(|index| ends[*index] == End::Value)
-                    .map(|index| item_value(node, index, numbers))
-                    .collect(),
-            )),
-        }
-    }
-
-    /// How a script ends after all its attempts.
-    fn end(&self, script: Script) -> End {
-        /// The attempts that the layer makes.
-        const ATTEMPTS: u32 = 3;
-
-        match script.end {
-            End::ValueAfter(failures)
-                if self.program.layered == Layered::Retried && failures < ATTEMPTS =>
-            {
-                End::Value
-            }
-            End::ValueAfter(_) | End::Panic => End::Fail,
-            end => end,
-        }
-    }
-
-    fn is_left_out(&self, outcome: Outcome) -> bool {
+    pub(super) fn is_left_out(&self, outcome: Outcome) -> bool {
         outcome == Outcome::Skipped || (outcome == Outcome::Cancelled && self.is_stopped())
     }
 
@@ -473,22 +323,7 @@ impl Checker<'_> {
     }
 }
 
-/// Whether `one` came before all others.
-fn is_first(one: u64, given: &[(u64, Option<Duration>)], exact: bool) -> bool {
-    let known = given.iter().all(|(_, at)| at.is_some());
-    let first = given.iter().filter_map(|(_, at)| *at).min();
-    given
-        .iter()
-        .any(|(other, at)| *other == one && (!exact || !known || *at == first))
-}
-
-/// Whether `list` is `all` without some of it, in the same order.
-fn is_part(list: &[u64], all: &[u64]) -> bool {
-    let mut rest = all.iter();
-    list.iter().all(|one| rest.any(|other| other == one))
-}
-
-fn read(slot: &stageflow_context::DynValue) -> Value {
+pub(super) fn read(slot: &stageflow_context::DynValue) -> Value {
     use std::sync::Arc;
 
     if let Some(one) = slot.downcast_ref::<u64>() {

@@ -6,6 +6,8 @@
 
 mod build;
 mod check;
+mod joins;
+mod natural;
 mod random;
 mod stages;
 mod verdict;
