@@ -267,7 +267,7 @@ impl EngineBuilder {
     }
 
     /// How many runs may stand above a run that a stage starts; 16 if nothing is said, and never more than
-    /// [`RunIdentity::MAX_DEPTH`].
+    /// [`RunIdentity::MAX_DEPTH`](stageflow_context::RunIdentity::MAX_DEPTH).
     pub fn max_depth(mut self, runs: NonZeroUsize) -> Self {
         self.settings.max_depth = runs;
         self
