@@ -183,18 +183,13 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
 
     /// Wires the stage to what it takes, and gives the handle of what it gives.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<S::Output> {
-        let wired = Arc::new(erased::Required {
+        let wired = erased::Required {
             stage: self.stage,
             upstream,
-        });
+        };
         let node = self
             .draft
-            .add(&self.name, self.options.clone(), Arc::clone(&wired) as _);
-        self.draft.wire(|edges| wired.upstream.edges(edges));
-        if !self.spares.is_empty() {
-            self.draft
-                .add_fallbacks(node, &self.options, self.spares, &(wired as _), Wrap::Plain);
-        }
+            .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -210,23 +205,17 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
 impl<S: Stage> StageBuilder<'_, S, IsOptional> {
     /// Wires the stage to what it takes, and gives the handle of what it gives, if anything.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<Option<S::Output>> {
-        let wired = Arc::new(erased::Optional {
+        let wired = erased::Optional {
             stage: self.stage,
             upstream,
-        });
-        let node = self
-            .draft
-            .add(&self.name, self.options.clone(), Arc::clone(&wired) as _);
-        self.draft.wire(|edges| wired.upstream.edges(edges));
-        if !self.spares.is_empty() {
-            self.draft.add_fallbacks(
-                node,
-                &self.options,
-                self.spares,
-                &(wired as _),
-                Wrap::Optional,
-            );
-        }
+        };
+        let node = self.draft.add_wired(
+            &self.name,
+            &self.options,
+            wired,
+            self.spares,
+            Wrap::Optional,
+        );
         Handle::new(self.draft.id, node)
     }
 

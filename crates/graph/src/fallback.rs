@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use stageflow_context::{DynValue, StageCx, Stop};
 
+use crate::builder::{IsOptional, IsRequired};
 use crate::draft::Draft;
 use crate::erased::{At, ErasedStage, Optional, Required};
 use crate::options::Presence;
 use crate::role::Role;
+use crate::upstream::Edges;
 use crate::{
-    Handle, Inputs, IsRequired, Shape, Stage, StageBuilder, StageFuture, StageOptions, Upstream,
-    WiringError,
+    Handle, Inputs, Shape, Stage, StageBuilder, StageFuture, StageOptions, Upstream, WiringError,
 };
 
 type Output<'a, O> = Pin<Box<dyn Future<Output = Result<O, Stop>> + Send + 'a>>;
@@ -43,22 +44,36 @@ pub(crate) struct Spare<I: Send + 'static, O> {
 
 /// Reads the input of a stage from its slots; a fallback reads with its primary's wires.
 pub(crate) trait Gather<I>: Send + Sync {
+    fn edges(&self, edges: &mut Edges);
+
     fn read(&self, inputs: &mut Inputs<'_>) -> Result<I, WiringError>;
 }
 
 impl<S: Stage, U: Upstream<S::Input>> Gather<S::Input> for Required<S, U> {
+    fn edges(&self, edges: &mut Edges) {
+        self.upstream.edges(edges);
+    }
+
     fn read(&self, inputs: &mut Inputs<'_>) -> Result<S::Input, WiringError> {
         self.upstream.gather(inputs)
     }
 }
 
 impl<S: Stage, U: Upstream<S::Input>> Gather<S::Input> for Optional<S, U> {
+    fn edges(&self, edges: &mut Edges) {
+        self.upstream.edges(edges);
+    }
+
     fn read(&self, inputs: &mut Inputs<'_>) -> Result<S::Input, WiringError> {
         self.upstream.gather(inputs)
     }
 }
 
 impl<S: Stage, U: Upstream<S::Input>> Gather<S::Input> for Defaulted<S, U> {
+    fn edges(&self, edges: &mut Edges) {
+        self.upstream.edges(edges);
+    }
+
     fn read(&self, inputs: &mut Inputs<'_>) -> Result<S::Input, WiringError> {
         self.upstream.gather(inputs)
     }
@@ -137,10 +152,7 @@ impl<S: Stage, U: Upstream<S::Input>> ErasedStage for Defaulted<S, U> {
         mut inputs: Inputs<'_>,
     ) -> Result<StageFuture<'a>, WiringError> {
         let input = self.upstream.gather(&mut inputs)?;
-        let cx = at.cx();
-        Ok(Box::pin(async move {
-            self.stage.run(cx, input).await.map(DynValue::new)
-        }))
+        Ok(self.stage.start(at.cx(), input))
     }
 
     fn absent(&self, _: u32) -> Option<DynValue> {
@@ -185,6 +197,18 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
     }
 }
 
+/// Marks of stages that others can stand in for: all but routes.
+#[diagnostic::on_unimplemented(
+    message = "nothing can stand in for a route",
+    label = "a route has no fallback",
+    note = "put the fallback behind a stage before the route, and let the route decide on what it gives"
+)]
+pub trait CanFallBack {}
+
+impl CanFallBack for IsRequired {}
+impl CanFallBack for IsOptional {}
+impl CanFallBack for IsDefault {}
+
 impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
     /// Runs `stage`, called `name`, if this one fails, on the same input. What it gives is given in this one's place, so there
     /// is one handle for both.
@@ -195,6 +219,7 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
     pub fn or<F>(mut self, name: impl AsRef<str>, stage: F) -> Self
     where
         F: Stage<Input = S::Input, Output = S::Output>,
+        P: CanFallBack,
     {
         self.spares.push(Spare {
             name: name.as_ref().to_owned(),
@@ -208,15 +233,21 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
         presence: Presence,
         default: Option<Make<S::Output>>,
     ) -> StageBuilder<'a, S, Q> {
-        let mut options = self.options;
-        options.presence = presence;
+        let mut builder = self.of_presence();
+        builder.options.presence = presence;
+        builder.default = default;
+        builder
+    }
+
+    /// The same, with another mark.
+    pub(crate) fn of_presence<Q>(self) -> StageBuilder<'a, S, Q> {
         StageBuilder {
             draft: self.draft,
             name: self.name,
             stage: self.stage,
-            options,
+            options: self.options,
             spares: self.spares,
-            default,
+            default: self.default,
             presence: PhantomData,
         }
     }
@@ -225,19 +256,14 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
 impl<S: Stage> StageBuilder<'_, S, IsDefault> {
     /// Wires the stage to what it takes, and gives the handle of what it gives.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<S::Output> {
-        let wired = Arc::new(Defaulted {
+        let wired = Defaulted {
             stage: self.stage,
             upstream,
             make: self.default,
-        });
+        };
         let node = self
             .draft
-            .add(&self.name, self.options.clone(), Arc::clone(&wired) as _);
-        self.draft.wire(|edges| wired.upstream.edges(edges));
-        if !self.spares.is_empty() {
-            self.draft
-                .add_fallbacks(node, &self.options, self.spares, &(wired as _), Wrap::Plain);
-        }
+            .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -251,8 +277,26 @@ impl<S: Stage> StageBuilder<'_, S, IsDefault> {
 }
 
 impl Draft {
+    /// Adds a stage with its wires, and those that stand in for it. Gives its number.
+    pub(crate) fn add_wired<I: Send + 'static, O: Send + Sync + 'static>(
+        &mut self,
+        name: &str,
+        options: &StageOptions,
+        wired: impl ErasedStage + Gather<I> + 'static,
+        spares: Vec<Spare<I, O>>,
+        wrap: Wrap,
+    ) -> u32 {
+        let wired = Arc::new(wired);
+        let node = self.add(name, options.clone(), Arc::clone(&wired) as _);
+        self.wire(|edges| wired.edges(edges));
+        if !spares.is_empty() {
+            self.add_fallbacks(node, options, spares, &(wired as _), wrap);
+        }
+        node
+    }
+
     /// Adds the stages that stand in for `primary`, the node added last.
-    pub(crate) fn add_fallbacks<I: Send + 'static, O: Send + Sync + 'static>(
+    fn add_fallbacks<I: Send + 'static, O: Send + Sync + 'static>(
         &mut self,
         primary: u32,
         options: &StageOptions,

@@ -123,7 +123,7 @@ pub use demand::{Demands, PoolUse, StageLimit};
 pub use draw::{Overlay, StageMark};
 pub use erased::StageFuture;
 pub use error::{BuildError, Problem, ProblemKind};
-pub use fallback::IsDefault;
+pub use fallback::{CanFallBack, IsDefault};
 pub use function::{StageFn, StageReturn, stage_fn};
 pub use handle::Handle;
 pub use inputs::{InputError, InputErrorKind, NamedInputs};
@@ -140,7 +140,9 @@ pub use role::Role;
 pub use rounds::{
     Correct, CorrectLoop, Repeat, RepeatLoop, RepeatUntil, Review, Revision, correct, repeat,
 };
-pub use route::{ArmList, ArmsOf, BadRoute, Chosen, Pick, Route, RouteBuilder, RouteOutput};
+pub use route::{
+    ArmList, ArmsOf, BadRoute, Chosen, IsRoute, Pick, Route, RouteBuilder, RouteOutput,
+};
 pub use shape::Shape;
 
 pub use spec::{PipelineSpec, Registry, StageSpec};

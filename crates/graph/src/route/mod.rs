@@ -5,15 +5,12 @@ mod stage;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::draft::Draft;
 use crate::erased::ErasedStage;
 use crate::handle::DraftId;
 use crate::join::Passed;
-use crate::options::Placement;
 use crate::role::Role;
-use crate::{Handle, PipelineBuilder, Stage, StageKind, StageOptions, Upstream};
+use crate::{Handle, PipelineBuilder, Stage, StageBuilder, StageKind, Upstream};
 
 pub use chosen::{BadRoute, Chosen, Pick, RouteOutput};
 
@@ -114,67 +111,24 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
         name: impl AsRef<str>,
         stage: S,
     ) -> RouteBuilder<'_, S> {
-        RouteBuilder {
-            draft: &mut self.draft,
-            name: name.as_ref().to_owned(),
-            stage,
-            options: StageOptions {
-                kind: StageKind::Route,
-                ..StageOptions::default()
-            },
-        }
+        let mut route = self.stage(name, stage).of_presence();
+        route.options.kind = StageKind::Route;
+        route
     }
 }
 
-/// A route that is not wired yet: options first, then [`RouteBuilder::after`].
-#[must_use = "a route is part of the pipeline only once it is wired with `.after(..)` or `.root()`"]
-pub struct RouteBuilder<'a, S> {
-    draft: &'a mut Draft,
-    name: String,
-    stage: S,
-    options: StageOptions,
-}
+/// Marks a stage that says which arms are taken: without it there is nowhere to go on, so nothing stands in for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum IsRoute {}
+
+/// A route that is not wired yet: a stage's options first, then `.after(..)`, which gives the handles of its arms.
+pub type RouteBuilder<'a, S> = StageBuilder<'a, S, IsRoute>;
 
 /// The handles of the arms of a route whose stage is an `S`.
 pub type ArmsOf<S> = <<<S as Stage>::Output as RouteOutput>::Route as Route>::Arms;
 
-impl<S: Stage<Output: RouteOutput>> RouteBuilder<'_, S> {
-    /// Says what the stage is for; [`StageKind::Route`] if nothing is said.
-    pub fn kind(mut self, kind: StageKind) -> Self {
-        self.options.kind = kind;
-        self
-    }
-
-    /// Limits how long one attempt may take.
-    pub fn timeout(mut self, limit: Duration) -> Self {
-        self.options.timeout = Some(limit);
-        self
-    }
-
-    /// Limits how long one attempt may go without [`heartbeat`](stageflow_context::StageCx::heartbeat).
-    pub fn idle_timeout(mut self, limit: Duration) -> Self {
-        self.options.idle_timeout = Some(limit);
-        self
-    }
-
-    /// Runs the stage in a task of its own, on any worker.
-    pub fn spawn(mut self) -> Self {
-        self.options.placement = Placement::Spawn;
-        self
-    }
-
-    /// Runs the stage on a thread that may block.
-    pub fn blocking(mut self) -> Self {
-        self.options.placement = Placement::Blocking;
-        self
-    }
-
-    /// Runs the stage in the task that drives the run, whatever the engine's default is.
-    pub fn inline(mut self) -> Self {
-        self.options.placement = Placement::Inline;
-        self
-    }
-
+impl<S: Stage<Output: RouteOutput>> StageBuilder<'_, S, IsRoute> {
     /// Wires the route to what it takes, and gives the handles of its arms.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> ArmsOf<S> {
         let draft = self.draft;
@@ -208,14 +162,5 @@ impl<S: Stage<Output: RouteOutput>> RouteBuilder<'_, S> {
         (): Upstream<S::Input>,
     {
         self.after(())
-    }
-}
-
-impl<S> std::fmt::Debug for RouteBuilder<'_, S> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RouteBuilder")
-            .field("name", &self.name)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
     }
 }
