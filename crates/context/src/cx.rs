@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     Amounts, Budget, CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError,
     EmitErrorKind, Note, OutputConflict, Part, PartCall, PartLimits, Reservation, RunHost, RunId,
-    RunIdentity, StageIndex, StageName, Step, Stop, StopKind,
+    RunIdentity, SpanId, StageIndex, StageName, Step, Stop, StopKind,
 };
 
 /// A stage's view of the run it belongs to: owned, cheap to clone, and good for as long as the stage keeps it.
@@ -127,12 +127,22 @@ impl StageCx {
         F: Fn(Self) -> Fut + Send + Sync + 'a,
         Fut: Future<Output = Result<T, Stop>> + Send + 'a,
     {
-        let part = Part::new(self.part.clone(), step);
+        let part = Part::during_attempt(self.part.clone(), self.attempt, step);
         let cx = self.clone().of_part(Some(part), NonZeroU32::MIN);
         let value = self.host.call(PartCall::new(cx, limits, work)).await?;
         value
             .downcast()
             .ok_or_else(|| Stop::fail("a part gave a value of another type than its own"))
+    }
+
+    /// The span of the work at hand: of this attempt of the stage, or of its part.
+    #[must_use]
+    pub fn span_id(&self) -> SpanId {
+        let (identity, attempt) = (self.identity(), self.attempt.get());
+        match &self.part {
+            None => identity.attempt_span(self.stage, attempt),
+            Some(part) => identity.part_span(self.stage, part, attempt),
+        }
     }
 
     /// Which try this is, from 1.

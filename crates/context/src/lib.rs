@@ -77,13 +77,17 @@ mod loop_end;
 mod mismatch;
 mod name;
 mod note;
+mod operation;
 mod outcome;
 mod outputs;
 mod part;
 mod snapshot;
+mod spans;
 mod stop;
 mod stream;
+mod trace;
 mod value;
+mod wiring;
 
 pub use budget::{
     Amounts, Booking, Budget, BudgetError, BudgetErrorKind, BudgetLimits, BudgetLine, BudgetNotice,
@@ -104,6 +108,7 @@ pub use loop_end::LoopEnd;
 pub use mismatch::mismatch;
 pub use name::{NameError, StageName};
 pub use note::{EmitError, EmitErrorKind, Note};
+pub use operation::{Operation, OperationEnd, OperationKind, Usage};
 pub use outcome::Outcome;
 pub use outputs::{
     OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView,
@@ -115,4 +120,6 @@ pub use snapshot::{
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use stream::Tier;
+pub use trace::{TraceContext, TraceFlags, TraceParent};
 pub use value::DynValue;
+pub use wiring::{Wire, Wiring};

@@ -2,6 +2,8 @@
 
 use std::any::{TypeId, type_name};
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,17 +41,51 @@ impl fmt::Display for Step {
 /// let part = Part::new(Some(part), Step::Round(2));
 /// assert_eq!(format!("answer{part}"), "answer.write#2");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+///
+/// It is the same place in every try of what it is in: equality does not look at [`Part::during`].
+#[derive(Clone, Debug)]
 pub struct Part {
     within: Option<Arc<Self>>,
+    during: NonZeroU32,
     step: Step,
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        self.step == other.step && self.within == other.within
+    }
+}
+
+impl Eq for Part {}
+
+impl Hash for Part {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.within.hash(state);
+        self.step.hash(state);
+    }
 }
 
 impl Part {
     /// The place one step below `within`, or below the stage itself.
     #[must_use]
     pub fn new(within: Option<Arc<Self>>, step: Step) -> Arc<Self> {
-        Arc::new(Self { within, step })
+        Self::during_attempt(within, NonZeroU32::MIN, step)
+    }
+
+    /// The same, met in this try of `within`, or of the stage itself.
+    #[must_use]
+    pub fn during_attempt(within: Option<Arc<Self>>, attempt: NonZeroU32, step: Step) -> Arc<Self> {
+        Arc::new(Self {
+            within,
+            during: attempt,
+            step,
+        })
+    }
+
+    /// In which try of what it is in, the stage or another part.
+    #[must_use]
+    pub fn during(&self) -> NonZeroU32 {
+        self.during
     }
 
     /// The place it is in, if that is not the stage itself.

@@ -1,65 +1,13 @@
 //! One thing that happened in a run.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use stageflow_context::{
-    BudgetNotice, BudgetNoticeKind, CancelReason, ContextSnapshot, Note, Outcome, Part,
-    RunIdentity, StageError, StageIndex, StageName,
+    BudgetNotice, BudgetNoticeKind, CancelReason, Note, Outcome, Part, StageError, StageIndex,
 };
 
-use crate::{ApprovalChange, ApprovalState};
-
-/// What all events of one run have in common: the envelope. Written by the engine, shared by the events.
-#[derive(Clone, Debug)]
-pub struct RunHeader {
-    context: ContextSnapshot,
-    pipeline: Arc<str>,
-    stages: Arc<[StageName]>,
-    started_at: SystemTime,
-}
-
-impl RunHeader {
-    /// The header of a run of `pipeline` with these stages, which started at `started_at`.
-    #[must_use]
-    pub fn new(
-        context: ContextSnapshot,
-        pipeline: Arc<str>,
-        stages: Arc<[StageName]>,
-        started_at: SystemTime,
-    ) -> Self {
-        Self {
-            context,
-            pipeline,
-            stages,
-            started_at,
-        }
-    }
-
-    /// Who and which run.
-    #[must_use]
-    pub fn identity(&self) -> &RunIdentity {
-        self.context.identity()
-    }
-
-    /// The pipeline's name.
-    #[must_use]
-    pub fn pipeline(&self) -> &str {
-        &self.pipeline
-    }
-
-    /// The name of a stage, if there is such a stage.
-    #[must_use]
-    pub fn stage(&self, stage: StageIndex) -> Option<&StageName> {
-        self.stages.get(stage.as_usize())
-    }
-
-    /// When the run started, on the wall clock.
-    #[must_use]
-    pub fn started_at(&self) -> SystemTime {
-        self.started_at
-    }
-}
+use crate::{ApprovalChange, ApprovalState, OperationEnded, OperationStarted};
 
 /// One thing that happened, in the order in which it happened.
 #[derive(Clone, Debug)]
@@ -102,6 +50,8 @@ impl Event {
 /// part = { PartStarted ▸ [Note | Approval | part]* ▸ PartEnded }* [PartAnswered]
 /// ```
 ///
+/// Wherever a note may stand, `OperationStarted` may, too; for each there is one `OperationEnded` before its attempt ends.
+///
 /// Each attempt has one `StageStarted` and exactly one `StageEnded`, each attempt of a part one `PartStarted` and exactly one
 /// `PartEnded`, which lie inside the attempt of the stage; `RunEnded` is the last event of a run.
 /// `Budget` may stand anywhere in between.
@@ -130,6 +80,10 @@ pub enum EventKind {
         /// What it said.
         note: Box<Note>,
     },
+    /// A call to something outside is over.
+    OperationEnded(Box<OperationEnded>),
+    /// A stage calls something outside: a model, a tool, a store.
+    OperationStarted(Box<OperationStarted>),
     /// A layer answered or refused in the place of a part of a stage, or made something else of what its last attempt gave.
     PartAnswered(Box<PartEnded>),
     /// An attempt of a part of a stage ended.
@@ -269,6 +223,8 @@ impl EventKind {
             Self::CleanupEnded(_) => "cleanup.ended",
             Self::BlockingDetected { .. } => "stage.blocking_detected",
             Self::Note { note, .. } => note.name(),
+            Self::OperationEnded(_) => "operation.ended",
+            Self::OperationStarted(_) => "operation.started",
             Self::PartAnswered(_) => "part.answered",
             Self::PartEnded(_) => "part.ended",
             Self::PartStarted { .. } => "part.started",
@@ -288,6 +244,8 @@ impl EventKind {
         match self {
             Self::Approval(change) => Some(change.stage),
             Self::CleanupEnded(ended) => Some(ended.stage),
+            Self::OperationEnded(ended) => Some(ended.call.stage),
+            Self::OperationStarted(call) => Some(call.stage),
             Self::PartAnswered(ended) | Self::PartEnded(ended) => Some(ended.stage),
             Self::BlockingDetected { stage, .. }
             | Self::Note { stage, .. }
@@ -307,6 +265,8 @@ impl EventKind {
         match self {
             Self::PartAnswered(ended) | Self::PartEnded(ended) => Some(&ended.part),
             Self::PartStarted { part, .. } => Some(part),
+            Self::OperationEnded(ended) => ended.call.part.as_ref(),
+            Self::OperationStarted(call) => call.part.as_ref(),
             Self::Note { note, .. } => note.part(),
             _ => None,
         }
@@ -317,6 +277,8 @@ impl EventKind {
     pub fn attempt(&self) -> Option<u32> {
         match self {
             Self::PartEnded(ended) => Some(ended.attempt),
+            Self::OperationEnded(ended) => Some(ended.call.attempt),
+            Self::OperationStarted(call) => Some(call.attempt),
             Self::Note { attempt, .. }
             | Self::PartStarted { attempt, .. }
             | Self::StageEnded { attempt, .. }

@@ -62,14 +62,26 @@
 
 mod approval;
 mod event;
+mod export;
+mod header;
+mod lane;
 mod memory;
+mod operation;
+mod redact;
 mod sink;
+mod span;
 mod tracing_sink;
 mod wire;
 
 pub use approval::{ApprovalChange, ApprovalState};
-pub use event::{CleanupEnded, Event, EventKind, PartEnded, RunHeader};
+pub use event::{CleanupEnded, Event, EventKind, PartEnded};
+pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
+pub use header::RunHeader;
+pub use lane::Lane;
 pub use memory::{MemorySink, SinkCounts};
+pub use operation::{OperationEnded, OperationStarted};
+pub use redact::Redaction;
 pub use sink::{Batch, EventSink, Receipt};
+pub use span::SpanPlace;
 pub use tracing_sink::TracingSink;
 pub use wire::{EventRecord, VERSION as WIRE_VERSION};

@@ -33,12 +33,34 @@ pub struct Receipt {
     pub accepted: u64,
     /// How many it did not.
     pub dropped: u64,
+    /// How many of those dropped must not be lost: see [`Lane::Audit`](crate::Lane::Audit).
+    pub dropped_audit: u64,
+    /// How many events that were taken before had to go to make room for these.
+    pub evicted: u64,
 }
 
 impl Receipt {
     /// So many taken, so many not.
     pub const fn new(accepted: u64, dropped: u64) -> Self {
-        Self { accepted, dropped }
+        Self {
+            accepted,
+            dropped,
+            dropped_audit: 0,
+            evicted: 0,
+        }
+    }
+
+    /// The same, where so many of those dropped must not be lost.
+    pub const fn with_dropped_audit(self, dropped_audit: u64) -> Self {
+        Self {
+            dropped_audit,
+            ..self
+        }
+    }
+
+    /// The same, where so many that were taken before had to go.
+    pub const fn with_evicted(self, evicted: u64) -> Self {
+        Self { evicted, ..self }
     }
 }
 

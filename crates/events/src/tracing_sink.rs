@@ -74,6 +74,13 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
         EventKind::Note { note, .. } => {
             emit!(Level::DEBUG, note = %note.name(), payload = ?note.payload().to_string(), "note");
         }
+        EventKind::OperationEnded(ended) => {
+            let error = ended.end.error.as_deref();
+            emit!(Level::DEBUG, operation = %ended.call.operation, outcome = %ended.end.outcome, error = ?error, "operation ended");
+        }
+        EventKind::OperationStarted(call) => {
+            emit!(Level::DEBUG, operation = %call.operation, "operation started");
+        }
         EventKind::PartAnswered(ended) => {
             let error = ended.error.as_ref().map(ToString::to_string);
             emit!(Level::DEBUG, outcome = %ended.outcome, error = ?error, "layer answered a part");

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stageflow_context::{BudgetNotice, Outcome, StageError};
 
-use crate::{Event, EventKind, RunHeader};
+use crate::{Event, EventKind, OperationStarted, RunHeader};
 
 /// The version of [`EventRecord`] that this crate writes.
-pub const VERSION: u32 = 1;
+///
+/// Version 2 has spans on every record, and what the pipeline is made of on the first of a run.
+pub const VERSION: u32 = 2;
 
 /// One event with its envelope, for a file or a queue: one line of JSON.
 ///
@@ -49,17 +51,23 @@ pub struct EventRecord {
     /// The interaction, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interaction_id: Option<String>,
-    /// The trace, if there is one.
+    /// The run that started this one, if a stage did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trace_id: Option<String>,
-    /// The span, if there is one.
+    pub parent_run_id: Option<String>,
+    /// The place in that run, such as `research[3]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub span_id: Option<String>,
+    pub parent_stage: Option<String>,
+    /// The trace.
+    pub trace_id: String,
+    /// The span that it belongs to: the one it opens or closes, or the one it happened in.
+    pub span_id: String,
+    /// The span around that, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_span_id: Option<String>,
     /// The stage, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
-    /// The place inside the stage, such as `[3]`, if it is about a part of it. An addition to version 1: records of runs
-    /// without parts are as they were.
+    /// The place inside the stage, such as `[3]`, if it is about a part of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
     /// Which try of the stage, or of its part, if it is about one.
@@ -76,6 +84,7 @@ impl EventRecord {
     pub fn new(run: &RunHeader, event: &Event) -> Self {
         let identity = run.identity();
         let kind = event.kind();
+        let place = kind.place(identity);
         Self {
             version: VERSION,
             kind: kind.name().to_owned(),
@@ -90,8 +99,11 @@ impl EventRecord {
             user_id: identity.user_id().map(|id| id.to_string()),
             org_id: identity.org_id().map(|id| id.to_string()),
             interaction_id: identity.interaction_id().map(|id| id.to_string()),
-            trace_id: identity.trace_id().map(|id| id.to_string()),
-            span_id: identity.span_id().map(|id| id.to_string()),
+            parent_run_id: identity.parent().map(|above| above.run_id().to_string()),
+            parent_stage: identity.parent().map(|above| above.stage().to_owned()),
+            trace_id: identity.trace().to_string(),
+            span_id: place.span.to_string(),
+            parent_span_id: place.parent.map(|span| span.to_string()),
             stage: kind
                 .stage()
                 .and_then(|stage| run.stage(stage))
@@ -138,27 +150,39 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
         EventKind::CleanupEnded(ended) => {
             data.insert("cleanup".to_owned(), json!(&*ended.name));
             data.insert("outcome".to_owned(), json!(ended.outcome.as_str()));
-            ended
-                .error
-                .as_ref()
-                .map(|error| data.insert("error".to_owned(), json!(error)));
+            if let Some(error) = &ended.error {
+                data.insert("error".to_owned(), json!(run.redaction().text(error)));
+            }
         }
         EventKind::BlockingDetected { micros, .. } => {
             data.insert("held_us".to_owned(), json!(micros));
         }
-        EventKind::Note { note, .. } => return Value::clone(note.payload()),
+        EventKind::Note { note, .. } => {
+            return run.redaction().value(note.payload()).into_owned();
+        }
+        EventKind::OperationEnded(ended) => {
+            operation(&mut data, &ended.call);
+            let end = &ended.end;
+            data.insert("outcome".to_owned(), json!(end.outcome.as_str()));
+            data.insert("usage".to_owned(), json!(end.usage));
+            if let Some(error) = &end.error {
+                data.insert("error".to_owned(), json!(run.redaction().text(error)));
+            }
+        }
+        EventKind::OperationStarted(call) => operation(&mut data, call),
         EventKind::PartAnswered(ended) | EventKind::PartEnded(ended) => {
-            ending(&mut data, ended.outcome, ended.error.as_ref());
+            ending(&mut data, run, ended.outcome, ended.error.as_ref());
         }
         EventKind::RunEnded { outcome, reason } => {
             data.insert("outcome".to_owned(), json!(outcome.as_str()));
-            reason
-                .as_ref()
-                .map(|reason| data.insert("reason".to_owned(), json!(reason.to_string())));
+            if let Some(reason) = reason {
+                let reason = reason.to_string();
+                data.insert("reason".to_owned(), json!(run.redaction().text(&reason)));
+            }
         }
         EventKind::StageAnswered { outcome, error, .. }
         | EventKind::StageEnded { outcome, error, .. } => {
-            ending(&mut data, *outcome, error.as_ref());
+            ending(&mut data, run, *outcome, error.as_ref());
         }
         EventKind::StageSkipped { because, .. } => {
             data.insert(
@@ -166,19 +190,41 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 json!(run.stage(*because).map(|name| name.as_str())),
             );
         }
+        EventKind::RunStarted => {
+            let Some(wiring) = run.wiring() else {
+                return Value::Null;
+            };
+            data.insert("stages".to_owned(), json!(wiring.wires()));
+        }
         EventKind::PartStarted { .. }
-        | EventKind::RunStarted
         | EventKind::StageResolved { .. }
         | EventKind::StageStarted { .. } => return Value::Null,
     }
     Value::Object(data)
 }
 
-fn ending(data: &mut Map<String, Value>, outcome: Outcome, error: Option<&StageError>) {
+fn operation(data: &mut Map<String, Value>, call: &OperationStarted) {
+    data.insert("operation".to_owned(), json!(call.operation.kind()));
+    data.insert("number".to_owned(), json!(call.number));
+    data.insert("name".to_owned(), json!(&**call.operation.name()));
+    if let Some(provider) = call.operation.provider_name() {
+        data.insert("provider".to_owned(), json!(&**provider));
+    }
+}
+
+fn ending(
+    data: &mut Map<String, Value>,
+    run: &RunHeader,
+    outcome: Outcome,
+    error: Option<&StageError>,
+) {
     data.insert("outcome".to_owned(), json!(outcome.as_str()));
     if let Some(error) = error {
         data.insert("code".to_owned(), json!(error.code()));
         data.insert("class".to_owned(), json!(error.class().to_string()));
-        data.insert("error".to_owned(), json!(error.to_string()));
+        data.insert(
+            "error".to_owned(),
+            json!(run.redaction().text(&error.to_string())),
+        );
     }
 }

@@ -58,7 +58,9 @@ impl EventBuffer {
                 Arc::clone(plan.name()),
                 Arc::clone(plan.names()),
                 engine.wall.now(),
-            );
+            )
+            .with_wiring(Arc::clone(plan.wiring()))
+            .with_redaction(engine.redaction.clone());
             Outlet {
                 #[cfg(feature = "stress-sabotage")]
                 engine: Arc::clone(engine),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{DynValue, IdSource, SystemClock, SystemIds, WallClock};
-use stageflow_events::EventSink;
+use stageflow_events::{EventSink, Redaction};
 use stageflow_graph::{Pipeline, Placement};
 use stageflow_interceptors::{Interceptor, Stack};
 use tokio_util::task::TaskTracker;
@@ -52,6 +52,7 @@ pub struct Engine {
 pub(crate) struct EngineInner {
     pub(crate) stack: Stack,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
+    pub(crate) redaction: Redaction,
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: RunSettings,
@@ -75,6 +76,7 @@ impl Engine {
         EngineBuilder {
             stack: Stack::new(),
             sink: None,
+            redaction: Redaction::standard(),
             wall: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::new()),
             settings: RunSettings::default(),
@@ -164,6 +166,7 @@ impl fmt::Debug for Engine {
 pub struct EngineBuilder {
     stack: Stack,
     sink: Option<Arc<dyn EventSink>>,
+    redaction: Redaction,
     wall: Arc<dyn WallClock>,
     ids: Arc<dyn IdSource>,
     settings: RunSettings,
@@ -183,6 +186,12 @@ impl EngineBuilder {
     /// Sends what happens to this sink.
     pub fn events(mut self, sink: impl EventSink) -> Self {
         self.sink = Some(Arc::new(sink));
+        self
+    }
+
+    /// What is left out of the records of events; what looks like a secret if nothing is said.
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
         self
     }
 
@@ -304,6 +313,7 @@ impl EngineBuilder {
         let Self {
             stack,
             sink,
+            redaction,
             wall,
             ids,
             settings,
@@ -316,6 +326,7 @@ impl EngineBuilder {
             inner: Arc::new(EngineInner {
                 stack,
                 sink,
+                redaction,
                 wall,
                 ids,
                 settings,

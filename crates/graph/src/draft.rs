@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use stageflow_context::StageName;
@@ -226,6 +226,7 @@ impl Draft {
         Ok(Plan {
             draft: self.id,
             branches,
+            wiring: OnceLock::new(),
             limits,
             is_limited,
             name: self.name,

@@ -115,6 +115,7 @@ mod shape;
 mod spec;
 mod stage;
 mod upstream;
+mod wires;
 
 pub use builder::{
     Embedding, Finish, IsOptional, IsRequired, PipelineBuilder, PipelineInput, StageBuilder,

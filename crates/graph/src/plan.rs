@@ -4,9 +4,9 @@ use std::any::TypeId;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop};
+use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop, Wiring};
 
 use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
@@ -29,6 +29,8 @@ pub struct Plan {
     pub(crate) is_limited: bool,
     /// Whether any node is more than a stage.
     pub(crate) branches: bool,
+    /// Made when it is first asked for.
+    pub(crate) wiring: OnceLock<Arc<Wiring>>,
 }
 
 #[derive(Clone)]

@@ -33,6 +33,19 @@ pub enum Role {
 }
 
 impl Role {
+    /// In one word, as records spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Arm { .. } => "arm",
+            Self::Fallback { .. } => "fallback",
+            Self::Join(_) => "join",
+            Self::Merge => "merge",
+            Self::Plain => "stage",
+            Self::Route { .. } => "route",
+        }
+    }
+
     /// Whether it is ever started: arms, merges and joins are not, they get their value from others.
     #[must_use]
     pub const fn is_started(self) -> bool {

@@ -13,6 +13,9 @@ macro_rules! w3c_id {
         pub struct $name($non_zero);
 
         impl $name {
+            /// The smallest one.
+            pub(crate) const LEAST: Self = Self(<$non_zero>::MIN);
+
             const EXPECTED: Expected =
                 Expected { what: $what, form: concat!(stringify!($digits), " lower-case hex digits, not all zero") };
 
@@ -65,7 +68,8 @@ w3c_id! {
     TraceId, NonZeroU128, u128, 32, "trace id"
 }
 w3c_id! {
-    /// A span of a trace, as W3C Trace Context writes it: 16 lower-case hex digits.
+    /// A span of a trace, as W3C Trace Context writes it: 16 lower-case hex digits. Those of a run are worked out from where
+    /// they are: see [`RunIdentity::run_span`](crate::RunIdentity::run_span).
     SpanId, NonZeroU64, u64, 16, "span id"
 }
 

@@ -184,7 +184,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         let Some(parent) = host.downcast_ref::<RunShared>() else {
             return Err(refused(ChildErrorKind::NoEngine));
         };
-        let identity = identity(parent, &cx.path()).map_err(refused)?;
+        let identity = identity(parent, cx).map_err(refused)?;
         let snapshot = match options.inherit {
             Inherit::Context => parent.snapshot.fork(identity),
             Inherit::Identity => ContextSnapshot::new(identity),
@@ -220,8 +220,8 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
     }
 }
 
-/// The identity of a child that is started at `path`, if it may be.
-fn identity(parent: &RunShared, path: &str) -> Result<RunIdentity, ChildErrorKind> {
+/// The identity of a child that is started at `cx`, if it may be: its span lies in the attempt that starts it.
+fn identity(parent: &RunShared, cx: &StageCx) -> Result<RunIdentity, ChildErrorKind> {
     let (identity, current) = (parent.identity(), parent.identity().depth());
     let max = parent.engine.settings.max_depth.get();
     let max = max.min(RunIdentity::MAX_DEPTH);
@@ -230,7 +230,12 @@ fn identity(parent: &RunShared, path: &str) -> Result<RunIdentity, ChildErrorKin
     }
     let id = RunId::generate(&*parent.engine.ids);
     identity
-        .child(id, path)
+        .child(id, &cx.path())
+        .map(|child| {
+            child
+                .with_trace_id(identity.trace())
+                .with_span_id(cx.span_id())
+        })
         .map_err(|_| ChildErrorKind::TooDeep { current, max })
 }
 

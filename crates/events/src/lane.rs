@@ -1,0 +1,37 @@
+//! Which events must not be lost before others.
+
+use crate::EventKind;
+
+/// How much an event matters to whoever has to tell afterwards what happened. Where there is too little room, what is in
+/// the lower lane goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Lane {
+    /// What stages say of their own.
+    Telemetry,
+    /// What the engine says: the life of runs, stages and parts, decisions, budgets. And notes whose first word is `audit`.
+    Audit,
+}
+
+impl Lane {
+    /// The lane of an event.
+    #[must_use]
+    pub fn of(kind: &EventKind) -> Self {
+        match kind {
+            EventKind::Note { note, .. } if note.name().split('.').next() != Some("audit") => {
+                Self::Telemetry
+            }
+            EventKind::BlockingDetected { .. } => Self::Telemetry,
+            _ => Self::Audit,
+        }
+    }
+
+    /// In lower case, as counters and records spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audit => "audit",
+            Self::Telemetry => "telemetry",
+        }
+    }
+}

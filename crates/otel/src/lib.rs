@@ -1,0 +1,1 @@
+//! Stageflow's runs as OpenTelemetry traces, metrics and logs, over OTLP.
