@@ -95,7 +95,7 @@ pub use journal::{Journal, JournalOptions};
 pub use lane::Lane;
 pub use memory::{MemorySink, SinkCounts};
 pub use operation::{OperationEnded, OperationStarted};
-pub use redact::Redaction;
+pub use redact::{Redaction, one_line};
 pub use sink::{Batch, EventSink, Receipt};
 pub use span::SpanPlace;
 pub use spill::{Spill, SpillError, SpillErrorKind, SpillOptions};
