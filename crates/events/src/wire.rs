@@ -202,7 +202,7 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 data.insert("stages".to_owned(), json!(wiring.wires()));
             }
             if let Some(trace) = run.trace() {
-                came(&mut data, trace);
+                came(&mut data, run, trace);
             }
             if data.is_empty() {
                 return Value::Null;
@@ -216,11 +216,11 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
 }
 
 /// What came with the request about its trace and was not understood.
-fn came(data: &mut Map<String, Value>, trace: &TraceContext) {
+fn came(data: &mut Map<String, Value>, run: &RunHeader, trace: &TraceContext) {
     let Some(why) = trace.refused() else {
         return;
     };
-    data.insert("trace_refused".to_owned(), json!(why));
+    data.insert("trace_refused".to_owned(), json!(run.redaction().text(why)));
     if let Some(meant) = trace.refused_parent() {
         data.insert("trace_meant".to_owned(), json!(meant.to_string()));
     }
