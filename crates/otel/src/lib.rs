@@ -12,6 +12,8 @@ mod said;
 pub mod semconv;
 mod settings;
 mod spans;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod values;
 
 pub use counts::{OtlpCounts, OtlpMonitor};
