@@ -1,0 +1,7 @@
+//! What arrives at an OpenTelemetry collector.
+
+#![cfg(test)]
+
+mod support;
+
+mod traces;
