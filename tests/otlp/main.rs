@@ -4,4 +4,6 @@
 
 mod support;
 
+mod failing;
+mod metrics;
 mod traces;
