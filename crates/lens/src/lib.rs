@@ -60,10 +60,14 @@ mod example;
 mod field;
 pub mod read;
 mod story;
+mod wide;
 
 pub use example::EXAMPLE;
 pub use read::{ReadError, ReadErrorKind};
 pub use story::{
     Above, AttemptStory, CleanupStory, Ended, Ending, OperationStory, PartStory, PartTally,
     RunStory, Skipped, StageStory, Stories, Used, Who,
+};
+pub use wide::{
+    JsonLines, WIDE_VERSION, WideCounts, WideEvents, WideLine, WideRun, WideSink, WideStage,
 };

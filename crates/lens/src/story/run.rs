@@ -179,6 +179,12 @@ impl RunStory {
         self.seqs.missing()
     }
 
+    /// How many of its events are not there: as many as are missing, or as sinks said they dropped.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.missing().max(self.dropped)
+    }
+
     /// The stages that decided how long the run took: from a root to the one that ended last, each the last one its successor
     /// waited for.
     #[must_use]
