@@ -56,12 +56,14 @@
 //!
 //! Beta; wide events are versioned. The minimum supported Rust version is 1.95.
 
+mod check;
 mod example;
 mod field;
 pub mod read;
 mod story;
 mod wide;
 
+pub use check::{Analyzer, Arrival, Finding, FindingKind, Findings, Severity, analyze};
 pub use example::EXAMPLE;
 pub use read::{ReadError, ReadErrorKind};
 pub use story::{
