@@ -176,13 +176,9 @@ impl Analyzer {
             };
             self.conclude(&oldest);
         }
-        // Many may be gone already.
-        while self
-            .order
-            .front()
-            .is_some_and(|run_id| !self.open.contains_key(run_id))
-        {
-            self.order.pop_front();
+        // Most of them may be gone already.
+        if self.order.len() > 2 * self.open.len() + 1024 {
+            self.order.retain(|run_id| self.open.contains_key(run_id));
         }
         self.open
             .insert(record.run_id.clone(), RunCheck::of(record));
