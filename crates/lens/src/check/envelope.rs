@@ -43,7 +43,7 @@ impl Envelope {
     pub(super) fn of(record: &EventRecord) -> Self {
         Self {
             ids: ids(record).map(|id| id.map(ToOwned::to_owned)),
-            at: record.elapsed_ns,
+            at: 0,
         }
     }
 
@@ -53,7 +53,7 @@ impl Envelope {
             // What is not there is said below.
             if is != was.as_deref() && is != Some("") {
                 let (is, was) = (is.unwrap_or("none"), was.as_deref().unwrap_or("none"));
-                let what = format!("`{name}` is {is}, and was {was} in the run's first record");
+                let what = format!("`{name}` is {is}, and was {was} in another record of the run");
                 complaints.say(FindingKind::MixedIdentity, record, what);
             }
         }

@@ -37,6 +37,8 @@ struct Streak {
     first_wait: Option<Duration>,
     last_wait: Duration,
     longest: Duration,
+    /// Whether another attempt has started since.
+    again: bool,
     told: bool,
 }
 
@@ -89,7 +91,7 @@ impl Retries {
             }
             return;
         };
-        streak.count += 1;
+        streak.count += u32::from(std::mem::take(&mut streak.again));
         streak.ended = at(record);
         if streak.count >= patience.repeats.get()
             && !streak.backs_off(patience.pause)
@@ -121,6 +123,7 @@ impl Streak {
             first_wait: None,
             last_wait: Duration::ZERO,
             longest: Duration::ZERO,
+            again: false,
             told: false,
         }
     }
@@ -129,6 +132,7 @@ impl Streak {
         let wait = at.saturating_sub(self.ended);
         self.first_wait.get_or_insert(wait);
         self.last_wait = wait;
+        self.again = true;
         self.longest = self.longest.max(wait);
     }
 
