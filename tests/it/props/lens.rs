@@ -148,13 +148,18 @@ fn equals_report(
     }
     let (told, counted) = (story.part_tally(), stage.parts());
     prop_assert_eq!(
-        (told.started, told.succeeded, told.failed, told.timed_out),
-        (
-            counted.started,
-            counted.succeeded,
-            counted.failed,
-            counted.timed_out
-        ),
+        (told.started, told.succeeded),
+        (counted.started, counted.succeeded),
+        "parts of {}",
+        name
+    );
+    // A part that is stopped while it waits for its next attempt is counted as stopped, and nothing is told of it.
+    let failed = (
+        told.failed + told.timed_out,
+        counted.failed + counted.timed_out,
+    );
+    prop_assert!(
+        failed.0 == failed.1 || (is_layered && failed.0 > failed.1),
         "parts of {}",
         name
     );
