@@ -9,6 +9,7 @@ mod findings;
 mod picture;
 mod reading;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,6 +47,9 @@ struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// The end of a run is held back for so many records.
+const LINGER: u64 = 4096;
 
 const SOMETHING: u8 = 1;
 const UNREADABLE: u8 = 2;
@@ -100,14 +104,21 @@ fn wide(args: &Args) -> Result<(), ReadError> {
         println!("{}", serde_json::to_string(line).unwrap_or_default());
         Ok(())
     });
-    for record in reading::records(&args.files)? {
+    // Of several files the end of a run may come before what is older.
+    let mut ends = VecDeque::new();
+    for (number, record) in (0_u64..).zip(reading::records(&args.files)?) {
+        while ends.front().is_some_and(|(due, _)| *due <= number) {
+            ends.pop_front().iter().for_each(|(_, end)| wide.add(end));
+        }
         match record {
-            Ok(record) if wanted.fits(&record) => wide.add(&record),
-            Ok(_) => {}
+            Ok(record) if !wanted.fits(&record) => {}
+            Ok(record) if record.kind == "run.ended" => ends.push_back((number + LINGER, record)),
+            Ok(record) => wide.add(&record),
             Err(error) if Read::goes_on_after(&error) => {}
             Err(error) => return Err(error),
         }
     }
+    ends.iter().for_each(|(_, end)| wide.add(end));
     let _stdout = wide.finish();
     Ok(())
 }

@@ -99,6 +99,9 @@ pub(crate) fn read(files: &[PathBuf], wanted: Wanted) -> Result<Read, ReadError>
             more += 1;
         }
     }
+    // Files are in order by themselves, and not with each other: sinks write in batches.
+    let key = |event: &EventRecord| (event.time_us, event.run_id.clone(), event.seq);
+    events.sort_by_cached_key(key);
     Ok(Read {
         events,
         more,
