@@ -1,5 +1,7 @@
 //! What queues and buffers say.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Queues and buffers beside models that are worked out in the plainest way there is.
 
+#![cfg(test)]
+
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -83,7 +85,9 @@ fn a_queue_does_what_a_list_would() {
                                     );
                                 }
                                 _ => {
-                                    prop_assert_eq!(sender.try_send(n).unwrap_err().into_chunk(), n)
+                                    {
+ prop_assert_eq!(sender.try_send(n).unwrap_err().into_chunk(), n);
+}
                                 }
                             }
                         }

@@ -1,5 +1,7 @@
 //! What queues do with chunks, senders and receivers.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -63,13 +65,17 @@ fn waits_that_go_on_are_counted_up_to_now() {
         let (sender, receiver) = queue(1, OnFull::Wait);
         sender.try_send(0).unwrap();
         let waiting = timeout(ms(70), sender.send(1));
+        let short = async {
+            sleep(ms(20)).await;
+            timeout(ms(20), sender.send(2)).await
+        };
         let looking = async {
-            sleep(ms(30)).await;
+            sleep(ms(50)).await;
             receiver.counts().waited
         };
-        let (_, seen) = tokio::join!(waiting, looking);
-        assert_eq!(seen, ms(30));
-        assert_eq!(receiver.counts().waited, ms(70));
+        let (_, _, seen) = tokio::join!(waiting, short, looking);
+        assert_eq!(seen, ms(50 + 20));
+        assert_eq!(receiver.counts().waited, ms(70 + 20));
     });
 }
 
