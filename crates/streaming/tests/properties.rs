@@ -85,9 +85,10 @@ fn a_queue_does_what_a_list_would() {
                                     );
                                 }
                                 _ => {
-                                    {
- prop_assert_eq!(sender.try_send(n).unwrap_err().into_chunk(), n);
-}
+                                    prop_assert_eq!(
+                                        sender.try_send(n).unwrap_err().into_chunk(),
+                                        n
+                                    );
                                 }
                             }
                         }
