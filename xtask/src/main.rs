@@ -29,7 +29,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, ci, docs, features, lint, package, props, stress, test};
+use commands::{bench, ci, docs, features, lint, live, package, props, stress, test};
 use runner::Show;
 use step::Step;
 use workspace::Workspace;
@@ -74,6 +74,8 @@ enum Task {
     Docs(docs::Args),
     /// The stress suite, which has to notice a broken engine too
     Stress(stress::Args),
+    /// Shows a journal while it is written
+    Live(live::Args),
     /// Stageflow beside hand-written tokio
     Bench(bench::Args),
     /// Each published crate builds alone, without and with all features
@@ -94,6 +96,9 @@ fn prepare_and_run(task: Task) -> anyhow::Result<ExitCode> {
     }
     if let Task::Stress(args) = &task {
         return stress::run(args, &workspace.root).map(ExitCode::from);
+    }
+    if let Task::Live(args) = &task {
+        return live::run(args, &workspace.root).map(ExitCode::from);
     }
     let show = if matches!(task, Task::Ci) {
         Show::OnFailure
@@ -118,8 +123,8 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Errors(_) => Ok(vec![lint::errors(workspace)]),
         Task::Docs(args) => Ok(vec![docs::step(&args, sh)]),
         Task::Bench(args) => Ok(bench::steps(&args, sh)),
-        // It is no list of steps: it was handed over to before.
-        Task::Stress(_) => Ok(Vec::new()),
+        // They are no lists of steps: they were handed over to before.
+        Task::Live(_) | Task::Stress(_) => Ok(Vec::new()),
         Task::Features => Ok(features::steps(sh, workspace)),
         Task::Package => package::steps(sh, workspace),
     }

@@ -14,9 +14,13 @@ use super::text::time;
 /// Narrower than this, a table leaves out what can be done without.
 const WIDE: u16 = 70;
 
+/// Lower than this, the heading does.
+const HIGH: u16 = 7;
+
 pub(super) fn draw(screen: &Screen, model: &LiveModel, frame: &mut Frame<'_>) {
+    let heading_height = if frame.area().height < HIGH { 1 } else { 2 };
     let heights = [
-        Constraint::Length(2),
+        Constraint::Length(heading_height),
         Constraint::Length(1),
         Constraint::Min(0),
         Constraint::Length(1),

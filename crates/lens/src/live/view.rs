@@ -66,7 +66,7 @@ impl Look {
 /// println!("{} runs ended", viewed?.totals().runs_ended);
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[must_use = "a view shows nothing before it runs"]
 pub struct LiveView {
     every: Duration,
@@ -99,7 +99,7 @@ impl LiveView {
     /// # Errors
     ///
     /// If the feed or the terminal cannot be read, or nothing can be written.
-    pub async fn run(&self, feed: impl Feed, look: Look) -> io::Result<LiveModel> {
+    pub async fn run(self, feed: impl Feed, look: Look) -> io::Result<LiveModel> {
         match look {
             Look::Lines => self.lines(feed, &mut io::stdout()).await,
             Look::Screen(colours) => {
@@ -116,7 +116,7 @@ impl LiveView {
     /// # Errors
     ///
     /// If the feed cannot be read, or `out` cannot be written.
-    pub async fn lines(&self, mut feed: impl Feed, out: &mut impl Write) -> io::Result<LiveModel> {
+    pub async fn lines(self, mut feed: impl Feed, out: &mut impl Write) -> io::Result<LiveModel> {
         let mut model = LiveModel::new();
         let (mut ticks, began) = (ticks(self.every), Instant::now());
         let mut next = LINE_EVERY;
@@ -145,7 +145,7 @@ impl LiveView {
     ///
     /// If the feed or the keys cannot be read, or the terminal cannot be drawn on.
     pub async fn screen<B: Backend<Error: Send + Sync + 'static>>(
-        &self,
+        self,
         mut feed: impl Feed,
         terminal: &mut Terminal<B>,
         mut keys: impl FnMut() -> io::Result<Option<Key>>,
