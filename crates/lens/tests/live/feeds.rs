@@ -33,18 +33,18 @@ fn batch(count: u64) -> Batch {
 
 #[test]
 fn a_sink_nobody_looks_at_drops_and_the_view_says_so() {
-    let sink = LiveSink::bounded(NonZeroUsize::new(5).unwrap());
+    let mut sink = LiveSink::bounded(NonZeroUsize::new(5).unwrap());
     let receipt = sink.try_emit(batch(3));
     assert_eq!((receipt.accepted, receipt.dropped), (3, 0));
     let receipt = sink.try_emit(batch(4));
     assert_eq!((receipt.accepted, receipt.dropped), (2, 2));
     let mut model = LiveModel::new();
-    assert_eq!(sink.clone().feed(&mut model).unwrap(), Fed::Open);
+    assert_eq!(sink.feed(&mut model).unwrap(), Fed::Open);
     assert_eq!((model.totals().records, model.totals().missed), (5, 2));
     assert!(summary(&model).ends_with("2 missed by this view"));
     assert_eq!(sink.try_emit(batch(5)).accepted, 5);
     sink.close();
-    assert_eq!(sink.clone().feed(&mut model).unwrap(), Fed::Over);
+    assert_eq!(sink.feed(&mut model).unwrap(), Fed::Over);
     assert_eq!(model.totals().records, 10);
 }
 

@@ -22,9 +22,10 @@ fn record(run: &str, kind: &str, stage: Option<(&str, u32)>, ms: u64, data: Valu
     let record = json!({
         "version": 2, "type": kind, "seq": 0, "time_us": NOON + ms * 1_000, "elapsed_ns": ms * 1_000_000,
         "pipeline": "answer", "run_id": run, "correlation_id": "c", "trace_id": "t", "span_id": "s",
-        "stage": stage.map(|(name, _)| name), "attempt": stage.map(|(_, attempt)| attempt), "data": data,
+        "stage": stage.map(|(name, _)| name), "attempt": stage.map(|(_, attempt)| attempt),
     });
-    serde_json::from_value(record).unwrap()
+    let record = serde_json::from_value(record).unwrap();
+    EventRecord { data, ..record }
 }
 
 fn some_runs() -> Vec<EventRecord> {
