@@ -1,7 +1,7 @@
 //! `live`: shows a journal while it is written.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -24,8 +24,7 @@ pub(crate) fn run(args: &Args, root: &Path) -> anyhow::Result<u8> {
         .arg("--manifest-path")
         .arg(root.join("Cargo.toml"))
         .arg("--")
-        .args(&args.arguments)
-        .current_dir(std::env::current_dir().unwrap_or_else(|_| PathBuf::from(root)));
+        .args(&args.arguments);
     let status = command.status().context("the view could not be started")?;
     // Without a code it was killed.
     Ok(status

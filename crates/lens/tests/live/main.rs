@@ -24,8 +24,9 @@ fn record(run: &str, kind: &str, stage: Option<(&str, u32)>, ms: u64, data: Valu
         "pipeline": "answer", "run_id": run, "correlation_id": "c", "trace_id": "t", "span_id": "s",
         "stage": stage.map(|(name, _)| name), "attempt": stage.map(|(_, attempt)| attempt),
     });
-    let record = serde_json::from_value(record).unwrap();
-    EventRecord { data, ..record }
+    let mut record: EventRecord = serde_json::from_value(record).unwrap();
+    record.data = data;
+    record
 }
 
 fn some_runs() -> Vec<EventRecord> {
