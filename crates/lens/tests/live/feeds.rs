@@ -121,10 +121,12 @@ fn a_line_a_second_is_written_while_it_goes_on() {
 
 #[test]
 fn a_screen_goes_on_until_somebody_quits_and_shows_nothing_new_while_it_stands_still() {
-    struct Busy;
+    struct Busy(u32);
     impl Feed for Busy {
         fn feed(&mut self, model: &mut LiveModel) -> io::Result<Fed> {
-            model.observe(&record("run-1", "a.note", None, 0, Value::Null));
+            self.0 += 1;
+            let run = format!("run-{}", self.0);
+            model.observe(&record(&run, "a.note", None, 0, Value::Null));
             Ok(Fed::Open)
         }
     }
@@ -141,11 +143,13 @@ fn a_screen_goes_on_until_somebody_quits_and_shows_nothing_new_while_it_stands_s
     };
     let view = LiveView::every(Duration::from_secs(1));
     let model = paused(async {
-        view.screen(Busy, &mut terminal, keys, Colours::None)
+        view.screen(Busy(0), &mut terminal, keys, Colours::None)
             .await
             .unwrap()
     });
     assert_eq!(model.totals().records, 19);
     let shown = terminal.backend().to_string();
+    // As when the key was pressed, at the third look.
+    assert!(shown.contains("3 under way"), "{shown}");
     assert!(shown.contains("PAUSED"), "{shown}");
 }

@@ -82,6 +82,8 @@ fn whatever_comes_the_counts_add_up_and_it_can_be_drawn() {
                     row.in_flight + row.succeeded + row.failed + row.other + row.lost
                 );
             }
+            let open: usize = model.runs().map(|(_, _, _, open)| open).sum();
+            prop_assert_eq!(sum(|row| row.in_flight), open as u64);
             let mut screen = Screen::new(Colours::Some);
             for key in keys {
                 screen.press(
