@@ -14,6 +14,8 @@ pub(super) struct Run {
     pub(super) since_us: u64,
     /// When each attempt under way started, in nanoseconds since the run did.
     pub(super) open: HashMap<Place, u64>,
+    /// Which of all: a run that is heard of again after its end is another one here.
+    number: u64,
 }
 
 /// The runs whose end was not seen yet, the oldest first.
@@ -21,7 +23,8 @@ pub(super) struct Run {
 pub(super) struct Runs {
     known: HashMap<String, Run>,
     /// In the order in which they were first heard of; some have ended since.
-    order: VecDeque<String>,
+    order: VecDeque<(u64, String)>,
+    heard_of: u64,
     most: usize,
 }
 
@@ -30,6 +33,7 @@ impl Runs {
         Self {
             known: HashMap::new(),
             order: VecDeque::new(),
+            heard_of: 0,
             most,
         }
     }
@@ -49,11 +53,14 @@ impl Runs {
             pipeline,
             since_us,
             open: HashMap::new(),
+            number: self.heard_of,
         };
         self.known.insert(id.to_owned(), run);
-        self.order.push_back(id.to_owned());
+        self.order.push_back((self.heard_of, id.to_owned()));
+        self.heard_of += 1;
         if self.order.len() > 2 * self.most + 16 {
-            self.order.retain(|id| self.known.contains_key(id));
+            let known = &self.known;
+            self.order.retain(|(number, id)| is(known, *number, id));
         }
         oldest.flatten()
     }
@@ -63,9 +70,9 @@ impl Runs {
     }
 
     fn take_oldest(&mut self) -> Option<Run> {
-        while let Some(id) = self.order.pop_front() {
-            if let Some(run) = self.known.remove(&id) {
-                return Some(run);
+        while let Some((number, id)) = self.order.pop_front() {
+            if is(&self.known, number, &id) {
+                return self.known.remove(&id);
             }
         }
         None
@@ -73,12 +80,17 @@ impl Runs {
 
     /// The oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Run)> {
-        let of = |id: &'_ String| self.known.get_key_value(id);
-        self.order
-            .iter()
-            .filter_map(of)
-            .map(|(id, run)| (id.as_str(), run))
+        let order = self.order.iter();
+        order.filter_map(|(number, id)| {
+            let run = self.known.get(id).filter(|run| run.number == *number)?;
+            Some((id.as_str(), run))
+        })
     }
+}
+
+/// Whether this run is under way, and the same as then.
+fn is(known: &HashMap<String, Run>, number: u64, id: &str) -> bool {
+    known.get(id).is_some_and(|run| run.number == number)
 }
 
 impl Run {

@@ -149,7 +149,7 @@ fn a_screen_goes_on_until_somebody_quits_and_shows_nothing_new_while_it_stands_s
     });
     assert_eq!(model.totals().records, 19);
     let shown = terminal.backend().to_string();
-    // As when the key was pressed, at the third look.
-    assert!(shown.contains("3 under way"), "{shown}");
+    // As when the key was pressed, at the fourth look.
+    assert!(shown.contains("4 under way"), "{shown}");
     assert!(shown.contains("PAUSED"), "{shown}");
 }
