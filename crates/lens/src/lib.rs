@@ -28,6 +28,7 @@
 //! | know what became of a run | [`Stories`], [`RunStory`] |
 //! | have one flat line for each run and each stage | [`WideRun`], [`WideStage`], [`WideEvents`] |
 //! | know whether records fit together | [`analyze`], [`Analyzer`] |
+//! | watch runs in the terminal | `live`, behind the flag of that name |
 //! | draw a run | [`draw::dag`], [`draw::gantt`] |
 //! | see everything that happened, in order | [`line`](line()) |
 //!
@@ -61,6 +62,8 @@ pub mod draw;
 mod example;
 mod field;
 mod line;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod read;
 mod story;
 mod wide;
