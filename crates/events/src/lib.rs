@@ -61,14 +61,17 @@
 //! Beta; the written form ([`EventRecord`]) is versioned. The minimum supported Rust version is 1.95.
 
 mod approval;
+mod cloud_event;
 mod event;
 mod export;
 mod header;
+pub mod journal;
 mod lane;
 mod lock;
 mod memory;
 mod operation;
 mod redact;
+mod rfc3339;
 mod sink;
 mod span;
 mod spill;
@@ -76,9 +79,11 @@ mod tracing_sink;
 mod wire;
 
 pub use approval::{ApprovalChange, ApprovalState};
+pub use cloud_event::CloudEvent;
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
 pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
 pub use header::RunHeader;
+pub use journal::{Journal, JournalOptions};
 pub use lane::Lane;
 pub use memory::{MemorySink, SinkCounts};
 pub use operation::{OperationEnded, OperationStarted};
