@@ -1,4 +1,4 @@
-//! Records as CloudEvents 1.0, for tools that know that form.
+//! Records as `CloudEvents` 1.0, for tools that know that form.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ const SOURCE: &str = "/stageflow/";
 /// What types begin with.
 pub(crate) const TYPE: &str = "dev.stageflow.";
 
-/// An event in the JSON form of [CloudEvents](https://github.com/cloudevents/spec) 1.0, with what has no place in that
+/// An event in the JSON form of [`CloudEvents`](https://github.com/cloudevents/spec) 1.0, with what has no place in that
 /// specification as extension attributes. Nothing is lost on the way: [`CloudEvent::to_record`] gives the record back.
 ///
 /// ```

@@ -8,7 +8,7 @@ use super::{Chain, Format};
 /// The version of the journal's form that this crate writes.
 pub(super) const VERSION: u32 = 1;
 
-/// The type of such a line where lines are CloudEvents.
+/// The type of such a line where lines are `CloudEvents`.
 const TYPE: &str = "dev.stageflow.journal";
 
 /// What such a line says.
