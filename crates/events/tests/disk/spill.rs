@@ -1,17 +1,16 @@
 //! Records that wait on disk come back in order, once, whatever happens in between; what cannot come back is counted.
 
-mod common;
-
 use std::collections::VecDeque;
 use std::fs;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
-use common::record;
 use proptest::prelude::*;
 use serde_json::json;
 use stageflow_events::{Spill, SpillErrorKind, SpillOptions};
 use stageflow_testkit::Property;
+
+use crate::records::record;
 
 fn bytes(bytes: u64) -> NonZeroU64 {
     NonZeroU64::new(bytes).unwrap()
@@ -200,7 +199,7 @@ fn one_changed_byte_costs_one_record() {
         any::<bool>(),
     );
     Property::new("one changed byte costs one record")
-        .cases(300)
+        .cases(150)
         .holds_for(&flips, |(count, at, flip, is_open)| {
             let dir = tempfile::tempdir().unwrap();
             let mut spill = Some(Spill::open(&SpillOptions::new(dir.path())).unwrap());
@@ -305,7 +304,7 @@ struct Model {
 #[test]
 fn it_is_a_queue_that_survives_crashes() {
     Property::new("a spill is a queue that survives crashes")
-        .cases(200)
+        .cases(100)
         .holds_for(&ops(), |ops| {
             let dir = tempfile::tempdir().unwrap();
             let options = options(dir.path());
