@@ -98,6 +98,9 @@ pub struct CloudEvent {
     /// The span around that, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parentspanid: Option<String>,
+    /// Whether whoever asked records the trace, if that came with the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<bool>,
     /// The stage, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
@@ -140,6 +143,7 @@ impl From<&EventRecord> for CloudEvent {
             traceid: record.trace_id.clone(),
             spanid: record.span_id.clone(),
             parentspanid: record.parent_span_id.clone(),
+            sampled: record.sampled,
             stage: record.stage.clone(),
             part: record.part.clone(),
             attempt: record.attempt,
@@ -172,6 +176,7 @@ impl CloudEvent {
             trace_id: self.traceid.clone(),
             span_id: self.spanid.clone(),
             parent_span_id: self.parentspanid.clone(),
+            sampled: self.sampled,
             stage: self.stage.clone(),
             part: self.part.clone(),
             attempt: self.attempt,
@@ -186,5 +191,6 @@ fn traceparent(record: &EventRecord) -> Option<String> {
         text.len() == digits && text.bytes().all(of_hex)
     };
     let well_formed = is_hex(&record.trace_id, 32) && is_hex(&record.span_id, 16);
-    well_formed.then(|| format!("00-{}-{}-01", record.trace_id, record.span_id))
+    let flags = u8::from(record.sampled.unwrap_or(true));
+    well_formed.then(|| format!("00-{}-{}-{flags:02x}", record.trace_id, record.span_id))
 }

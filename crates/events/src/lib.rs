@@ -61,15 +61,18 @@
 //! Beta; the written form ([`EventRecord`]) is versioned. The minimum supported Rust version is 1.95.
 
 mod approval;
+mod bounded;
 mod cloud_event;
 mod event;
 mod export;
+mod fan_out;
 mod header;
 pub mod journal;
 mod lane;
 mod lock;
 mod memory;
 mod operation;
+mod quietly;
 mod redact;
 mod rfc3339;
 mod sink;
@@ -79,9 +82,14 @@ mod tracing_sink;
 mod wire;
 
 pub use approval::{ApprovalChange, ApprovalState};
+pub use bounded::{
+    BoundedCounts, BoundedSink, BoundedSinkBuilder, BreakerPolicy, BreakerState, Flushed, Health,
+    Loss, LossCount, LossReason, Overflow, Pump, RetryPolicy, Stopping,
+};
 pub use cloud_event::CloudEvent;
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
 pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
+pub use fan_out::{FanOut, FanOutCounts};
 pub use header::RunHeader;
 pub use journal::{Journal, JournalOptions};
 pub use lane::Lane;
