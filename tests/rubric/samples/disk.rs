@@ -128,25 +128,40 @@ fn chain_sample(error: &ChainError, facts: [&'static str; 1], root: &Path) -> Sa
 fn chains() -> Vec<Sample> {
     let root = tempfile::tempdir().unwrap();
     let other = JournalOptions::new(root.path().join("other"));
-    let (other, ..) = write(other, &["run.started", "audit.denied", "docs.loaded", "run.ended"]);
+    let (other, ..) = write(
+        other,
+        &["run.started", "audit.denied", "docs.loaded", "run.ended"],
+    );
     let other = fs::read_to_string(other.join(FIRST)).unwrap();
     let other: Vec<&str> = other.split_inclusive('\n').collect();
     type Change<'a> = Box<dyn FnOnce(&mut Vec<String>) + 'a>;
     let changes: [(Change<'_>, [&str; 1]); 10] = [
-        (Box::new(|lines| lines[2] = lines[2].replace("granted", "refused")), ["line 3"]),
+        (
+            Box::new(|lines| lines[2] = lines[2].replace("granted", "refused")),
+            ["line 3"],
+        ),
         (Box::new(|lines| lines[0] = "{}\n".to_owned()), ["line 1"]),
-        (Box::new(|lines| drop(lines.drain(1..3))), ["numbers 2 to 3"]),
+        (
+            Box::new(|lines| drop(lines.drain(1..3))),
+            ["numbers 2 to 3"],
+        ),
         (Box::new(|lines| drop(lines.remove(2))), ["number 3"]),
         (Box::new(|lines| lines.swap(2, 3)), ["line 3"]),
         (Box::new(|lines| drop(lines.pop())), ["number 4"]),
         (Box::new(|lines| drop(lines[4].pop())), ["line 5"]),
         (Box::new(|lines| lines[3] = other[3].to_owned()), ["line 4"]),
         (Box::new(|lines| lines[4] = "\n".to_owned()), ["line 5"]),
-        (Box::new(|lines| *lines = other.iter().map(|&line| line.to_owned()).collect()), ["number 5"]),
+        (
+            Box::new(|lines| *lines = other.iter().map(|&line| line.to_owned()).collect()),
+            ["number 5"],
+        ),
     ];
-    let altered = changes.into_iter().enumerate().map(|(nth, (change, facts))| {
-        chain_sample(&altered(change, root.path(), nth), facts, root.path())
-    });
+    let altered = changes
+        .into_iter()
+        .enumerate()
+        .map(|(nth, (change, facts))| {
+            chain_sample(&altered(change, root.path(), nth), facts, root.path())
+        });
     altered.collect()
 }
 
@@ -179,7 +194,9 @@ fn broken_heads() -> Vec<Sample> {
         sample(&io, "No such file"),
         sample(&deleted, "number"),
         sample(&miscounted, "should be 1"),
-        head.names(["the head of a journal"]).facts(["64 hex digits"]).beside_a_secret(),
+        head.names(["the head of a journal"])
+            .facts(["64 hex digits"])
+            .beside_a_secret(),
     ]
 }
 
