@@ -19,6 +19,7 @@
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`journal`] | events in files, and whether somebody has altered them | [`Journal`], [`CloudEvent`], [`SpillOptions`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -29,6 +30,7 @@
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
+//! [`CloudEvent`]: crate::events::CloudEvent
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
 //! [`Ending`]: crate::interceptors::Ending
 //! [`Engine`]: crate::executor::Engine
@@ -43,6 +45,7 @@
 //! [`Hook`]: crate::interceptors::Hook
 //! [`Inherit`]: crate::executor::Inherit
 //! [`Join`]: crate::graph::Join
+//! [`Journal`]: crate::events::Journal
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
@@ -63,6 +66,7 @@
 //! [`RunStream`]: crate::executor::RunStream
 //! [`SeededIds`]: crate::context::SeededIds
 //! [`SlotUsage`]: crate::executor::SlotUsage
+//! [`SpillOptions`]: crate::events::SpillOptions
 //! [`Stage`]: crate::graph::Stage
 //! [`StageBuilder`]: crate::graph::StageBuilder
 //! [`StageCx`]: crate::context::StageCx
@@ -104,6 +108,7 @@ pages! {
     slots_and_priority = "15-slots-and-priority";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
+    journal = "19-journal";
 }
 
 /// The README files, whose examples are compiled and run like all others.
