@@ -29,7 +29,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, ci, docs, features, lint, package, props, stress, test};
+use commands::{bench, ci, docs, features, journal, lint, package, props, stress, test};
 use runner::Show;
 use step::Step;
 use workspace::Workspace;
@@ -74,6 +74,8 @@ enum Task {
     Docs(docs::Args),
     /// The stress suite, which has to notice a broken engine too
     Stress(stress::Args),
+    /// Whether a journal is as it was written
+    Journal(journal::Args),
     /// Stageflow beside hand-written tokio
     Bench(bench::Args),
     /// Each published crate builds alone, without and with all features
@@ -86,11 +88,15 @@ enum Task {
 fn prepare_and_run(task: Task) -> anyhow::Result<ExitCode> {
     let sh = Shell::new()?;
     let workspace = Workspace::load(&sh)?;
+    let asked_from = sh.current_dir();
     sh.change_dir(&workspace.root);
     if let Task::Errors(args) = &task
         && !args.check
     {
         return errors::list(&workspace.root).map(|()| ExitCode::SUCCESS);
+    }
+    if let Task::Journal(args) = &task {
+        return journal::run(args, &workspace.root, &asked_from).map(ExitCode::from);
     }
     if let Task::Stress(args) = &task {
         return stress::run(args, &workspace.root).map(ExitCode::from);
@@ -118,8 +124,8 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Errors(_) => Ok(vec![lint::errors(workspace)]),
         Task::Docs(args) => Ok(vec![docs::step(&args, sh)]),
         Task::Bench(args) => Ok(bench::steps(&args, sh)),
-        // It is no list of steps: it was handed over to before.
-        Task::Stress(_) => Ok(Vec::new()),
+        // They are no lists of steps: they were handed over to before.
+        Task::Journal(_) | Task::Stress(_) => Ok(Vec::new()),
         Task::Features => Ok(features::steps(sh, workspace)),
         Task::Package => package::steps(sh, workspace),
     }

@@ -147,7 +147,7 @@ impl fmt::Display for ChainError {
         let n = head.n();
         write!(
             f,
-            "; what stands before holds: {records} records, up to number {n}"
+            "; what stands before that holds (numbers up to {n}, records: {records})"
         )
     }
 }
