@@ -29,7 +29,9 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, ci, docs, features, lint, live, logs, package, props, stress, test};
+use commands::{
+    bench, ci, docs, features, journal, lint, live, logs, package, props, stress, test,
+};
 use runner::Show;
 use step::Step;
 use workspace::Workspace;
@@ -78,6 +80,8 @@ enum Task {
     Logs(logs::Args),
     /// Shows a journal while it is written
     Live(live::Args),
+    /// Whether a journal is as it was written
+    Journal(journal::Args),
     /// Stageflow beside hand-written tokio
     Bench(bench::Args),
     /// Each published crate builds alone, without and with all features
@@ -90,11 +94,15 @@ enum Task {
 fn prepare_and_run(task: Task) -> anyhow::Result<ExitCode> {
     let sh = Shell::new()?;
     let workspace = Workspace::load(&sh)?;
+    let asked_from = sh.current_dir();
     sh.change_dir(&workspace.root);
     if let Task::Errors(args) = &task
         && !args.check
     {
         return errors::list(&workspace.root).map(|()| ExitCode::SUCCESS);
+    }
+    if let Task::Journal(args) = &task {
+        return journal::run(args, &workspace.root, &asked_from).map(ExitCode::from);
     }
     if let Task::Stress(args) = &task {
         return stress::run(args, &workspace.root).map(ExitCode::from);
@@ -130,6 +138,7 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Bench(args) => Ok(bench::steps(&args, sh)),
         // They are no lists of steps: they were handed over to before.
         Task::Live(_) | Task::Logs(_) | Task::Stress(_) => Ok(Vec::new()),
+        Task::Journal(_) | Task::Stress(_) => Ok(Vec::new()),
         Task::Features => Ok(features::steps(sh, workspace)),
         Task::Package => package::steps(sh, workspace),
     }

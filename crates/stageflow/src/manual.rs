@@ -20,6 +20,7 @@
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
+//! | [`journal`] | events in files, and whether somebody has altered them | [`Journal`], [`CloudEvent`], [`SpillOptions`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -30,6 +31,7 @@
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
+//! [`CloudEvent`]: crate::events::CloudEvent
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
 //! [`Ending`]: crate::interceptors::Ending
 //! [`Engine`]: crate::executor::Engine
@@ -44,6 +46,7 @@
 //! [`Hook`]: crate::interceptors::Hook
 //! [`Inherit`]: crate::executor::Inherit
 //! [`Join`]: crate::graph::Join
+//! [`Journal`]: crate::events::Journal
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
@@ -66,6 +69,7 @@
 //! [`RunStream`]: crate::executor::RunStream
 //! [`SeededIds`]: crate::context::SeededIds
 //! [`SlotUsage`]: crate::executor::SlotUsage
+//! [`SpillOptions`]: crate::events::SpillOptions
 //! [`Stage`]: crate::graph::Stage
 //! [`StageBuilder`]: crate::graph::StageBuilder
 //! [`StageCx`]: crate::context::StageCx
@@ -109,6 +113,7 @@ pages! {
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
     correlation = "22-correlation";
+    journal = "19-journal";
 }
 
 /// The README files, whose examples are compiled and run like all others.

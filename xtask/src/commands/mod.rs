@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod ci;
 pub(crate) mod docs;
 pub(crate) mod features;
+pub(crate) mod journal;
 pub(crate) mod lint;
 pub(crate) mod live;
 pub(crate) mod logs;
