@@ -36,6 +36,8 @@
 //! | stream what the stage is making | [`StageCx::chunk`], read by whoever started the run: [`Tier`] |
 //! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
 //! | say how much may be spent | [`Budget`], [`StageCx::reserve`] |
+//! | keep a secret out of everything that is written down | [`Redacted`] |
+//! | log from a task or a thread of your own | [`StageCx::in_span`], [`StageCx::instrument`] |
 //! | run tests with fixed ids and time | [`SeededIds`], [`FixedClock`] |
 //! | build an engine of your own | [`RunHost`] |
 //!
@@ -73,6 +75,7 @@ mod error;
 mod host;
 mod identity;
 mod ids;
+mod log_span;
 mod loop_end;
 mod mismatch;
 mod name;
@@ -81,6 +84,7 @@ mod operation;
 mod outcome;
 mod outputs;
 mod part;
+mod redacted;
 mod snapshot;
 mod spans;
 mod stop;
@@ -114,6 +118,7 @@ pub use outputs::{
     OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView,
 };
 pub use part::{Part, PartCall, PartFuture, PartLimits, Step};
+pub use redacted::Redacted;
 pub use snapshot::{
     ContextSnapshot, Conversation, Document, Enrichments, Extension, Extensions, Memory, Message,
     Metadata, Profile, Role, RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,

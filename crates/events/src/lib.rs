@@ -80,7 +80,7 @@ pub use header::RunHeader;
 pub use lane::Lane;
 pub use memory::{MemorySink, SinkCounts};
 pub use operation::{OperationEnded, OperationStarted};
-pub use redact::Redaction;
+pub use redact::{Redaction, one_line};
 pub use sink::{Batch, EventSink, Receipt};
 pub use span::SpanPlace;
 pub use tracing_sink::TracingSink;
