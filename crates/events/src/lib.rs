@@ -34,6 +34,8 @@
 //! | see events in the log | [`TracingSink`] |
 //! | send events somewhere | [`EventSink`] |
 //! | write events to a file or a queue | [`EventRecord`] |
+//! | keep secrets out of what is written down | [`Redaction`] |
+//! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |
 //! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
 //!
 //! # Invariants
@@ -50,7 +52,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `log-lines` | off | `LogLines`, a layer for `tracing-subscriber` that writes log lines as JSON, with the ids of the run they belong to |
 //!
 //! # Where it sits
 //!
@@ -64,7 +68,10 @@ mod approval;
 mod event;
 mod export;
 mod header;
+mod json_line;
 mod lane;
+#[cfg(feature = "log-lines")]
+mod log_line;
 mod memory;
 mod operation;
 mod redact;
@@ -77,7 +84,10 @@ pub use approval::{ApprovalChange, ApprovalState};
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
 pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
 pub use header::RunHeader;
+pub use json_line::json_line;
 pub use lane::Lane;
+#[cfg(feature = "log-lines")]
+pub use log_line::LogLines;
 pub use memory::{MemorySink, SinkCounts};
 pub use operation::{OperationEnded, OperationStarted};
 pub use redact::{Redaction, one_line};

@@ -41,39 +41,102 @@ const ORDINARY: &[&str] = &[
 
 /// What is left of texts with secrets in them.
 const SECRET: &[(&str, &str)] = &[
-    ("bad key canary-0042, try again", "bad key [redacted], try again"),
+    (
+        "bad key canary-0042, try again",
+        "bad key [redacted], try again",
+    ),
     ("CANARY_17", "[redacted]"),
     ("password=swordfish", "password=[redacted]"),
     ("password: correct horse battery", "password: [redacted]"),
-    ("PASSWORD = swordfish; user = bob", "PASSWORD = [redacted]; user = bob"),
-    ("{\"password\": \"swordfish\", \"user\": \"bob\"}", "{\"password\": \"[redacted]\", \"user\": \"bob\"}"),
-    ("{\\\"password\\\":\\\"sword\\\",\\\"user\\\":\\\"bob\\\"}", "{\\\"password\\\":\\\"[redacted]\\\",\\\"user\\\":\\\"bob\\\"}"),
-    ("Login { password: \"sword\\\"fish\", user: \"bob\" }", "Login { password: \"[redacted]\", user: \"bob\" }"),
-    ("Login { password: Some(\"swordfish\"), user: \"bob\" }", "Login { password: [redacted], user: \"bob\" }"),
-    ("Login { password: b\"swordfish\", user: \"bob\" }", "Login { password: [redacted], user: \"bob\" }"),
-    ("Password(\"swordfish\") is wrong", "Password([redacted]) is wrong"),
-    ("tokens: [\"abc\", \"def\"], user: bob", "tokens: [redacted], user: bob"),
+    (
+        "PASSWORD = swordfish; user = bob",
+        "PASSWORD = [redacted]; user = bob",
+    ),
+    (
+        "{\"password\": \"swordfish\", \"user\": \"bob\"}",
+        "{\"password\": \"[redacted]\", \"user\": \"bob\"}",
+    ),
+    (
+        "{\\\"password\\\":\\\"sword\\\",\\\"user\\\":\\\"bob\\\"}",
+        "{\\\"password\\\":\\\"[redacted]\\\",\\\"user\\\":\\\"bob\\\"}",
+    ),
+    (
+        "Login { password: \"sword\\\"fish\", user: \"bob\" }",
+        "Login { password: \"[redacted]\", user: \"bob\" }",
+    ),
+    (
+        "Login { password: Some(\"swordfish\"), user: \"bob\" }",
+        "Login { password: [redacted], user: \"bob\" }",
+    ),
+    (
+        "Login { password: b\"swordfish\", user: \"bob\" }",
+        "Login { password: [redacted], user: \"bob\" }",
+    ),
+    (
+        "Password(\"swordfish\") is wrong",
+        "Password([redacted]) is wrong",
+    ),
+    (
+        "tokens: [\"abc\", \"def\"], user: bob",
+        "tokens: [redacted], user: bob",
+    ),
     ("dbPassword=>swordfish", "dbPassword=>[redacted]"),
-    ("env[\"SECRET_KEY\"] = \"swordfish\"", "env[\"SECRET_KEY\"] = \"[redacted]\""),
-    ("the password 'swordfish' is wrong", "the password '[redacted]' is wrong"),
+    (
+        "env[\"SECRET_KEY\"] = \"swordfish\"",
+        "env[\"SECRET_KEY\"] = \"[redacted]\"",
+    ),
+    (
+        "the password 'swordfish' is wrong",
+        "the password '[redacted]' is wrong",
+    ),
     ("api key: swordfish", "api key: [redacted]"),
     ("X-Api-Key: swordfish", "X-Api-Key: [redacted]"),
-    ("authorization header: swordfish", "authorization header: [redacted]"),
-    ("Authorization: Digest username=\"bob\", realm=\"x\"\nHost: a", "Authorization: [redacted]\nHost: a"),
+    (
+        "authorization header: swordfish",
+        "authorization header: [redacted]",
+    ),
+    (
+        "Authorization: Digest username=\"bob\", realm=\"x\"\nHost: a",
+        "Authorization: [redacted]\nHost: a",
+    ),
     ("Cookie: a=b; c=d", "Cookie: [redacted]"),
     ("-H \"Cookie: a=b; c=d\" -v", "-H \"Cookie: [redacted]\" -v"),
-    ("sent Bearer swordfish, got 401", "sent Bearer [redacted], got 401"),
-    ("sent Basic dXNlcjpwYXNz, got 401", "sent Basic [redacted], got 401"),
-    ("postgres://ada:swordfish@db/x", "postgres://[redacted]@db/x"),
-    ("https://x.org/?token=swordfish&page=2", "https://x.org/?token=[redacted]&page=2"),
-    ("-----BEGIN RSA PRIVATE KEY-----\nabc\ndef\n-----END RSA PRIVATE KEY-----\nnext", "[redacted]\nnext"),
+    (
+        "sent Bearer swordfish, got 401",
+        "sent Bearer [redacted], got 401",
+    ),
+    (
+        "sent Basic dXNlcjpwYXNz, got 401",
+        "sent Basic [redacted], got 401",
+    ),
+    (
+        "postgres://ada:swordfish@db/x",
+        "postgres://[redacted]@db/x",
+    ),
+    (
+        "https://x.org/?token=swordfish&page=2",
+        "https://x.org/?token=[redacted]&page=2",
+    ),
+    (
+        "-----BEGIN RSA PRIVATE KEY-----\nabc\ndef\n-----END RSA PRIVATE KEY-----\nnext",
+        "[redacted]\nnext",
+    ),
     ("cut -----BEGIN PRIVATE KEY-----\nabc", "cut [redacted]"),
-    ("card 4111 1111 1111 1111 declined", "card [redacted] declined"),
+    (
+        "card 4111 1111 1111 1111 declined",
+        "card [redacted] declined",
+    ),
     ("5 4111-1111-1111-1111", "5 [redacted]"),
     ("to DE89 3704 0044 0532 0130 00 now", "to [redacted] now"),
     ("ssn 123-45-6789", "ssn [redacted]"),
-    ("key sk-abcdefghijklm and ghp_abcdefghijkl", "key [redacted] and [redacted]"),
-    ("/home/ada/tok-4f9a2b/notes.md", "/home/ada/[redacted]/notes.md"),
+    (
+        "key sk-abcdefghijklm and ghp_abcdefghijkl",
+        "key [redacted] and [redacted]",
+    ),
+    (
+        "/home/ada/tok-4f9a2b/notes.md",
+        "/home/ada/[redacted]/notes.md",
+    ),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dGVzdA", "[redacted]"),
     ("id 12345678", "id [redacted]"),
     ("xkcdqwrtpsdfghjklzxcvbnm", "[redacted]"),

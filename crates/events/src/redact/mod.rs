@@ -18,6 +18,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use custom::Custom;
+pub(crate) use one_line::is_unsafe;
 pub use one_line::one_line;
 
 /// What is left out of everything that is written down: events, log lines, spans.
