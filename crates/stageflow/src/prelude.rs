@@ -2,10 +2,10 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Outcome, ResultExt,
-    RunIdentity, StageCx, StageError, Stop, Tier,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Outcome, Redacted,
+    ResultExt, RunIdentity, StageCx, StageError, Stop, Tier,
 };
-pub use stageflow_events::{EventSink, MemorySink, TracingSink};
+pub use stageflow_events::{EventSink, MemorySink, Redaction, TracingSink};
 pub use stageflow_executor::{
     ApprovalDesk, Approve, Ask, AtDeadline, Decision, Engine, FailurePolicy, Inherit, Lend,
     OnReject, Priority, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, approval, sub,
