@@ -14,7 +14,7 @@ async fn lines_after(body: impl Fn(&StageCx) + Send + Sync + 'static) -> Vec<Val
     let input = p.input::<()>();
     let stage = stage_fn(move |cx: StageCx, _: Arc<()>| {
         body(&cx);
-        async { Err::<(), _>(Stop::fail("over\u{2028}next\nline\u{1b}[2Jforged")) }
+        async { Err::<(), _>(Stop::fail("over\u{2028}next\nline\u{1b}[2J forged")) }
     });
     let s = p.stage("s", stage).after(input);
     let pipeline = p.output(s).build().unwrap();
@@ -55,7 +55,7 @@ async fn a_line_stays_one_line() {
         .and_then(|line| line["fields"]["error"].as_str())
         .unwrap();
     assert!(
-        error.contains(r"over\u{2028}next\nline\u{1b}[2Jforged"),
+        error.contains(r"over\u{2028}next\nline\u{1b}[2J forged"),
         "{error}"
     );
 }
