@@ -54,6 +54,7 @@ mod placement;
 mod prompt;
 mod props;
 mod races;
+mod redaction;
 mod report;
 mod routing;
 mod shutdown;

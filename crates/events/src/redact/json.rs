@@ -36,9 +36,11 @@ fn changed(rules: &Redaction, value: &Value, depth: usize) -> Option<Value> {
 fn array(rules: &Redaction, items: &[Value], depth: usize) -> Option<Value> {
     // A pair of a name and a value, as lists of headers have it.
     if let [Value::String(name), value] = items
-        && let Some(Some(value)) = under(rules, name, value)
+        && let left = rules.text(name)
+        && let Some(Some(value)) = under(rules, name, value).or_else(|| under(rules, &left, value))
     {
-        return Some(Value::Array(vec![Value::String(name.clone()), value]));
+        let name = left.into_owned();
+        return Some(Value::Array(vec![Value::String(name), value]));
     }
     let now: Vec<_> = items
         .iter()
@@ -57,17 +59,16 @@ fn array(rules: &Redaction, items: &[Value], depth: usize) -> Option<Value> {
 fn object(rules: &Redaction, fields: &Map<String, Value>, depth: usize) -> Option<Value> {
     let named = NAMING.iter().find_map(|naming| {
         let name = fields.get(*naming)?.as_str()?;
-        rules.is_secret_field(name).then_some(name)
+        let says = rules.is_secret_field(name) || rules.is_secret_field(&rules.text(name));
+        says.then_some(())
     });
     let now: Vec<_> = fields
         .iter()
         .map(|(name, value)| {
-            let says = match named {
-                Some(says) if matches!(name.as_str(), "value" | "values") => says,
-                _ => name,
+            let value = match named {
+                Some(()) if matches!(name.as_str(), "value" | "values") => hidden(value),
+                _ => under(rules, name, value).unwrap_or_else(|| changed(rules, value, depth + 1)),
             };
-            let value =
-                under(rules, says, value).unwrap_or_else(|| changed(rules, value, depth + 1));
             (is_odd(rules, name), value)
         })
         .collect();
@@ -112,7 +113,11 @@ fn under(rules: &Redaction, name: &str, value: &Value) -> Option<Option<Value>> 
         Secrecy::UnlessNumber => !is_count(value),
         Secrecy::Weak => value.is_string(),
     };
-    is_secret.then(|| (*value != Redaction::MARK).then(mark))
+    is_secret.then(|| hidden(value))
+}
+
+fn hidden(value: &Value) -> Option<Value> {
+    (*value != Redaction::MARK).then(mark)
 }
 
 fn is_count(value: &Value) -> bool {
