@@ -19,6 +19,7 @@
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -57,6 +58,8 @@
 //! [`Run`]: crate::executor::Run
 //! [`RunChild`]: crate::executor::RunChild
 //! [`RunHandle`]: crate::executor::RunHandle
+//! [`Redacted`]: crate::context::Redacted
+//! [`Redaction`]: crate::events::Redaction
 //! [`RunIdentity`]: crate::context::RunIdentity
 //! [`RunOptions`]: crate::executor::RunOptions
 //! [`RunReport`]: crate::executor::RunReport
@@ -104,6 +107,7 @@ pages! {
     slots_and_priority = "15-slots-and-priority";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
+    secrets_and_log_lines = "20-secrets-and-log-lines";
 }
 
 /// The README files, whose examples are compiled and run like all others.
