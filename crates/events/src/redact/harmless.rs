@@ -166,7 +166,7 @@ fn is_version(word: &str) -> bool {
     let count = numbers.split('.').count();
     let label = label.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     (2..=4).contains(&count)
-        && numbers.len() <= 9 + count - 1
+        && numbers.len() < 9 + count
         && numbers.split('.').all(|number| is_number(number, 4))
         && matches!(label, "" | "alpha" | "beta" | "dev" | "pre" | "rc")
         && bare.len() <= numbers.len() + 1 + label.len() + 4

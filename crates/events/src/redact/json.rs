@@ -37,10 +37,16 @@ fn array(rules: &Redaction, items: &[Value], depth: usize) -> Option<Value> {
     // A pair of a name and a value, as lists of headers have it.
     if let [Value::String(name), value] = items
         && let left = rules.text(name)
-        && let Some(Some(value)) = under(rules, name, value).or_else(|| under(rules, &left, value))
+        && (is_secret(rules, name, value) || is_secret(rules, &left, value))
     {
-        let name = left.into_owned();
-        return Some(Value::Array(vec![Value::String(name), value]));
+        let is = (left == *name, hidden(value));
+        return match is {
+            (true, None) => None,
+            (_, hidden) => {
+                let value = hidden.unwrap_or_else(mark);
+                Some(Value::Array(vec![Value::String(left.into_owned()), value]))
+            }
+        };
     }
     let now: Vec<_> = items
         .iter()
@@ -67,7 +73,8 @@ fn object(rules: &Redaction, fields: &Map<String, Value>, depth: usize) -> Optio
         .map(|(name, value)| {
             let value = match named {
                 Some(()) if matches!(name.as_str(), "value" | "values") => hidden(value),
-                _ => under(rules, name, value).unwrap_or_else(|| changed(rules, value, depth + 1)),
+                _ if is_secret(rules, name, value) => hidden(value),
+                _ => changed(rules, value, depth + 1),
             };
             (is_odd(rules, name), value)
         })
@@ -79,11 +86,11 @@ fn object(rules: &Redaction, fields: &Map<String, Value>, depth: usize) -> Optio
         for ((name, value), (odd, now)) in fields.iter().zip(now) {
             let value = now.unwrap_or_else(|| value.clone());
             let mut name = name.clone();
-            while odd {
-                odd_names += 1;
-                name = numbered_mark(odd_names);
-                if !left.contains_key(&name) && !fields.contains_key(&name) {
-                    break;
+            if odd {
+                let marks = (odd_names + 1..).map(|number| (number, numbered_mark(number)));
+                let mut free = marks.filter(|(_, mark)| !fields.contains_key(mark));
+                if let Some((number, mark)) = free.next() {
+                    (odd_names, name) = (number, mark);
                 }
             }
             left.insert(name, value);
@@ -105,15 +112,14 @@ fn is_odd(rules: &Redaction, name: &str) -> bool {
     name.len() > LONGEST || *rules.name(name) != *name
 }
 
-/// What becomes of the value under this name: nothing is said if the name says nothing.
-fn under(rules: &Redaction, name: &str, value: &Value) -> Option<Option<Value>> {
-    let is_secret = match secrecy(name, rules.own()) {
+/// Whether the value is a secret because of the name it is under.
+fn is_secret(rules: &Redaction, name: &str, value: &Value) -> bool {
+    match secrecy(name, rules.own()) {
         Secrecy::None => false,
         Secrecy::Always | Secrecy::Line => true,
         Secrecy::UnlessNumber => !is_count(value),
         Secrecy::Weak => value.is_string(),
-    };
-    is_secret.then(|| hidden(value))
+    }
 }
 
 fn hidden(value: &Value) -> Option<Value> {
