@@ -34,6 +34,8 @@
 //! | give stages what is known | [`ContextSnapshot`] |
 //! | put something of your own into the snapshot | [`Extension`] |
 //! | stream what the stage is making | [`StageCx::chunk`], read by whoever started the run: [`Tier`] |
+//! | have a call to a model, a tool or a store on record | [`StageCx::operation`] |
+//! | tell whoever is called where the call belongs | [`StageCx::trace_headers`], [`OperationCx::trace_headers`] |
 //! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
 //! | say how much may be spent | [`Budget`], [`StageCx::reserve`] |
 //! | keep a secret out of everything that is written down | [`Redacted`] |
@@ -81,6 +83,7 @@ mod mismatch;
 mod name;
 mod note;
 mod operation;
+mod operation_cx;
 mod outcome;
 mod outputs;
 mod part;
@@ -90,6 +93,7 @@ mod spans;
 mod stop;
 mod stream;
 mod trace;
+mod traced;
 mod value;
 mod wiring;
 
@@ -102,7 +106,7 @@ pub use cleanup::{Cleanup, CleanupResult, Cleanups};
 pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClock};
 pub use cx::StageCx;
 pub use error::{ErrorClass, StageError, StageErrorKind};
-pub use host::{RunHost, StageIndex};
+pub use host::{OperationStart, RunHost, StageIndex};
 pub use identity::{DepthError, Lineage, RunIdentity};
 pub use ids::{
     ApprovalId, CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId,
@@ -113,6 +117,7 @@ pub use mismatch::mismatch;
 pub use name::{NameError, StageName};
 pub use note::{EmitError, EmitErrorKind, Note};
 pub use operation::{Operation, OperationEnd, OperationKind, Usage};
+pub use operation_cx::OperationCx;
 pub use outcome::Outcome;
 pub use outputs::{
     OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView,
@@ -125,6 +130,9 @@ pub use snapshot::{
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use stream::Tier;
-pub use trace::{TraceContext, TraceFlags, TraceParent};
+pub use trace::{
+    Baggage, BaggageEntry, TraceContext, TraceFlags, TraceParent, TraceParentError,
+    TraceParentErrorKind,
+};
 pub use value::DynValue;
 pub use wiring::{Wire, Wiring};

@@ -65,25 +65,40 @@
 //! Beta; the written form ([`EventRecord`]) is versioned. The minimum supported Rust version is 1.95.
 
 mod approval;
+mod bounded;
+mod cloud_event;
 mod event;
 mod export;
+mod fan_out;
 mod header;
+pub mod journal;
 mod json_line;
 mod lane;
+mod lock;
 #[cfg(feature = "log-lines")]
 mod log_line;
 mod memory;
 mod operation;
+mod quietly;
 mod redact;
+mod rfc3339;
 mod sink;
 mod span;
+mod spill;
 mod tracing_sink;
 mod wire;
 
 pub use approval::{ApprovalChange, ApprovalState};
+pub use bounded::{
+    BoundedCounts, BoundedSink, BoundedSinkBuilder, BreakerPolicy, BreakerState, Flushed, Health,
+    Loss, LossCount, LossReason, Overflow, Pump, RetryPolicy, Stopping,
+};
+pub use cloud_event::CloudEvent;
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
 pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
+pub use fan_out::{FanOut, FanOutCounts};
 pub use header::RunHeader;
+pub use journal::{Journal, JournalOptions};
 pub use json_line::json_line;
 pub use lane::Lane;
 #[cfg(feature = "log-lines")]
@@ -93,5 +108,6 @@ pub use operation::{OperationEnded, OperationStarted};
 pub use redact::{Redaction, one_line};
 pub use sink::{Batch, EventSink, Receipt};
 pub use span::SpanPlace;
+pub use spill::{Spill, SpillError, SpillErrorKind, SpillOptions};
 pub use tracing_sink::TracingSink;
 pub use wire::{EventRecord, VERSION as WIRE_VERSION};

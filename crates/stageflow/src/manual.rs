@@ -20,6 +20,7 @@
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
+//! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -48,6 +49,8 @@
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
+//! [`Operation`]: crate::context::Operation
+//! [`OperationCx`]: crate::context::OperationCx
 //! [`Phase`]: crate::interceptors::Phase
 //! [`Pipeline`]: crate::graph::Pipeline
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
@@ -73,6 +76,7 @@
 //! [`StreamItem`]: crate::executor::StreamItem
 //! [`StreamOptions`]: crate::executor::StreamOptions
 //! [`Sub`]: crate::executor::Sub
+//! [`TraceContext`]: crate::context::TraceContext
 //! [`Upstream`]: crate::graph::Upstream
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -108,6 +112,7 @@ pages! {
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
     secrets_and_log_lines = "20-secrets-and-log-lines";
+    correlation = "22-correlation";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -2,8 +2,8 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Outcome, Redacted,
-    ResultExt, RunIdentity, StageCx, StageError, Stop, Tier,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Operation, Outcome,
+    Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
 };
 pub use stageflow_events::{EventSink, MemorySink, Redaction, TracingSink};
 pub use stageflow_executor::{
