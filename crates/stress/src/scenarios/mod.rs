@@ -12,6 +12,7 @@ mod a09_permits;
 mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
+mod a14_canaries;
 mod a17_order;
 mod a18_slow_layers;
 mod a21_partial;
@@ -71,6 +72,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a10_starvation::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
+        a14_canaries::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
         a21_partial::scenario(),
