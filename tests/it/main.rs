@@ -58,6 +58,7 @@ mod placement;
 mod prompt;
 mod props;
 mod races;
+mod redaction;
 mod report;
 mod routing;
 mod shutdown;

@@ -247,7 +247,7 @@ fn names_of_models_tools_and_parts_stay() {
 }
 
 fn stage_error(source: impl Into<BoxError>) -> StageError {
-    let name: StageName = "fetch-2024a".parse().unwrap();
+    let name: StageName = "fetch-2024a".parse().expect("a good name");
     let kind = StageErrorKind::Failed(ErrorClass::Permanent);
     StageError::new(name, NonZeroU32::MIN, kind, source)
 }
@@ -295,10 +295,7 @@ fn rules_can_be_added_and_taken_away() {
         allowed.text(text),
         "gpt-4o-mini met Tiger at tax id: 12, key [redacted]"
     );
-    assert_eq!(
-        allowed.clone().text("token: gpt-4o-mini"),
-        "token: [redacted]"
-    );
+    assert_eq!(allowed.text("token: gpt-4o-mini"), "token: [redacted]");
     let more = allowed
         .field("taxId")
         .literal("ige")

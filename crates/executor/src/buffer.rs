@@ -67,7 +67,7 @@ impl EventBuffer {
                 engine.wall.now(),
             )
             .with_wiring(Arc::clone(plan.wiring()))
-            .with_redaction(engine.redaction.clone())
+            .with_redaction(engine.saboteur.redaction(&engine.redaction))
             .with_trace(shared.trace.clone());
             Outlet {
                 #[cfg(feature = "stress-sabotage")]

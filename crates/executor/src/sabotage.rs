@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::{num::NonZeroU64, sync::OnceLock};
 
 use stageflow_context::ContextSnapshot;
+use stageflow_events::Redaction;
 
 macro_rules! faults {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
@@ -110,6 +111,8 @@ faults! {
     CountRefusedAsAccepted,
     /// A run's events carry the identity of the engine's first run.
     ConfuseRuns,
+    /// Nothing is left out of a run's records.
+    ForgetRedaction,
     /// The units of a stage that fails or panics are not given back.
     LeakUnits,
     /// Of those that wait for units, those with the highest priority are always first.
@@ -139,6 +142,11 @@ impl Saboteur {
 
     #[expect(clippy::unused_self, reason = "with the feature it is used")]
     pub(crate) fn snapshot(&self, own: &ContextSnapshot) -> ContextSnapshot {
+        own.clone()
+    }
+
+    #[expect(clippy::unused_self, reason = "with the feature it is used")]
+    pub(crate) fn redaction(&self, own: &Redaction) -> Redaction {
         own.clone()
     }
 }
@@ -173,5 +181,13 @@ impl Saboteur {
         } else {
             own.clone()
         }
+    }
+
+    /// What a run leaves out of its records: what its engine says, or nothing.
+    pub(crate) fn redaction(&self, own: &Redaction) -> Redaction {
+        if self.strikes(Fault::ForgetRedaction) {
+            return Redaction::off();
+        }
+        own.clone()
     }
 }

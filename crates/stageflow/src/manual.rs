@@ -19,6 +19,7 @@
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
 //! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //! | [`journal`] | events in files, and whether somebody has altered them | [`Journal`], [`CloudEvent`], [`SpillOptions`] |
 //!
@@ -63,6 +64,8 @@
 //! [`Run`]: crate::executor::Run
 //! [`RunChild`]: crate::executor::RunChild
 //! [`RunHandle`]: crate::executor::RunHandle
+//! [`Redacted`]: crate::context::Redacted
+//! [`Redaction`]: crate::events::Redaction
 //! [`RunIdentity`]: crate::context::RunIdentity
 //! [`RunOptions`]: crate::executor::RunOptions
 //! [`RunReport`]: crate::executor::RunReport
@@ -112,6 +115,7 @@ pages! {
     slots_and_priority = "15-slots-and-priority";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
+    secrets_and_log_lines = "20-secrets-and-log-lines";
     correlation = "22-correlation";
     journal = "19-journal";
 }

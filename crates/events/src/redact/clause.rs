@@ -106,7 +106,7 @@ fn joint(text: &str, word: &Range<usize>) -> Option<(Joint, usize)> {
     let at = text.len() - joint.len();
     let (kind, length) = match joint.as_bytes() {
         [b':', b':', ..] => return None,
-        [b'=', b'>', ..] | [b'-', b'>', ..] | [b':', b'=', ..] => (Joint::Named, 2),
+        [b'=' | b'-', b'>', ..] | [b':', b'=', ..] => (Joint::Named, 2),
         [b'=', b'=', ..] => (Joint::Assigned, 2),
         [b'=', ..] => (Joint::Assigned, 1),
         [b':', ..] => (Joint::Named, 1),
@@ -127,7 +127,7 @@ fn is_count(value: &str) -> bool {
     let value = value.trim_start_matches(['\\', '"', '\'']);
     let word = next_word(value, 0).filter(|word| word.start == 0);
     word.is_some_and(|word| {
-        let digits = value[word.clone()].trim_end_matches('.');
+        let digits = value[word].trim_end_matches('.');
         let count = digits.bytes().filter(u8::is_ascii_digit).count();
         let only = digits
             .bytes()
@@ -158,7 +158,7 @@ fn closing_quote(text: &str, from: usize, quote: char, escapes: usize) -> usize 
         let inside = &text[from..from + at];
         let slashes = inside.len() - inside.trim_end_matches('\\').len();
         let closes = if escapes == 0 {
-            slashes % 2 == 0
+            slashes.is_multiple_of(2)
         } else {
             slashes <= escapes
         };

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+type Matcher = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 #[derive(Clone, Default)]
 pub(super) struct Custom {
     pub(super) allowed: Vec<String>,
     /// As [`super::names::folded`] makes them.
     pub(super) fields: Vec<String>,
     pub(super) literals: Vec<String>,
-    pub(super) matchers: Vec<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    pub(super) matchers: Vec<Matcher>,
     pub(super) net: Net,
     pub(super) texts: Texts,
 }

@@ -61,10 +61,13 @@ const WORDS: &[&str] = &[
 
 /// Units of time and size.
 const UNITS: &[&str] = &[
-    "b", "d", "g", "gb", "ghz", "gi", "gib", "h", "hz", "k", "kb", "khz", "ki", "kib", "m", "mb",
-    "mhz", "mi", "mib", "min", "ms", "ns", "pt", "px", "s", "sec", "tb", "tib", "us", "µs", "μs",
-    "x",
+    "B", "GB", "GHz", "Gi", "GiB", "Hz", "KB", "Ki", "KiB", "MB", "MHz", "Mi", "MiB", "TB", "TiB",
+    "b", "d", "gb", "h", "k", "kB", "kHz", "kb", "m", "mb", "min", "ms", "ns", "pt", "px", "s",
+    "sec", "us", "x", "µs", "μs",
 ];
+
+/// Those of them that are put together.
+const TIMES: &[&str] = &["d", "h", "m", "min", "ms", "s"];
 
 /// Words that make a number before them an amount.
 const AMOUNTS: &[&str] = &[
@@ -124,22 +127,30 @@ fn is_id(word: &str) -> bool {
 /// `250ms`, `10.5s`, `64KiB`, `1h30m`
 fn is_amount(word: &str) -> bool {
     let mut rest = word;
+    let mut pieces = 0;
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let (number, after) = rest.split_at(digits);
-        let length = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (unit, next) = after.split_at(length);
-        let known = UNITS.iter().any(|known| known.eq_ignore_ascii_case(unit));
-        if !known || !(is_decimal(number) || is_number(number, 7)) {
+        let Some((number, unit, next)) = amount(rest) else {
+            return false;
+        };
+        let is_whole = pieces == 0 && next.is_empty();
+        let is_piece = TIMES.contains(&unit) && is_number(number, 3);
+        let known =
+            is_whole && UNITS.contains(&unit) && (is_decimal(number) || is_number(number, 6));
+        if !is_piece && !known {
             return false;
         }
-        rest = next;
+        (rest, pieces) = (next, pieces + 1);
     }
-    !word.is_empty()
+    pieces > 0
+}
+
+/// A number, what follows it up to the next digit, and the rest.
+fn amount(text: &str) -> Option<(&str, &str, &str)> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, after) = text.split_at(digits);
+    let length = after.find(|c: char| c.is_ascii_digit());
+    let (unit, next) = after.split_at(length.unwrap_or(after.len()));
+    Some((number, unit, next))
 }
 
 /// `3.14159265`
@@ -155,7 +166,7 @@ fn is_version(word: &str) -> bool {
     let count = numbers.split('.').count();
     let label = label.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     (2..=4).contains(&count)
-        && numbers.len() <= 9 + count - 1
+        && numbers.len() < 9 + count
         && numbers.split('.').all(|number| is_number(number, 4))
         && matches!(label, "" | "alpha" | "beta" | "dev" | "pre" | "rc")
         && bare.len() <= numbers.len() + 1 + label.len() + 4

@@ -36,9 +36,17 @@ fn changed(rules: &Redaction, value: &Value, depth: usize) -> Option<Value> {
 fn array(rules: &Redaction, items: &[Value], depth: usize) -> Option<Value> {
     // A pair of a name and a value, as lists of headers have it.
     if let [Value::String(name), value] = items
-        && let Some(Some(value)) = under(rules, name, value)
+        && let left = rules.text(name)
+        && (is_secret(rules, name, value) || is_secret(rules, &left, value))
     {
-        return Some(Value::Array(vec![Value::String(name.clone()), value]));
+        let is = (left == *name, hidden(value));
+        return match is {
+            (true, None) => None,
+            (_, hidden) => {
+                let value = hidden.unwrap_or_else(mark);
+                Some(Value::Array(vec![Value::String(left.into_owned()), value]))
+            }
+        };
     }
     let now: Vec<_> = items
         .iter()
@@ -57,17 +65,17 @@ fn array(rules: &Redaction, items: &[Value], depth: usize) -> Option<Value> {
 fn object(rules: &Redaction, fields: &Map<String, Value>, depth: usize) -> Option<Value> {
     let named = NAMING.iter().find_map(|naming| {
         let name = fields.get(*naming)?.as_str()?;
-        rules.is_secret_field(name).then_some(name)
+        let says = rules.is_secret_field(name) || rules.is_secret_field(&rules.text(name));
+        says.then_some(())
     });
     let now: Vec<_> = fields
         .iter()
         .map(|(name, value)| {
-            let says = match named {
-                Some(says) if matches!(name.as_str(), "value" | "values") => says,
-                _ => name,
+            let value = match named {
+                Some(()) if matches!(name.as_str(), "value" | "values") => hidden(value),
+                _ if is_secret(rules, name, value) => hidden(value),
+                _ => changed(rules, value, depth + 1),
             };
-            let value =
-                under(rules, says, value).unwrap_or_else(|| changed(rules, value, depth + 1));
             (is_odd(rules, name), value)
         })
         .collect();
@@ -78,11 +86,11 @@ fn object(rules: &Redaction, fields: &Map<String, Value>, depth: usize) -> Optio
         for ((name, value), (odd, now)) in fields.iter().zip(now) {
             let value = now.unwrap_or_else(|| value.clone());
             let mut name = name.clone();
-            while odd {
-                odd_names += 1;
-                name = numbered_mark(odd_names);
-                if !left.contains_key(&name) && !fields.contains_key(&name) {
-                    break;
+            if odd {
+                let marks = (odd_names + 1..).map(|number| (number, numbered_mark(number)));
+                let mut free = marks.filter(|(_, mark)| !fields.contains_key(mark));
+                if let Some((number, mark)) = free.next() {
+                    (odd_names, name) = (number, mark);
                 }
             }
             left.insert(name, value);
@@ -104,15 +112,18 @@ fn is_odd(rules: &Redaction, name: &str) -> bool {
     name.len() > LONGEST || *rules.name(name) != *name
 }
 
-/// What becomes of the value under this name: nothing is said if the name says nothing.
-fn under(rules: &Redaction, name: &str, value: &Value) -> Option<Option<Value>> {
-    let is_secret = match secrecy(name, rules.own()) {
+/// Whether the value is a secret because of the name it is under.
+fn is_secret(rules: &Redaction, name: &str, value: &Value) -> bool {
+    match secrecy(name, rules.own()) {
         Secrecy::None => false,
         Secrecy::Always | Secrecy::Line => true,
         Secrecy::UnlessNumber => !is_count(value),
         Secrecy::Weak => value.is_string(),
-    };
-    is_secret.then(|| (*value != Redaction::MARK).then(mark))
+    }
+}
+
+fn hidden(value: &Value) -> Option<Value> {
+    (*value != Redaction::MARK).then(mark)
 }
 
 fn is_count(value: &Value) -> bool {

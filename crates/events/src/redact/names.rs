@@ -1,5 +1,6 @@
 //! Which names say that what stands under them is a secret.
 
+use super::Redaction;
 use super::custom::Custom;
 
 /// What a name says of the value under it.
@@ -146,7 +147,12 @@ impl Kind {
 
 /// What a name says of the value under it.
 pub(super) fn secrecy(name: &str, own: Option<&Custom>) -> Secrecy {
-    let folded = folded(name);
+    // What was left out of a name says nothing.
+    let folded = if name.contains(Redaction::MARK) {
+        folded(&name.replace(Redaction::MARK, " "))
+    } else {
+        folded(name)
+    };
     let mut words = folded.split('_').peekable();
     let mut found = Secrecy::None;
     let (mut tokens, mut counted) = (None, false);

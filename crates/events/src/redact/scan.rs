@@ -13,26 +13,28 @@ pub(super) fn without_secrets<'a>(
     own: Option<&Custom>,
     strictness: Strictness,
 ) -> Cow<'a, str> {
+    let mut left = Cow::Borrowed(text);
+    for _ in 0..MOST_ROUNDS {
+        match round(&left, own, strictness) {
+            Cow::Borrowed(_) => return left,
+            Cow::Owned(less) => left = Cow::Owned(less),
+        }
+    }
+    Cow::Borrowed(Redaction::MARK)
+}
+
+/// What was left out may have ended something for another rule, so all are asked again until none finds more: twice, for most
+/// texts with a secret in them. A text that is made to go on and on is left out as a whole.
+const MOST_ROUNDS: usize = 8;
+
+fn round<'a>(text: &'a str, own: Option<&Custom>, strictness: Strictness) -> Cow<'a, str> {
     let marks = Marks::of(text);
     let mut found = Vec::new();
     clause::find(text, own, &marks, &mut found);
     shape::find(text, &mut found);
     literals(text, own, &marks, &mut found);
     words(text, own, &marks, strictness, &mut found);
-    if found.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    found.sort_unstable_by_key(|range| range.start);
-    let mut done = 0;
-    found.retain_mut(|range| {
-        if range.end <= done {
-            return false;
-        }
-        *range = whole_words(text, range);
-        done = range.end;
-        true
-    });
-    replaced(text, &found)
+    replaced(text, found)
 }
 
 /// Where the mark stands already, in order: what it is made of is no word.
@@ -124,19 +126,26 @@ fn whole_words(text: &str, range: &Range<usize>) -> Range<usize> {
     start..end
 }
 
-fn replaced<'a>(text: &'a str, found: &[Range<usize>]) -> Cow<'a, str> {
+/// The text with the mark in the place of these ranges, and of the words they touch.
+fn replaced(text: &str, mut found: Vec<Range<usize>>) -> Cow<'_, str> {
+    if found.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    found.sort_unstable_by_key(|range| range.start);
     let mut left = String::with_capacity(text.len());
     let (mut done, mut changed) = (0, false);
     let mut ranges = found.iter().peekable();
     while let Some(range) = ranges.next() {
-        let mut end = range.end;
-        while let Some(next) = ranges.next_if(|next| next.start <= end) {
-            end = end.max(next.end);
+        let mut whole = whole_words(text, range);
+        while let Some(next) = ranges.next_if(|next| next.start <= whole.end) {
+            if next.end > whole.end {
+                whole.end = whole_words(text, next).end;
+            }
         }
-        left.push_str(&text[done..range.start]);
+        left.push_str(&text[done..whole.start]);
         left.push_str(Redaction::MARK);
-        changed |= text[range.start..end] != *Redaction::MARK;
-        done = end;
+        changed |= text[whole.clone()] != *Redaction::MARK;
+        done = whole.end;
     }
     if !changed {
         return Cow::Borrowed(text);

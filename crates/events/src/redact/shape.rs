@@ -99,7 +99,7 @@ impl Luhn {
     }
 
     fn is_right(&self) -> bool {
-        self.sums[0] % 10 == 0
+        self.sums[0].is_multiple_of(10)
     }
 }
 

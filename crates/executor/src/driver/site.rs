@@ -188,7 +188,7 @@ impl<'a> Attempts<'a> {
         let again = (attempt.get() > 1)
             .then(|| call.span().map(|span| call.cx().log_span_below(span)))
             .flatten();
-        let polled = caught(&mut work, again.as_ref().or(call.span()), self.site);
+        let polled = caught(&mut work, again.as_ref().or_else(|| call.span()), self.site);
         match limited(polled, call.limits(), self.site).await {
             Ok(Ok(result)) => call.ending(result),
             Ok(Err(payload)) => panicked(call, payload),

@@ -12,6 +12,7 @@ mod a09_permits;
 mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
+mod a14_canaries;
 mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
@@ -74,6 +75,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a11_scaling::scenario(),
         a12_grammar::scenario(),
         a16_merge::scenario(),
+        a14_canaries::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
         a21_partial::scenario(),

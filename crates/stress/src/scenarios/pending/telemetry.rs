@@ -45,16 +45,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "the bounded sink with a worker that can be stopped",
     },
     Row {
-        id: "A14-CANARIES",
-        title: "fifty secrets, and where they turn up",
-        proves: "no secret reaches telemetry unless somebody asked for it",
-        theme: Theme::Thu,
-        tier: Tier::Weekly,
-        targets: &["OBS-006"],
-        modes: &["E10"],
-        needs: "redaction",
-    },
-    Row {
         id: "A15-LABELS",
         title: "a hundred thousand different names",
         proves: "metric series are bounded, and the totals still add up",
