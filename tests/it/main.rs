@@ -47,6 +47,8 @@ mod many;
 mod map_items;
 mod maps;
 mod notes;
+mod operations;
+mod operations_end;
 mod panic;
 mod part_reports;
 mod parts;
