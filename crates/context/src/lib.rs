@@ -125,6 +125,9 @@ pub use snapshot::{
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use stream::Tier;
-pub use trace::{TraceContext, TraceFlags, TraceParent};
+pub use trace::{
+    Baggage, BaggageEntry, TraceContext, TraceFlags, TraceParent, TraceParentError,
+    TraceParentErrorKind,
+};
 pub use value::DynValue;
 pub use wiring::{Wire, Wiring};
