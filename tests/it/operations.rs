@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use futures_util::future::join;
 use serde_json::json;
 use stageflow::context::{OperationCx, StageIndex};
@@ -280,6 +281,23 @@ async fn more_calls_than_there_is_room_for_wait_and_none_is_lost() {
         .collect();
     assert_eq!(numbers, (0..CALLS as u32).collect::<Vec<_>>());
     assert_eq!(lab.events().len(), 4 + 2 * CALLS);
+}
+
+/// A stage that lets nobody have a turn cannot say more than there is room for.
+#[tokio::test]
+async fn a_call_that_finds_no_room_is_not_made_yet() {
+    let lab = Lab::new();
+    let stage = stage_fn(async |cx: StageCx, _: Arc<u64>| {
+        let call = || cx.operation(Operation::named("s"), async |_| Ok::<u64, Stop>(1));
+        let made = std::iter::repeat_with(|| call().now_or_never());
+        let made = made.take(100_000).take_while(Option::is_some).count();
+        Ok(made as u64 + call().await?)
+    });
+    let pipeline = alone(stage, Placement::Inline);
+    let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
+    let made = *report.output().unwrap() as usize;
+    assert!((100..10_000).contains(&made), "{made}");
+    assert_eq!(lab.events().len(), 4 + 2 * made);
 }
 
 #[tokio::test]
