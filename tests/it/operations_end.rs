@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stageflow::context::OperationCx;
+use stageflow::context::{OperationCx, PartLimits, Step};
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, paused};
@@ -216,4 +216,99 @@ async fn after_the_run_a_call_is_made_and_not_told() {
     });
     assert_eq!(number.await.unwrap(), None);
     assert_eq!(lab.events().len(), 4);
+}
+
+/// The call around it ends first.
+#[tokio::test]
+async fn a_call_inside_one_that_has_ended_is_cancelled_with_it() {
+    let lab = Lab::new();
+    let lines = told(&lab, Placement::Inline, |cx| async move {
+        let gate = Gate::new();
+        let waits = gate.clone();
+        let inner = cx.operation(model(), async |op: OperationCx| {
+            let inner = tokio::spawn(async move {
+                let tool = async |_| {
+                    waits.passed().await;
+                    Ok::<u64, Stop>(1)
+                };
+                op.operation(Operation::tool("t"), tool).await
+            });
+            gate.crowd(1).await;
+            Ok::<_, Stop>(inner)
+        });
+        let inner = inner.await?;
+        gate.open();
+        inner.await.unwrap()
+    });
+    let expected = [
+        "a chat m started",
+        "a 0>execute_tool t started",
+        "a 0>execute_tool t cancelled: what it belongs to ended before it did",
+        "a chat m succeeded",
+        "a succeeded 1",
+    ];
+    assert_eq!(lines.await, expected);
+}
+
+#[tokio::test]
+async fn what_a_part_leaves_behind_is_cancelled_with_the_part() {
+    let lab = Lab::new();
+    let lines = told(&lab, Placement::Inline, |cx| async move {
+        let gate = Gate::new();
+        let (waits, named) = (gate.clone(), Step::Named("p".into()));
+        let part = async |part: StageCx| {
+            let waits = waits.clone();
+            let left = tokio::spawn(async move {
+                let tool = async |_| {
+                    waits.passed().await;
+                    Ok::<u64, Stop>(1)
+                };
+                part.operation(Operation::tool("t"), tool).await
+            });
+            gate.crowd(1).await;
+            Ok(std::sync::Mutex::new(Some(left)))
+        };
+        let left = cx.call(named, PartLimits::default(), part).await?;
+        gate.open();
+        let left = left.lock().unwrap().take().unwrap();
+        left.await.unwrap()
+    });
+    let expected = [
+        "a.p started 1",
+        "a.p execute_tool t started",
+        "a.p execute_tool t cancelled: what it belongs to ended before it did",
+        "a.p succeeded 1",
+        "a succeeded 1",
+    ];
+    assert_eq!(lines.await, expected);
+}
+
+/// What stages may say as often as they like takes no room from what the engine says.
+#[tokio::test]
+async fn calls_that_a_reader_misses_cost_no_other_event() {
+    let stage = stage_fn(async |cx: StageCx, _: Arc<u64>| {
+        for _ in 0..50 {
+            let call = cx.operation(model(), async |_| Ok::<u64, Stop>(1));
+            call.await?;
+        }
+        Ok::<u64, Stop>(1)
+    });
+    let (pipeline, lab) = (alone(stage, Placement::Inline), Lab::new());
+    let run = lab.engine.run(&pipeline, 1, RunOptions::new());
+    let options = StreamOptions::new().capacity(std::num::NonZeroUsize::MIN);
+    let (run, mut stream) = run.stream(options);
+    run.await;
+    let (mut told, mut missed) = (Vec::new(), 0);
+    while let Some(item) = stream.next().await {
+        missed += item.missed();
+        told.extend(item.event().map(|event| event.name().to_owned()));
+    }
+    let expected = [
+        "run.started",
+        "stage.started",
+        "operation.started",
+        "stage.ended",
+        "run.ended",
+    ];
+    assert_eq!((told, missed), (expected.map(str::to_owned).to_vec(), 99));
 }
