@@ -34,6 +34,7 @@ mod m4_exhaustion;
 mod pending;
 mod t1_overflow;
 mod t2_correlation;
+mod t2_spans;
 mod t3_cancel;
 mod t4_tenants;
 mod thu_journal;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         c4_isolation::scenario(),
         t1_overflow::scenario(),
         t2_correlation::scenario(),
+        t2_spans::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
         d1_snapshots::scenario(),

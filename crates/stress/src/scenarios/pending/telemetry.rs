@@ -25,16 +25,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "the bounded sink and its tee",
     },
     Row {
-        id: "T2-SPANS",
-        title: "one tree of spans for each cause",
-        proves: "spans form one tree for each correlation id, with parents open around their children, across every boundary",
-        theme: Theme::Thu,
-        tier: Tier::Weekly,
-        targets: &["OBS-002", "OBS-003"],
-        modes: &["E3"],
-        needs: "spans and trace headers; T2-CORR holds the events to the same laws",
-    },
-    Row {
         id: "A13-BROKEN-SINKS",
         title: "sinks that panic, hang and fill the disk",
         proves: "a run's result does not depend on its sink, and stopping always ends with exact books",
