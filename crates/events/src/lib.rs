@@ -61,12 +61,15 @@
 //! Beta; the written form ([`EventRecord`]) is versioned. The minimum supported Rust version is 1.95.
 
 mod approval;
+mod bounded;
 mod event;
 mod export;
+mod fan_out;
 mod header;
 mod lane;
 mod memory;
 mod operation;
+mod quietly;
 mod redact;
 mod sink;
 mod span;
@@ -74,8 +77,13 @@ mod tracing_sink;
 mod wire;
 
 pub use approval::{ApprovalChange, ApprovalState};
+pub use bounded::{
+    BoundedCounts, BoundedSink, BoundedSinkBuilder, BreakerPolicy, BreakerState, Flushed, Health,
+    Loss, LossCount, LossReason, Overflow, Pump, RetryPolicy, Stopping,
+};
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
 pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
+pub use fan_out::{FanOut, FanOutCounts};
 pub use header::RunHeader;
 pub use lane::Lane;
 pub use memory::{MemorySink, SinkCounts};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Event, RunHeader};
+use crate::{Event, EventRecord, RunHeader};
 
 /// Some events of one run, in order. Engines hand events over in batches, so that a stage costs no shared write.
 #[derive(Clone, Debug)]
@@ -100,6 +100,13 @@ pub trait EventSink: Send + Sync + 'static {
         self.try_emit(batch)
     }
 
+    /// Takes a record that a sink in front of this one has to say, such as `telemetry.dropped`, or that it kept on disk
+    /// meanwhile, and says whether it took it. The default does not.
+    fn try_record(&self, record: &Arc<EventRecord>) -> Receipt {
+        let _ = record;
+        Receipt::new(0, 1)
+    }
+
     /// Waits until what was accepted has been delivered. The default has nothing to wait for.
     async fn flush(&self) {}
 }
@@ -112,6 +119,10 @@ impl<S: EventSink + ?Sized> EventSink for Arc<S> {
 
     async fn emit(&self, batch: Batch) -> Receipt {
         (**self).emit(batch).await
+    }
+
+    fn try_record(&self, record: &Arc<EventRecord>) -> Receipt {
+        (**self).try_record(record)
     }
 
     async fn flush(&self) {

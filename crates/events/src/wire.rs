@@ -115,7 +115,7 @@ impl EventRecord {
     }
 }
 
-fn unix_micros(time: SystemTime) -> u64 {
+pub(crate) fn unix_micros(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or(Duration::ZERO)
         .as_micros() as u64

@@ -1,0 +1,187 @@
+//! One delivery: tries, rests, gives up.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::BackoffBuilder as _;
+use futures_util::FutureExt as _;
+
+use crate::bounded::core::{Core, Delivery};
+use crate::bounded::flow::Settled;
+use crate::bounded::pump::Manner;
+use crate::bounded::{BreakerState, Flushed, Health, LossReason, RetryPolicy};
+use crate::quietly::let_go;
+use crate::{ExportError, ExportErrorKind, Exporter};
+
+/// The exporter, and what is known about how it does.
+pub(super) struct Outlet {
+    core: Arc<Core>,
+    exporter: Box<dyn Exporter>,
+    manner: Manner,
+    health: Health,
+}
+
+/// How one call went wrong.
+enum Fault {
+    Error(ExportError),
+    Panicked(String),
+    TimedOut,
+}
+
+impl Outlet {
+    pub(super) fn new(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) -> Self {
+        Self {
+            core,
+            exporter,
+            manner,
+            health: Health::default(),
+        }
+    }
+
+    /// Delivers these, or gives them up, and counts them.
+    pub(super) async fn deliver(&mut self, delivery: Delivery) {
+        let settled = self.settle(&delivery).await;
+        self.core.settle(settled, delivery);
+    }
+
+    async fn settle(&mut self, delivery: &Delivery) -> Settled {
+        let mut delays = delays(self.manner.retry);
+        loop {
+            self.rest().await;
+            let limit = self.manner.export_timeout;
+            let fault = match guarded(limit, self.exporter.export(&delivery.entries)).await {
+                Ok(()) => {
+                    self.went_well();
+                    return Settled::Delivered;
+                }
+                Err(fault) => fault,
+            };
+            // One that takes some of it is alive.
+            if let Some(ExportErrorKind::Refused(count)) = fault.kind() {
+                self.went_well();
+                self.health.last_error = Some(fault.words());
+                self.core.set_health(self.health.clone());
+                return Settled::Refused(count);
+            }
+            self.went_wrong(&fault);
+            let Some(delay) = fault.may_pass().then(|| delays.next()).flatten() else {
+                return Settled::Failed(fault.reason());
+            };
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Has the exporter flush.
+    pub(super) async fn flush(&mut self) -> Flushed {
+        let limit = self.manner.export_timeout;
+        let flushed = guarded(limit, self.exporter.flush()).await;
+        if let Err(fault) = &flushed {
+            self.health.last_error = Some(fault.words());
+            self.core.set_health(self.health.clone());
+        }
+        Flushed::of(flushed.map_err(drop))
+    }
+
+    /// If the breaker is open, waits until it is time to try once.
+    async fn rest(&mut self) {
+        if self.health.breaker == BreakerState::Open {
+            tokio::time::sleep(self.manner.breaker.rest).await;
+            self.health.breaker = BreakerState::Probing;
+            self.core.set_health(self.health.clone());
+        }
+    }
+
+    fn went_well(&mut self) {
+        if self.health.failures_in_a_row > 0 {
+            self.health.failures_in_a_row = 0;
+            self.health.breaker = BreakerState::Closed;
+            self.core.set_health(self.health.clone());
+        }
+    }
+
+    fn went_wrong(&mut self, fault: &Fault) {
+        let failures = self.health.failures_in_a_row.saturating_add(1);
+        let is_too_many = failures >= self.manner.breaker.failures.get();
+        self.health = Health {
+            breaker: if is_too_many {
+                BreakerState::Open
+            } else {
+                BreakerState::Closed
+            },
+            failures_in_a_row: failures,
+            last_error: Some(fault.words()),
+        };
+        self.core.set_health(self.health.clone());
+    }
+}
+
+impl Fault {
+    fn kind(&self) -> Option<ExportErrorKind> {
+        match self {
+            Self::Error(error) => Some(error.kind()),
+            Self::Panicked(_) | Self::TimedOut => None,
+        }
+    }
+
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Error(error) => error.kind() == ExportErrorKind::Transient,
+            Self::Panicked(_) => false,
+            Self::TimedOut => true,
+        }
+    }
+
+    fn reason(&self) -> LossReason {
+        match self {
+            Self::Error(error) if error.kind() == ExportErrorKind::Transient => LossReason::Retries,
+            Self::Error(_) => LossReason::Permanent,
+            Self::Panicked(_) => LossReason::Panicked,
+            Self::TimedOut => LossReason::TimedOut,
+        }
+    }
+
+    fn words(&self) -> Arc<str> {
+        match self {
+            Self::Error(error) => error.to_string().into(),
+            Self::Panicked(words) => format!("the exporter panicked: {words}").into(),
+            Self::TimedOut => "the exporter took too long".into(),
+        }
+    }
+}
+
+/// Runs a call of the exporter, which may fail in any way it likes.
+async fn guarded(
+    limit: Duration,
+    call: impl Future<Output = Result<(), ExportError>>,
+) -> Result<(), Fault> {
+    let call = AssertUnwindSafe(call).catch_unwind();
+    match tokio::time::timeout(limit, call).await {
+        Ok(Ok(result)) => result.map_err(Fault::Error),
+        Ok(Err(payload)) => Err(Fault::Panicked(words_of(payload))),
+        Err(_) => Err(Fault::TimedOut),
+    }
+}
+
+fn words_of(payload: Box<dyn std::any::Any + Send>) -> String {
+    let words = match payload.downcast_ref::<String>() {
+        Some(words) => words.clone(),
+        None => match payload.downcast_ref::<&str>() {
+            Some(words) => (*words).to_owned(),
+            None => "something that is not text".to_owned(),
+        },
+    };
+    let_go(payload);
+    words
+}
+
+/// The delays between tries: as many as there are tries after the first.
+fn delays(policy: RetryPolicy) -> impl Iterator<Item = Duration> {
+    let again = policy.tries.get() - 1;
+    backon::ExponentialBuilder::default()
+        .with_min_delay(policy.first)
+        .with_max_delay(policy.longest)
+        .with_factor(2.0)
+        .with_max_times(again as usize)
+        .build()
+}

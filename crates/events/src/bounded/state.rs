@@ -1,0 +1,278 @@
+//! Everything behind the lock: what is held, and how what is offered finds room.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::bounded::after::After;
+use crate::bounded::flush::Flushes;
+use crate::bounded::lanes::{End, Lanes, Slot};
+use crate::bounded::ledger::{Ledger, Lost};
+use crate::bounded::waiting::Waiting;
+use crate::bounded::{Health, LossReason, Overflow, weight};
+use crate::{Batch, Entry, Event, EventKind, Lane, Receipt, RunHeader};
+
+/// How much may be held, and what happens beyond it.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    pub(super) capacity: usize,
+    /// If bytes count at all.
+    pub(super) bytes: Option<usize>,
+    pub(super) overflow: Overflow,
+}
+
+/// Which events wait for room rather than being dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// None.
+    Nobody,
+    /// What the engine says.
+    Audit,
+    /// All.
+    Everybody,
+}
+
+impl Patience {
+    fn covers(self, lane: Lane) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Audit => lane == Lane::Audit,
+            Self::Everybody => true,
+        }
+    }
+}
+
+/// How far the life of the sink has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Nothing is taken any more; what is held goes out. Nobody waits for it if the last handle was dropped.
+    Closing(Closer),
+    /// Nothing is held.
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closer {
+    Stop,
+    LastDrop,
+}
+
+/// Sums of events by what became of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sums {
+    pub(super) offered: u64,
+    pub(super) accepted: u64,
+    pub(super) dropped: u64,
+    pub(super) delivered: u64,
+    pub(super) failed: u64,
+    pub(super) discarded: u64,
+    pub(super) markers: u64,
+}
+
+/// What is being delivered.
+pub(super) struct InFlight {
+    pub(super) entries: Arc<Vec<Entry>>,
+    pub(super) first_ticket: u64,
+    /// Without marks.
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+pub(super) struct State {
+    pub(super) limits: Limits,
+    pub(super) phase: Phase,
+    pub(super) sums: Sums,
+    pub(super) lanes: Lanes,
+    pub(super) in_flight: Option<InFlight>,
+    /// Events in the lanes and in delivery.
+    pub(super) held: usize,
+    pub(super) held_bytes: usize,
+    pub(super) next_ticket: u64,
+    pub(super) ledger: Ledger,
+    /// Delivery failed the last time it was tried: marks wait for better times.
+    pub(super) is_failing: bool,
+    pub(super) waiting: Waiting,
+    pub(super) flushes: Flushes,
+    /// The pump, and for how many queued events it waits.
+    pub(super) pump: Option<(Waker, usize)>,
+    /// Who waits for the phase to change, or for a flush.
+    pub(super) watchers: Vec<Waker>,
+    pub(super) health: Health,
+}
+
+/// Stands in the place of an event that was moved out of its batch.
+const MOVED: Event = Event::new(0, 0, EventKind::RunStarted);
+
+impl State {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            phase: Phase::Open,
+            sums: Sums::default(),
+            lanes: Lanes::default(),
+            in_flight: None,
+            held: 0,
+            held_bytes: 0,
+            next_ticket: 0,
+            ledger: Ledger::new(),
+            is_failing: false,
+            waiting: Waiting::default(),
+            flushes: Flushes::default(),
+            pump: None,
+            watchers: Vec::new(),
+            health: Health::default(),
+        }
+    }
+
+    /// Takes or drops the events of the batch from this one on, and says how far it came: an event that has to wait, or
+    /// the end. What is dropped stays in the batch, so that its drop runs with the lock released.
+    pub(super) fn take_in(
+        &mut self,
+        batch: &mut Batch,
+        from: usize,
+        patience: Patience,
+        receipt: &mut Receipt,
+        after: &mut After,
+    ) -> usize {
+        let Batch { run, events } = batch;
+        for (at, event) in events.iter_mut().enumerate().skip(from) {
+            let lane = Lane::of(event.kind());
+            let bytes = self.limits.bytes.map_or(0, |_| weight::of(event));
+            match self.make_room(lane, bytes, receipt, after) {
+                Ok(()) => {
+                    self.sums.offered += 1;
+                    let event = std::mem::replace(event, MOVED);
+                    self.push(lane, bytes, Entry::Event(Arc::clone(run), event));
+                    receipt.accepted += 1;
+                }
+                Err(LossReason::Full | LossReason::Bytes) if patience.covers(lane) => {
+                    self.wake_pump(after);
+                    return at;
+                }
+                Err(reason) => self.refuse(run, event, lane, reason, receipt, after),
+            }
+        }
+        self.wake_pump(after);
+        events.len()
+    }
+
+    fn push(&mut self, lane: Lane, bytes: usize, entry: Entry) {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.sums.accepted += 1;
+        self.held += 1;
+        self.held_bytes += bytes;
+        let slot = Slot {
+            ticket,
+            bytes,
+            entry,
+        };
+        self.lanes.push(lane, slot);
+    }
+
+    /// Counts an event as offered and not taken.
+    pub(super) fn refuse(
+        &mut self,
+        run: &Arc<RunHeader>,
+        event: &Event,
+        lane: Lane,
+        reason: LossReason,
+        receipt: &mut Receipt,
+        after: &mut After,
+    ) {
+        self.sums.offered += 1;
+        self.sums.dropped += 1;
+        self.ledger.lose(&Lost::event(run, event), reason, after);
+        receipt.dropped += 1;
+        if lane == Lane::Audit {
+            receipt.dropped_audit += 1;
+        }
+    }
+
+    /// Sees to it that there is room for an event, if need be at the cost of others.
+    #[inline]
+    fn make_room(
+        &mut self,
+        lane: Lane,
+        bytes: usize,
+        receipt: &mut Receipt,
+        after: &mut After,
+    ) -> Result<(), LossReason> {
+        if self.phase != Phase::Open {
+            return Err(LossReason::Closed);
+        }
+        match self.lack(bytes) {
+            None => Ok(()),
+            Some(reason) => self.evict_for(lane, bytes, reason, receipt, after),
+        }
+    }
+
+    /// What there is too little of for so many bytes more.
+    fn lack(&self, bytes: usize) -> Option<LossReason> {
+        let limit = self.limits.bytes.unwrap_or(usize::MAX);
+        if self.held >= self.limits.capacity {
+            Some(LossReason::Full)
+        } else if bytes > limit - self.held_bytes {
+            Some(LossReason::Bytes)
+        } else {
+            None
+        }
+    }
+
+    fn evict_for(
+        &mut self,
+        lane: Lane,
+        bytes: usize,
+        reason: LossReason,
+        receipt: &mut Receipt,
+        after: &mut After,
+    ) -> Result<(), LossReason> {
+        let limit = self.limits.bytes.unwrap_or(usize::MAX);
+        if bytes > limit {
+            return Err(LossReason::TooLarge);
+        }
+        let end = match (&self.limits.overflow, lane) {
+            (Overflow::DropOldest, _) => End::Oldest,
+            (_, Lane::Audit) => End::Newest,
+            (_, Lane::Telemetry) => return Err(reason),
+        };
+        // Nothing goes in vain: only if there will be room.
+        let must_stay = self.held_bytes - self.lanes.loose_bytes();
+        if self.lanes.loose() == 0 || bytes > limit - must_stay {
+            return Err(reason);
+        }
+        while self.lack(bytes).is_some() {
+            let Some(slot) = self.lanes.evict(end) else {
+                return Err(reason);
+            };
+            receipt.evicted += 1;
+            self.let_go(slot, LossReason::Evicted, after);
+        }
+        Ok(())
+    }
+
+    /// Wakes the pump if there is what it waits for.
+    pub(super) fn wake_pump(&mut self, after: &mut After) {
+        let is_due = |(_, want): &mut (Waker, usize)| {
+            self.lanes.len() >= *want || (self.held == 0 && self.ledger.has_marks())
+        };
+        if let Some((waker, _)) = self.pump.take_if(is_due) {
+            after.wake(waker);
+        }
+    }
+
+    /// Wakes everybody who waits for a change of phase or for a flush, and the pump.
+    pub(super) fn wake_all(&mut self, after: &mut After) {
+        let pump = self.pump.take().map(|(waker, _)| waker);
+        for waker in self.watchers.drain(..).chain(pump) {
+            after.wake(waker);
+        }
+    }
+
+    /// Wakes this task when the phase changes or a flush is over.
+    pub(super) fn watch(&mut self, waker: &Waker) {
+        if !self.watchers.iter().any(|other| other.will_wake(waker)) {
+            self.watchers.push(waker.clone());
+        }
+    }
+}
