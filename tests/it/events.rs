@@ -174,7 +174,7 @@ async fn the_written_form_of_every_event_is_stable() {
     let first = serde_json::to_string_pretty(&records[0]).unwrap();
     expect![[r#"
         {
-          "version": 1,
+          "version": 2,
           "type": "run.started",
           "seq": 0,
           "time_us": 3600000000,
@@ -186,7 +186,42 @@ async fn the_written_form_of_every_event_is_stable() {
           "session_id": "ses_016f5e66e80070049cf4ced99a878876",
           "user_id": "usr_016f5e66e8007002b9a610202eac4a80",
           "org_id": "org_016f5e66e800700181130f35fd0f1987",
-          "interaction_id": "int_016f5e66e80070058ff6afa1b2efaa84"
+          "interaction_id": "int_016f5e66e80070058ff6afa1b2efaa84",
+          "trace_id": "016f5e66e800700098f2f879164c8375",
+          "span_id": "5bb7603039f8338b",
+          "data": {
+            "stages": [
+              {
+                "kind": "transform",
+                "name": "load",
+                "role": "stage"
+              },
+              {
+                "after": [
+                  0
+                ],
+                "kind": "transform",
+                "name": "skip",
+                "role": "stage"
+              },
+              {
+                "after": [
+                  1
+                ],
+                "kind": "transform",
+                "name": "behind",
+                "role": "stage"
+              },
+              {
+                "after": [
+                  0
+                ],
+                "kind": "transform",
+                "name": "fail",
+                "role": "stage"
+              }
+            ]
+          }
         }"#]]
     .assert_eq(&first);
     // The envelope is the same from here on.

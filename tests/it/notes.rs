@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::poll;
 use serde_json::json;
 use stageflow::context::EmitErrorKind;
-use stageflow::events::EventRecord;
+use stageflow::events::{EventRecord, WIRE_VERSION};
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Flavour, Gate, TestRuntime, paused};
@@ -170,7 +170,7 @@ async fn a_payload_that_looks_like_an_envelope_stays_a_payload() {
             record.kind.as_str(),
             record.stage.as_deref()
         ),
-        (1, "docs.loaded", Some("a"))
+        (WIRE_VERSION, "docs.loaded", Some("a"))
     );
     assert_eq!(
         (record.seq, record.org_id, record.run_id),

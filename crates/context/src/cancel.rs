@@ -13,6 +13,11 @@ use crate::{BudgetError, StageName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelReason {
+    /// The engine's sink has lost events that must not be lost, and the engine is to stop then.
+    AuditLost {
+        /// How many, at the least.
+        count: u64,
+    },
     /// The run has used up what it may spend.
     BudgetExhausted(BudgetError),
     /// The future that ran the pipeline was dropped.
@@ -54,6 +59,9 @@ impl CancelReason {
 impl fmt::Display for CancelReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AuditLost { count } => {
+                write!(f, "{count} events that must not be lost were lost")
+            }
             Self::BudgetExhausted(error) => write!(f, "it has used up its budget: {error}"),
             Self::CallerDropped => f.write_str("the caller went away"),
             Self::DeadlineElapsed(limit) => write!(f, "the run took longer than {limit:?}"),

@@ -8,8 +8,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, Note, OutputBag, Part,
-    PartCall, PartFuture, RunIdentity, StageCx, StageName, Tier,
+    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, Note, Operation,
+    OperationEnd, OutputBag, Part, PartCall, PartFuture, RunIdentity, StageCx, StageName, Tier,
+    TraceContext,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.
@@ -37,6 +38,18 @@ impl StageIndex {
     pub const fn as_usize(self) -> usize {
         self.0 as usize
     }
+}
+
+/// What became of the start of an operation: see [`RunHost::start_operation`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OperationStart {
+    /// There is no room for it now: see [`RunHost::room`].
+    NoRoom,
+    /// It was told under this number, which no other operation of the run has.
+    Numbered(u32),
+    /// Nobody is told of it.
+    Unheard,
 }
 
 /// What an engine offers to the stages of one run. Implemented by engines and by test harnesses, not by stages.
@@ -91,6 +104,28 @@ pub trait RunHost: Any + Send + Sync {
 
     /// Resolves when there may be room for another note.
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+
+    /// Says that the work at `cx` starts an operation, inside the operation `within` if it is inside one, and numbers it, at
+    /// once. A host that keeps no record of operations has nobody to tell.
+    fn start_operation(
+        &self,
+        cx: &StageCx,
+        within: Option<u32>,
+        operation: &Arc<Operation>,
+    ) -> OperationStart {
+        let _ = (cx, within, operation);
+        OperationStart::Unheard
+    }
+
+    /// Says how an operation has ended that was numbered before.
+    fn end_operation(&self, cx: &StageCx, number: u32, end: OperationEnd) {
+        let _ = (cx, number, end);
+    }
+
+    /// What came with the request about its trace, if something did.
+    fn trace(&self) -> Option<&TraceContext> {
+        None
+    }
 
     /// What the run may spend, if that is counted.
     fn budget(&self) -> Option<&Budget> {

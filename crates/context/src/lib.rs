@@ -34,6 +34,8 @@
 //! | give stages what is known | [`ContextSnapshot`] |
 //! | put something of your own into the snapshot | [`Extension`] |
 //! | stream what the stage is making | [`StageCx::chunk`], read by whoever started the run: [`Tier`] |
+//! | have a call to a model, a tool or a store on record | [`StageCx::operation`] |
+//! | tell whoever is called where the call belongs | [`StageCx::trace_headers`], [`OperationCx::trace_headers`] |
 //! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
 //! | say how much may be spent | [`Budget`], [`StageCx::reserve`] |
 //! | run tests with fixed ids and time | [`SeededIds`], [`FixedClock`] |
@@ -78,6 +80,7 @@ mod mismatch;
 mod name;
 mod note;
 mod operation;
+mod operation_cx;
 mod outcome;
 mod outputs;
 mod part;
@@ -86,6 +89,7 @@ mod spans;
 mod stop;
 mod stream;
 mod trace;
+mod traced;
 mod value;
 mod wiring;
 
@@ -98,7 +102,7 @@ pub use cleanup::{Cleanup, CleanupResult, Cleanups};
 pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClock};
 pub use cx::StageCx;
 pub use error::{ErrorClass, StageError, StageErrorKind};
-pub use host::{RunHost, StageIndex};
+pub use host::{OperationStart, RunHost, StageIndex};
 pub use identity::{DepthError, Lineage, RunIdentity};
 pub use ids::{
     ApprovalId, CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId,
@@ -109,6 +113,7 @@ pub use mismatch::mismatch;
 pub use name::{NameError, StageName};
 pub use note::{EmitError, EmitErrorKind, Note};
 pub use operation::{Operation, OperationEnd, OperationKind, Usage};
+pub use operation_cx::OperationCx;
 pub use outcome::Outcome;
 pub use outputs::{
     OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView,
@@ -120,6 +125,9 @@ pub use snapshot::{
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use stream::Tier;
-pub use trace::{TraceContext, TraceFlags, TraceParent};
+pub use trace::{
+    Baggage, BaggageEntry, TraceContext, TraceFlags, TraceParent, TraceParentError,
+    TraceParentErrorKind,
+};
 pub use value::DynValue;
 pub use wiring::{Wire, Wiring};

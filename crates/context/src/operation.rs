@@ -39,7 +39,7 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
-    /// As the GenAI conventions of OpenTelemetry spell it.
+    /// As the `GenAI` conventions of OpenTelemetry spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -140,6 +140,16 @@ impl Usage {
             input_tokens: input,
             output_tokens: output,
             cost: Cost::ZERO,
+        }
+    }
+
+    /// This and the other one together; at most what fits.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            cost: Cost::from_micros(self.cost.micros().saturating_add(other.cost.micros())),
         }
     }
 

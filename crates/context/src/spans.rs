@@ -94,7 +94,7 @@ enum What {
     Operation,
 }
 
-/// 64 bits that stand for a place. Each step goes through the finaliser of SplitMix64 (Steele, Lea, Flood: "Fast splittable
+/// 64 bits that stand for a place. Each step goes through the finaliser of `SplitMix64` (Steele, Lea, Flood: "Fast splittable
 /// pseudorandom number generators", 2014), which is a bijection that changes about half of the bits for each bit changed.
 #[derive(Clone, Copy)]
 struct Mix(u64);

@@ -130,6 +130,20 @@ impl<E: Error + Send + Sync + 'static> From<E> for Stop {
     }
 }
 
+/// What it says, in a line.
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind() {
+            StopKind::Cancel(reason) => write!(f, "cancel the run: {reason}"),
+            StopKind::Ended(error) => error.fmt(f),
+            StopKind::Fail { source, .. } => source.fmt(f),
+            StopKind::Interrupted(reason) => write!(f, "interrupted: {reason}"),
+            StopKind::Retry { reason, .. } => write!(f, "try again: {reason}"),
+            StopKind::Skip(reason) => write!(f, "skip: {reason}"),
+        }
+    }
+}
+
 impl fmt::Debug for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{Batch, EventSink, Receipt};
+use crate::{Batch, Event, EventSink, Lane, Receipt};
 
 /// Keeps events until they are drained, up to a bound; beyond it the newest are dropped and counted.
 ///
@@ -88,11 +88,14 @@ impl EventSink for MemorySink {
         kept.counts.accepted += accepted;
         kept.counts.dropped += offered - accepted;
         kept.counts.queued += accepted;
+        let dropped = batch.events.split_off(accepted as usize);
         if accepted > 0 {
-            batch.events.truncate(accepted as usize);
             kept.batches.push(batch);
         }
-        Receipt::new(accepted, offered - accepted)
+        drop(kept);
+        let must_not_be_lost = |event: &&Event| Lane::of(event.kind()) == Lane::Audit;
+        let audit = dropped.iter().filter(must_not_be_lost).count();
+        Receipt::new(accepted, offered - accepted).with_dropped_audit(audit as u64)
     }
 }
 

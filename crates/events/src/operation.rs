@@ -10,7 +10,7 @@ use stageflow_context::{Operation, OperationEnd, Part, StageIndex};
 pub struct OperationStarted {
     /// The stage.
     pub stage: StageIndex,
-    /// Which try of it, or of its part, from 1.
+    /// Which try of it, or of its part, from 1; 0 if that was over when it started, as in a cleanup.
     pub attempt: u32,
     /// The part of the stage, if it is a part of it that calls.
     pub part: Option<Arc<Part>>,

@@ -79,7 +79,10 @@ fn of_work(run: &RunIdentity, stage: StageIndex, part: Option<&Part>, attempt: u
 
 fn of_operation(run: &RunIdentity, call: &OperationStarted) -> SpanPlace {
     let around = call.within.map(|outer| run.operation_span(outer));
-    let work = || of_work(run, call.stage, call.part.as_deref(), call.attempt).span;
+    let work = || match call.attempt {
+        0 => run.run_span(),
+        attempt => of_work(run, call.stage, call.part.as_deref(), attempt).span,
+    };
     SpanPlace {
         span: run.operation_span(call.number),
         parent: Some(around.unwrap_or_else(work)),

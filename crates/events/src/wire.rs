@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use stageflow_context::{BudgetNotice, Outcome, StageError};
+use stageflow_context::{BudgetNotice, Outcome, StageError, TraceContext};
 
 use crate::{Event, EventKind, OperationStarted, RunHeader};
 
@@ -64,6 +64,9 @@ pub struct EventRecord {
     /// The span around that, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_span_id: Option<String>,
+    /// Whether whoever asked records the trace, if a `traceparent` came with the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<bool>,
     /// The stage, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
@@ -104,6 +107,10 @@ impl EventRecord {
             trace_id: identity.trace().to_string(),
             span_id: place.span.to_string(),
             parent_span_id: place.parent.map(|span| span.to_string()),
+            sampled: run
+                .trace()
+                .and_then(|trace| trace.parent())
+                .map(|parent| parent.flags.is_sampled()),
             stage: kind
                 .stage()
                 .and_then(|stage| run.stage(stage))
@@ -191,16 +198,32 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
             );
         }
         EventKind::RunStarted => {
-            let Some(wiring) = run.wiring() else {
+            if let Some(wiring) = run.wiring() {
+                data.insert("stages".to_owned(), json!(wiring.wires()));
+            }
+            if let Some(trace) = run.trace() {
+                came(&mut data, trace);
+            }
+            if data.is_empty() {
                 return Value::Null;
-            };
-            data.insert("stages".to_owned(), json!(wiring.wires()));
+            }
         }
         EventKind::PartStarted { .. }
         | EventKind::StageResolved { .. }
         | EventKind::StageStarted { .. } => return Value::Null,
     }
     Value::Object(data)
+}
+
+/// What came with the request about its trace and was not understood.
+fn came(data: &mut Map<String, Value>, trace: &TraceContext) {
+    let Some(why) = trace.refused() else {
+        return;
+    };
+    data.insert("trace_refused".to_owned(), json!(why));
+    if let Some(meant) = trace.refused_parent() {
+        data.insert("trace_meant".to_owned(), json!(meant.to_string()));
+    }
 }
 
 fn operation(data: &mut Map<String, Value>, call: &OperationStarted) {

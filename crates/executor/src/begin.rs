@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stageflow_context::{ContextSnapshot, DynValue, RunId, RunIdentity};
+use stageflow_context::{ContextSnapshot, DynValue, RunId, RunIdentity, TraceContext};
 use stageflow_graph::Plan;
 use tokio::time::Instant;
 
@@ -36,19 +36,35 @@ pub(crate) fn begin<'a, O>(
         settings.deadline = None;
     }
     let snapshot = engine.snapshot(options.identity, options.snapshot, options.whom);
-    let shared = Arc::new(RunShared::new(
+    let snapshot = below(snapshot, options.trace.as_deref());
+    let mut shared = RunShared::new(
         snapshot,
         Arc::clone(plan),
         Arc::clone(engine),
         started,
         deadline,
         options.priority,
-    ));
+    );
+    shared.trace = options.trace;
+    let shared = Arc::new(shared);
     if let Some(budget) = &options.budget {
         shared.spend_from(budget);
     }
     let data = RunData::new(shared, input);
     Run::new(plan, engine, data, settings)
+}
+
+/// The same below the span that a request came from, unless it is in a trace of its own.
+fn below(snapshot: ContextSnapshot, trace: Option<&TraceContext>) -> ContextSnapshot {
+    let came = trace.and_then(TraceContext::parent);
+    let identity = snapshot.identity();
+    match came.filter(|_| identity.trace_id().is_none()) {
+        None => snapshot,
+        Some(came) => {
+            let identity = identity.clone().with_trace_id(came.trace_id);
+            snapshot.fork(identity.with_span_id(came.span_id))
+        }
+    }
 }
 
 impl EngineInner {

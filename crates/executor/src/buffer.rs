@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use stageflow_events::{Batch, Event, EventKind, EventSink, Receipt, RunHeader};
+use stageflow_events::{Batch, Event, EventKind, EventSink, Lane, Receipt, RunHeader};
 use stageflow_interceptors::drop_quietly;
 
+use crate::audit::AuditGuard;
 #[cfg(feature = "stress-sabotage")]
 use crate::engine::EngineInner;
 use crate::machine::Tick;
@@ -27,6 +28,8 @@ pub struct EventCounts {
     pub accepted: u64,
     /// Events it did not take.
     pub dropped: u64,
+    /// How many of those must not be lost, as far as the sink says: what the engine says, and notes called `audit.*`.
+    pub dropped_audit: u64,
     /// Notes of stages that the run had no room for; they never reached the sink.
     pub refused_notes: u64,
 }
@@ -38,6 +41,10 @@ pub(crate) struct EventBuffer {
     /// The time of the last event. Other tasks read the clock before they are heard, so one may come a little late.
     last: Tick,
     counts: EventCounts,
+    /// How many of those that have gathered may be lost.
+    telemetry: u64,
+    /// If the run is to stop when too much is lost.
+    guard: Option<AuditGuard>,
     /// The run's stream, if it is read.
     tap: Option<Arc<Tap>>,
 }
@@ -50,7 +57,7 @@ struct Outlet {
 }
 
 impl EventBuffer {
-    pub(crate) fn new(shared: &RunShared) -> Self {
+    pub(crate) fn new(shared: &Arc<RunShared>) -> Self {
         let (plan, engine) = (&shared.plan, &shared.engine);
         let outlet = engine.sink.as_ref().map(|sink| {
             let header = RunHeader::new(
@@ -60,7 +67,8 @@ impl EventBuffer {
                 engine.wall.now(),
             )
             .with_wiring(Arc::clone(plan.wiring()))
-            .with_redaction(engine.redaction.clone());
+            .with_redaction(engine.redaction.clone())
+            .with_trace(shared.trace.clone());
             Outlet {
                 #[cfg(feature = "stress-sabotage")]
                 engine: Arc::clone(engine),
@@ -80,12 +88,16 @@ impl EventBuffer {
             seq: 0,
             last: Tick::ZERO,
             counts: EventCounts::default(),
+            telemetry: 0,
+            guard: AuditGuard::of(shared),
             tap: None,
         }
     }
 
     pub(crate) fn push(&mut self, at: Tick, kind: EventKind) {
+        let may_be_lost = Lane::of(&kind) == Lane::Telemetry;
         self.push_with(at, || kind);
+        self.telemetry += u64::from(may_be_lost);
     }
 
     /// Adds an event that is made only if somebody listens, and where it is kept.
@@ -138,6 +150,8 @@ impl EventBuffer {
 
     /// Hands over what has gathered, after the last event.
     pub(crate) fn finish(&mut self) {
+        // There is nothing left to stop.
+        self.guard = None;
         self.flush();
         if let Some(tap) = self.tap.take() {
             tap.close();
@@ -157,11 +171,12 @@ impl EventBuffer {
         #[cfg(feature = "stress-sabotage")]
         let events = spoilt(events, &outlet.engine.saboteur);
         let offered = events.len() as u64;
+        let audit = offered.saturating_sub(std::mem::take(&mut self.telemetry));
         let batch = Batch::new(Arc::clone(&outlet.header), events);
         let emitted = catch_unwind(AssertUnwindSafe(|| outlet.sink.try_emit(batch)));
         let receipt = emitted.unwrap_or_else(|payload| {
             drop_quietly(payload);
-            Receipt::new(0, offered)
+            Receipt::new(0, offered).with_dropped_audit(audit)
         });
         self.counts.offered += offered;
         // A sink that miscounts must not make events vanish from the sum.
@@ -178,6 +193,11 @@ impl EventBuffer {
         };
         self.counts.accepted += accepted;
         self.counts.dropped += offered - accepted;
+        let lost = receipt.dropped_audit.min(offered - accepted);
+        if lost > 0 {
+            self.counts.dropped_audit += lost;
+            self.guard.iter().for_each(|guard| guard.lost(lost));
+        }
     }
 }
 

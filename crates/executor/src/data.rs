@@ -13,6 +13,7 @@ use stageflow_interceptors::Ending;
 
 use crate::buffer::EventBuffer;
 use crate::machine::{StageEnd, Tick, Verdict};
+use crate::operations::OpenOperations;
 use crate::parts::StageParts;
 use crate::shared::{RunShared, Said, What};
 use crate::stream::Tap;
@@ -71,6 +72,7 @@ pub(crate) struct RunData {
     pub(crate) stopped_in: Vec<(u32, Arc<str>)>,
     pub(crate) reason: Option<CancelReason>,
     pub(crate) parts: BTreeMap<u32, StageParts>,
+    pub(crate) operations: OpenOperations,
 }
 
 /// Why a stage was skipped.
@@ -105,6 +107,7 @@ impl RunData {
             stopped_in: Vec::new(),
             reason: None,
             parts: BTreeMap::new(),
+            operations: OpenOperations::new(),
         })
     }
 
@@ -150,7 +153,18 @@ impl RunData {
                     continue;
                 }
                 What::PartAnswered(ended) => EventKind::PartAnswered(ended),
-                What::PartEnded(ended) => EventKind::PartEnded(ended),
+                What::OperationEnded(ended) => {
+                    self.operation_ended(ended.0, ended.1, at);
+                    continue;
+                }
+                What::OperationStarted(call) => {
+                    self.operation_started(call, at);
+                    continue;
+                }
+                What::PartEnded(ended) => {
+                    self.end_operations_in(stage, &ended.part, at);
+                    EventKind::PartEnded(ended)
+                }
                 What::PartStarted(part) => EventKind::PartStarted {
                     stage,
                     attempt,
@@ -163,6 +177,7 @@ impl RunData {
                     EventKind::StageStarted { stage, attempt }
                 }
                 What::Ended { outcome, error } => {
+                    self.end_operations_of(stage, at);
                     self.records[stage.as_usize()].told = Some(outcome);
                     EventKind::StageEnded {
                         stage,
@@ -198,6 +213,7 @@ impl RunData {
 
     /// An attempt has ended: what the layers around it make of that comes later.
     pub(crate) fn attempt_ended(&mut self, stage: u32, ending: &Ending, now: Tick) {
+        self.end_operations_of(StageIndex::new(stage), now);
         let record = &mut self.records[stage as usize];
         if record.attempts > 0 {
             let outcome = ending.outcome();
@@ -320,6 +336,7 @@ impl RunData {
     pub(crate) fn close(&mut self, now: Tick) {
         let said = self.shared.close();
         self.hear(said);
+        self.end_all_operations(now);
         if self.shared.parts.get().is_some() {
             self.parts = self.shared.book().take();
         }

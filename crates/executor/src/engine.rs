@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::Run;
 use crate::approval::Approvals;
+use crate::audit::LostAudit;
 use crate::begin::begin;
 use crate::registry::Registry;
 use crate::sabotage::Saboteur;
@@ -53,6 +54,7 @@ pub(crate) struct EngineInner {
     pub(crate) stack: Stack,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
     pub(crate) redaction: Redaction,
+    pub(crate) lost_audit: LostAudit,
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: RunSettings,
@@ -77,6 +79,7 @@ impl Engine {
             stack: Stack::new(),
             sink: None,
             redaction: Redaction::standard(),
+            lost_audit: LostAudit::default(),
             wall: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::new()),
             settings: RunSettings::default(),
@@ -167,6 +170,7 @@ pub struct EngineBuilder {
     stack: Stack,
     sink: Option<Arc<dyn EventSink>>,
     redaction: Redaction,
+    lost_audit: LostAudit,
     wall: Arc<dyn WallClock>,
     ids: Arc<dyn IdSource>,
     settings: RunSettings,
@@ -192,6 +196,12 @@ impl EngineBuilder {
     /// What is left out of the records of events; what looks like a secret if nothing is said.
     pub fn redaction(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
+        self
+    }
+
+    /// What becomes of a run whose sink says that it has lost what must not be lost; it is counted if nothing is said.
+    pub fn on_lost_audit(mut self, policy: LostAudit) -> Self {
+        self.lost_audit = policy;
         self
     }
 
@@ -314,6 +324,7 @@ impl EngineBuilder {
             stack,
             sink,
             redaction,
+            lost_audit,
             wall,
             ids,
             settings,
@@ -327,6 +338,7 @@ impl EngineBuilder {
                 stack,
                 sink,
                 redaction,
+                lost_audit,
                 wall,
                 ids,
                 settings,

@@ -108,6 +108,7 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod approval;
+mod audit;
 mod begin;
 mod buffer;
 mod child;
@@ -119,6 +120,7 @@ mod engine;
 mod error;
 pub mod machine;
 mod meter;
+mod operations;
 mod parts;
 mod places;
 mod registry;
@@ -138,6 +140,7 @@ pub use approval::{
     ApprovalStatus, Approvals, Approve, Ask, AtDeadline, Decider, Decision, DeskError,
     DeskErrorKind, DeskOptions, EditCheck, OnReject, OrgDesk, approval,
 };
+pub use audit::LostAudit;
 pub use buffer::EventCounts;
 pub use child::{ChildError, ChildErrorKind, ChildRun, Inherit, RunChild, Sub, sub};
 pub use data::Blocking;

@@ -102,6 +102,10 @@ faults! {
     ForgetEnd,
     /// The end of an attempt of a part of a stage is not told.
     ForgetPartEnd,
+    /// The end of an operation is not told.
+    ForgetOperationEnd,
+    /// The span of a run that a stage starts is said to be the one around it.
+    ChildInheritsSpan,
     /// Events that the sink refuses count as accepted.
     CountRefusedAsAccepted,
     /// A run's events carry the identity of the engine's first run.

@@ -1,10 +1,12 @@
 //! What holds for one run: the engine's defaults with the run's own options over them.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    Budget, ContextSnapshot, CorrelationId, OrgId, RequestId, RunIdentity, SessionId, UserId,
+    Budget, ContextSnapshot, CorrelationId, OrgId, RequestId, RunIdentity, SessionId, TraceContext,
+    UserId,
 };
 use stageflow_graph::Placement;
 
@@ -29,6 +31,7 @@ pub struct RunOptions {
     pub(crate) on_failure: Option<FailurePolicy>,
     pub(crate) priority: Priority,
     pub(crate) budget: Option<Budget>,
+    pub(crate) trace: Option<Arc<TraceContext>>,
 }
 
 impl RunOptions {
@@ -110,6 +113,16 @@ impl RunOptions {
     /// [`StageCx::reserve`](stageflow_context::StageCx::reserve); the engine counts steps and time, if they are limited.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
+        self
+    }
+
+    /// Puts the run into the trace that its request came with: below that span, and with what goes on to those it calls. Runs
+    /// that its stages start are given the same.
+    ///
+    /// An identity with a trace of its own keeps it. What came and was not understood makes a trace of its own: see
+    /// [`TraceContext::refused`].
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(Arc::new(trace));
         self
     }
 }

@@ -1,16 +1,17 @@
 //! What a run shares with its stages, its handle and its tasks.
 
 mod host;
+mod operations;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stageflow_context::{
-    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, Note, Outcome,
-    OutputBag, Part, StageError, StageIndex,
+    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, Note, OperationEnd,
+    Outcome, OutputBag, Part, StageError, StageIndex, TraceContext,
 };
-use stageflow_events::{ApprovalChange, PartEnded};
+use stageflow_events::{ApprovalChange, OperationStarted, PartEnded};
 use stageflow_graph::Plan;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub(crate) struct RunShared {
     /// Why it cannot run at all.
     pub(crate) refusals: Vec<PoolError>,
     pub(crate) priority: Priority,
+    /// What came with the request about its trace, if something did.
+    pub(crate) trace: Option<Arc<TraceContext>>,
     outputs: OnceLock<OutputBag>,
     inbox: Mutex<Inbox>,
     has_mail: AtomicBool,
@@ -67,6 +70,7 @@ struct Inbox {
     said: Vec<Said>,
     notes: usize,
     refused: u64,
+    operations: u32,
     closed: bool,
 }
 
@@ -87,6 +91,8 @@ pub(crate) enum What {
     },
     Blocking(Duration),
     Note(Box<Note>),
+    OperationEnded(Box<(u32, OperationEnd)>),
+    OperationStarted(Box<OperationStarted>),
     PartAnswered(Box<PartEnded>),
     PartEnded(Box<PartEnded>),
     PartStarted(Arc<Part>),
@@ -122,6 +128,7 @@ impl RunShared {
             slots,
             refusals,
             priority,
+            trace: None,
             outputs: OnceLock::new(),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),

@@ -2,8 +2,8 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Outcome, ResultExt,
-    RunIdentity, StageCx, StageError, Stop, Tier,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Operation, Outcome,
+    ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
 };
 pub use stageflow_events::{EventSink, MemorySink, TracingSink};
 pub use stageflow_executor::{

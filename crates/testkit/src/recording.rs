@@ -236,6 +236,12 @@ impl fmt::Display for Recorded {
             Kind::Budget(notice) => write!(f, " {} {}", notice.kind.as_str(), notice.line),
             Kind::CleanupEnded(ended) => write!(f, " {:?} {}", ended.name, ended.outcome),
             Kind::BlockingDetected { micros, .. } => write!(f, " {micros} us"),
+            Kind::OperationEnded(ended) => write!(
+                f,
+                " {} {} {}",
+                ended.call.number, ended.call.operation, ended.end.outcome
+            ),
+            Kind::OperationStarted(call) => write!(f, " {} {}", call.number, call.operation),
             Kind::RunEnded { outcome, .. }
             | Kind::StageAnswered { outcome, .. }
             | Kind::StageEnded { outcome, .. } => {

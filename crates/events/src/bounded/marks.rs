@@ -148,6 +148,7 @@ pub(super) fn nobody(seq: u64, data: Value) -> EventRecord {
         trace_id: String::new(),
         span_id: String::new(),
         parent_span_id: None,
+        sampled: None,
         stage: None,
         part: None,
         attempt: None,

@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    ContextSnapshot, DynValue, RunHost as _, RunId, RunIdentity, StageCx, Stop, Tier,
+    ContextSnapshot, DynValue, RunHost as _, RunId, RunIdentity, SpanId, StageCx, Stop, Tier,
 };
 use stageflow_graph::Pipeline;
 
 use crate::begin::begin;
+use crate::sabotage::Fault;
 use crate::settings::RunOptions;
 use crate::shared::RunShared;
 use crate::slots::Lend as _;
@@ -193,6 +194,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         run_options.deadline = options.deadline;
         run_options.concurrency = options.concurrency;
         run_options.priority = parent.priority;
+        run_options.trace.clone_from(&parent.trace);
         run_options.budget = parent.meter().map(|meter| meter.budget.clone());
         let (engine, input) = (&parent.engine, DynValue::from_arc(input));
         let mut run = begin(
@@ -232,11 +234,20 @@ fn identity(parent: &RunShared, cx: &StageCx) -> Result<RunIdentity, ChildErrorK
     identity
         .child(id, &cx.path())
         .map(|child| {
-            child
-                .with_trace_id(identity.trace())
-                .with_span_id(cx.span_id())
+            let around = broken_span(parent, cx).unwrap_or_else(|| cx.span_id());
+            child.with_trace_id(identity.trace()).with_span_id(around)
         })
         .map_err(|_| ChildErrorKind::TooDeep { current, max })
+}
+
+/// The span that a broken engine says is around a child: the one that is around its parent.
+fn broken_span(parent: &RunShared, cx: &StageCx) -> Option<SpanId> {
+    let saboteur = &parent.engine.saboteur;
+    saboteur.strikes(Fault::ChildInheritsSpan).then(|| {
+        cx.identity()
+            .span_id()
+            .unwrap_or_else(|| cx.identity().run_span())
+    })
 }
 
 impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> IntoFuture for ChildRun<'a, I, O> {

@@ -71,6 +71,8 @@ impl Driver<'_> {
         self.now = self.shared.now();
         self.note_blocking(stage, since);
         self.data.records[stage as usize].ended = self.now;
+        self.data
+            .end_operations_of(StageIndex::new(stage), self.now);
         if self.shared.engine.saboteur.strikes(Fault::ForgetEnd) {
             return;
         }

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use stageflow_context::{
     Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note,
-    OutputBag, Part, PartCall, PartFuture, RunHost, RunIdentity, StageCx, StageIndex, StageName,
-    Tier,
+    Operation, OperationEnd, OperationStart, OutputBag, Part, PartCall, PartFuture, RunHost,
+    RunIdentity, StageCx, StageIndex, StageName, Tier, TraceContext,
 };
 use tokio::time::Instant;
 
@@ -86,6 +86,23 @@ impl RunHost for RunShared {
         if !inbox.closed {
             inbox.refused += 1;
         }
+    }
+
+    fn start_operation(
+        &self,
+        cx: &StageCx,
+        within: Option<u32>,
+        operation: &Arc<Operation>,
+    ) -> OperationStart {
+        self.open_operation(cx, within, operation)
+    }
+
+    fn end_operation(&self, cx: &StageCx, number: u32, end: OperationEnd) {
+        self.close_operation(cx, number, end);
+    }
+
+    fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_deref()
     }
 
     fn budget(&self) -> Option<&Budget> {

@@ -109,7 +109,7 @@ impl Ring {
             Offered::Event(event, room) => {
                 let room = match room {
                     Some(room) => Some(room),
-                    None if matches!(event, EventKind::Note { .. }) => match self.room() {
+                    None if is_of_a_stage(&event) => match self.room() {
                         None => return state.miss(1),
                         room => room,
                     },
@@ -163,6 +163,14 @@ impl Ring {
         // Nothing in the critical sections can panic half-way: pushes, pops and counts.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether it is up to stages how many of these there are: they take the room of pieces.
+fn is_of_a_stage(event: &EventKind) -> bool {
+    matches!(
+        event,
+        EventKind::Note { .. } | EventKind::OperationEnded(_) | EventKind::OperationStarted(_)
+    )
 }
 
 impl State {

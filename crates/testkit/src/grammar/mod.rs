@@ -1,5 +1,6 @@
 //! What a sound story of a run is.
 
+mod operations;
 mod parts;
 mod rules;
 mod said;
@@ -11,6 +12,7 @@ use stageflow_context::Outcome;
 use stageflow_events::EventKind;
 use stageflow_graph::{Plan, Presence, Role};
 
+use self::operations::Operations;
 use self::parts::Parts;
 pub use rules::{GrammarError, Rule, Violation};
 
@@ -19,8 +21,9 @@ use crate::Recorded;
 /// Reads the events of one run in order and remembers every rule they break.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
-/// part = { PartStarted ▸ [Note | part]* ▸ PartEnded }* [PartAnswered]
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | operation | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// part = { PartStarted ▸ [Note | operation | part]* ▸ PartEnded }* [PartAnswered]
+/// operation = OperationStarted ▸ [everything that may stand here]* ▸ OperationEnded
 /// ```
 ///
 /// [`RecordingSink::check`](crate::RecordingSink::check) uses it on everything that was recorded.
@@ -30,6 +33,7 @@ pub struct EventGrammar {
     roles: Option<Vec<Role>>,
     stages: BTreeMap<usize, Stage>,
     parts: Parts,
+    operations: Operations,
     next_seq: u64,
     at: Duration,
     begun: bool,
@@ -112,7 +116,10 @@ impl EventGrammar {
             EventKind::PartStarted { part, attempt, .. } => {
                 self.part_started(index, part, *attempt);
             }
+            EventKind::OperationStarted(call) => self.operation_started(call),
+            EventKind::OperationEnded(ended) => self.operation_ended(&ended.call),
             EventKind::PartEnded(ended) => {
+                self.no_operation_in(index, Some(&ended.part));
                 let complaint = self.parts.ended(index, &ended.part, ended.attempt);
                 self.complain(complaint);
             }
@@ -173,6 +180,7 @@ impl EventGrammar {
 
     fn run_ended(&mut self, outcome: Outcome) {
         self.ended = true;
+        self.no_operation_is_left();
         let open: Vec<usize> = self
             .stages
             .iter()
@@ -292,6 +300,7 @@ impl EventGrammar {
                 "there is no start that it could be the end of",
             );
         }
+        self.no_operation_in(index, None);
         if self.parts.has_open(index) {
             self.broken(Rule::PartsLieInside, "a part of it is still open");
         }

@@ -20,6 +20,8 @@ pub enum Rule {
     NoGaps,
     /// A stage has one open attempt at a time.
     OneAttemptAtATime,
+    /// Each operation ends once, and lies inside the attempt, the part and the operation that it belongs to.
+    OperationsLieInside,
     /// The attempts of a part lie inside an attempt of its stage, and of the part it is in.
     PartsLieInside,
     /// An arm, a merge or a join gets its value once, and is not started.
