@@ -18,6 +18,11 @@ pub enum Entry {
 }
 
 impl Entry {
+    /// Whether it is a mark that something is missing, which a sink itself made.
+    pub(crate) fn is_mark(&self) -> bool {
+        matches!(self, Self::Record(record) if record.kind == "telemetry.dropped")
+    }
+
     /// As it is written down.
     #[must_use]
     pub fn record(&self) -> Arc<EventRecord> {

@@ -13,6 +13,7 @@ use crate::{Entry, RunHeader};
 #[derive(Default)]
 pub(super) struct After {
     entries: Few<Entry>,
+    lots: Few<Arc<Vec<Entry>>>,
     headers: Few<Arc<RunHeader>>,
     wakers: Few<Waker>,
     pub(super) losses: Losses,
@@ -120,6 +121,10 @@ impl After {
         self.entries.push(entry);
     }
 
+    pub(super) fn drop_entries(&mut self, entries: Arc<Vec<Entry>>) {
+        self.lots.push(entries);
+    }
+
     pub(super) fn drop_header(&mut self, header: Arc<RunHeader>) {
         self.headers.push(header);
     }
@@ -142,6 +147,6 @@ impl After {
         if let Some(on_drop) = on_drop.filter(|_| self.losses.few.first.is_some()) {
             self.losses.tell(on_drop);
         }
-        let _ = quietly(|| drop((self.entries, self.headers)));
+        let _ = quietly(|| drop((self.entries, self.lots, self.headers)));
     }
 }

@@ -7,8 +7,10 @@ use std::time::Duration;
 use crate::Exporter;
 use crate::bounded::after::OnDrop;
 use crate::bounded::core::Core;
+use crate::bounded::lanes::End;
 use crate::bounded::pump::{Manner, Pump};
-use crate::bounded::state::Limits;
+use crate::bounded::shelf::Shelf;
+use crate::bounded::state::{Limits, Patience};
 use crate::bounded::{BoundedSink, BreakerPolicy, Loss, Overflow, RetryPolicy};
 
 /// Says how much a [`BoundedSink`] may hold, and what it does when it is full or cannot deliver.
@@ -16,6 +18,9 @@ use crate::bounded::{BoundedSink, BreakerPolicy, Loss, Overflow, RetryPolicy};
 pub struct BoundedSinkBuilder {
     exporter: Box<dyn Exporter>,
     limits: Limits,
+    /// How long `emit` waits with everything, if it does.
+    wait: Option<Duration>,
+    shelf: Option<Box<dyn Shelf>>,
     manner: Manner,
     audit_wait: Duration,
     on_drop: Option<Box<OnDrop>>,
@@ -28,8 +33,10 @@ impl BoundedSinkBuilder {
             limits: Limits {
                 capacity: 16_384,
                 bytes: None,
-                overflow: Overflow::default(),
+                evicts: End::Newest,
             },
+            wait: None,
+            shelf: None,
             manner: Manner::default(),
             audit_wait: Duration::from_secs(1),
             on_drop: None,
@@ -49,8 +56,15 @@ impl BoundedSinkBuilder {
     }
 
     /// What happens to an event for which there is no room. [`Overflow::DropNewest`] if nothing is said.
-    pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.limits.overflow = overflow;
+    pub fn overflow(mut self, overflow: impl Into<Overflow>) -> Self {
+        (self.limits.evicts, self.wait, self.shelf) = (End::Newest, None, None);
+        match overflow.into() {
+            Overflow::DropNewest => {}
+            Overflow::DropOldest => self.limits.evicts = End::Oldest,
+            Overflow::Wait(limit) => self.wait = Some(limit),
+            Overflow::Spill(spill) => self.shelf = Some(spill),
+        }
+        self.manner.endures = self.shelf.is_some();
         self
     }
 
@@ -116,10 +130,13 @@ impl BoundedSinkBuilder {
     pub fn build(mut self) -> (BoundedSink, Pump) {
         let most = self.limits.capacity.div_ceil(2);
         self.manner.batch = self.manner.batch.min(most);
-        let overflow = self.limits.overflow.clone();
-        let core = Arc::new(Core::new(self.limits, self.on_drop));
+        let core = Arc::new(Core::new(self.limits, self.shelf, self.on_drop));
+        let patience = match self.wait {
+            Some(limit) => (Patience::Everybody, limit),
+            None => (Patience::Audit, self.audit_wait),
+        };
         let pump = Pump::new(Arc::clone(&core), self.exporter, self.manner);
-        (BoundedSink::new(core, overflow, self.audit_wait), pump)
+        (BoundedSink::new(core, patience), pump)
     }
 }
 

@@ -6,10 +6,11 @@ use std::task::{Context, Poll};
 use crate::bounded::after::{After, OnDrop};
 use crate::bounded::flow::{Settled, Taken};
 use crate::bounded::marks::Mark;
+use crate::bounded::shelf::Shelf;
 use crate::bounded::state::{Closer, Limits, Patience, Phase, State};
 use crate::bounded::sync::{Mutex, MutexGuard};
 use crate::bounded::{BoundedCounts, Flushed, Health, LossCount, LossReason, Stopping};
-use crate::{Batch, Entry, Receipt};
+use crate::{Batch, Entry, Receipt, SpillError};
 
 /// Shared by the handles and the pump. It knows no runtime.
 pub(super) struct Core {
@@ -22,6 +23,8 @@ pub(super) enum Work {
     Deliver(Delivery),
     /// Flush the exporter; everything before this ticket is settled.
     Flush(u64),
+    /// What is on disk cannot be read just now.
+    Trouble(SpillError),
     /// There is nothing left, and nothing will come: flush and end.
     Last,
     /// It is over.
@@ -35,9 +38,13 @@ pub(super) struct Delivery {
 }
 
 impl Core {
-    pub(super) fn new(limits: Limits, on_drop: Option<Box<OnDrop>>) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        shelf: Option<Box<dyn Shelf>>,
+        on_drop: Option<Box<OnDrop>>,
+    ) -> Self {
         Self {
-            state: Mutex::new(State::new(limits)),
+            state: Mutex::new(State::new(limits, shelf)),
             on_drop,
         }
     }
@@ -89,7 +96,8 @@ impl Core {
             delivered: sums.delivered,
             failed: sums.failed,
             discarded: sums.discarded,
-            queued: state.held as u64,
+            queued: state.held as u64 + state.on_disk(),
+            on_disk: state.on_disk(),
             markers: sums.markers,
         }
     }
@@ -116,7 +124,11 @@ impl Core {
             _ if state.flush_due().is_some() => {
                 Some(Ok(Work::Flush(state.flush_due().unwrap_or_default())))
             }
-            _ if state.has_work() => Some(Err(state.take(most, after))),
+            _ if state.has_work() => Some(
+                state
+                    .take(most, after)
+                    .map_or_else(|error| Ok(Work::Trouble(error)), Err),
+            ),
             Phase::Closing(_) => Some(Ok(Work::Last)),
             Phase::Open => {
                 let old = state.pump.replace((cx.waker().clone(), 1));

@@ -25,8 +25,10 @@ pub struct BoundedCounts {
     pub failed: u64,
     /// Events that were taken, and had to go: to make room for others, or because the sink was stopped.
     pub discarded: u64,
-    /// Events that it holds; what is being delivered is among them.
+    /// Events that it holds; what is being delivered, and what waits on disk, is among them.
     pub queued: u64,
+    /// How many of those queued wait on disk.
+    pub on_disk: u64,
     /// Marks of losses (`telemetry.dropped`) that the exporter took. They are the sink's own, and stand in no other figure.
     pub markers: u64,
 }
@@ -43,12 +45,18 @@ pub enum LossReason {
     Closed,
     /// Dropped: too many events were held.
     Full,
+    /// Dropped: it could not be written to disk.
+    SpillFailed,
+    /// Dropped: there was no room on disk either.
+    SpillFull,
     /// Dropped: it is larger than all that the sink may hold.
     TooLarge,
     /// Discarded: something that matters more, or is newer, took its place.
     Evicted,
     /// Discarded: the sink was stopped while it was held.
     Shutdown,
+    /// Failed: it came back from disk damaged.
+    Damaged,
     /// Failed: the exporter panicked.
     Panicked,
     /// Failed: the exporter said that another try would not help.
@@ -71,15 +79,23 @@ impl LossReason {
         Self::Bytes,
         Self::Closed,
         Self::Full,
+        Self::SpillFailed,
+        Self::SpillFull,
         Self::TooLarge,
         Self::Evicted,
         Self::Shutdown,
+        Self::Damaged,
         Self::Panicked,
         Self::Permanent,
         Self::Refused,
         Self::Retries,
         Self::TimedOut,
     ];
+
+    /// Whether there may be room later.
+    pub(super) const fn may_pass(self) -> bool {
+        matches!(self, Self::Full | Self::Bytes | Self::SpillFull)
+    }
 
     /// In lower case, as counters and records spell it.
     #[must_use]
@@ -89,9 +105,12 @@ impl LossReason {
             Self::Bytes => "bytes",
             Self::Closed => "closed",
             Self::Full => "full",
+            Self::SpillFailed => "spill_failed",
+            Self::SpillFull => "spill_full",
             Self::TooLarge => "too_large",
             Self::Evicted => "evicted",
             Self::Shutdown => "shutdown",
+            Self::Damaged => "damaged",
             Self::Panicked => "panicked",
             Self::Permanent => "permanent",
             Self::Refused => "refused",

@@ -12,7 +12,7 @@ use crate::bounded::flow::Settled;
 use crate::bounded::pump::Manner;
 use crate::bounded::{BreakerState, Flushed, Health, LossReason, RetryPolicy};
 use crate::quietly::let_go;
-use crate::{ExportError, ExportErrorKind, Exporter};
+use crate::{ExportError, ExportErrorKind, Exporter, SpillError};
 
 /// The exporter, and what is known about how it does.
 pub(super) struct Outlet {
@@ -46,6 +46,9 @@ impl Outlet {
     }
 
     async fn settle(&mut self, delivery: &Delivery) -> Settled {
+        if delivery.entries.is_empty() {
+            return Settled::Delivered;
+        }
         let mut delays = delays(self.manner.retry);
         loop {
             self.rest().await;
@@ -65,7 +68,8 @@ impl Outlet {
                 return Settled::Refused(count);
             }
             self.went_wrong(&fault);
-            let Some(delay) = fault.may_pass().then(|| delays.next()).flatten() else {
+            let delay = || delays.next().or_else(|| self.endurance());
+            let Some(delay) = fault.may_pass().then(delay).flatten() else {
                 return Settled::Failed(fault.reason());
             };
             tokio::time::sleep(delay).await;
@@ -81,6 +85,19 @@ impl Outlet {
             self.core.set_health(self.health.clone());
         }
         Flushed::of(flushed.map_err(drop))
+    }
+
+    /// The delay of all tries beyond those of the policy, if there are any.
+    fn endurance(&self) -> Option<Duration> {
+        let longest = self.manner.retry.longest.max(Duration::from_millis(100));
+        self.manner.endures.then_some(longest)
+    }
+
+    /// Waits until it is worth another look at what is on disk.
+    pub(super) async fn wait_out(&mut self, trouble: &SpillError) {
+        self.health.last_error = Some(trouble.to_string().into());
+        self.core.set_health(self.health.clone());
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 
     /// If the breaker is open, waits until it is time to try once.

@@ -8,7 +8,7 @@ use crate::bounded::ledger::Lost;
 use crate::bounded::marks::Mark;
 use crate::bounded::state::{Closer, InFlight, Phase, State};
 use crate::bounded::{LossReason, Stopping};
-use crate::{Entry, EventRecord};
+use crate::{Entry, EventRecord, SpillError};
 
 /// Some entries on their way out. Marks are written down with the lock released; until then their places are held by others.
 pub(super) struct Taken {
@@ -28,49 +28,56 @@ pub(super) enum Settled {
 impl State {
     /// Whether there is something to deliver.
     pub(super) fn has_work(&self) -> bool {
-        self.lanes.len() > 0 || (self.ledger.has_marks() && !self.is_failing)
+        self.lanes.len() > 0 || self.on_disk() > 0 || (self.ledger.has_marks() && !self.is_failing)
     }
 
     /// Takes up to `most` events, the oldest first, with marks where something is missing before them.
-    pub(super) fn take(&mut self, most: usize, after: &mut After) -> Taken {
+    pub(super) fn take(&mut self, most: usize, after: &mut After) -> Result<Taken, SpillError> {
         self.ledger.fold(after);
-        let count = most.min(self.lanes.len());
-        let (mut entries, mut marks) = (Vec::with_capacity(count), Vec::new());
-        let (mut first_ticket, mut bytes) = (self.next_ticket, 0);
-        for _ in 0..count {
-            let Some(slot) = self.lanes.pop() else { break };
+        let (mut first_ticket, mut bytes, mut events) = (self.next_ticket, 0, Vec::new());
+        while events.len() < most
+            && let Some(slot) = self.lanes.pop()
+        {
             first_ticket = first_ticket.min(slot.ticket);
             bytes += slot.bytes;
-            if let Some(mark) = self.mark_before(&slot.entry) {
-                marks.push((entries.len(), mark));
-                entries.push(self.ledger.blank());
-            }
-            entries.push(slot.entry);
+            events.push(slot.entry);
         }
-        let events = entries.len() - marks.len();
-        while self.lanes.len() == 0 {
-            let Some(mark) = self.ledger.marks.pop() else {
-                break;
-            };
-            marks.push((entries.len(), mark));
-            entries.push(self.ledger.blank());
+        let is_from_disk = events.is_empty() && !self.leaves_disk;
+        if is_from_disk {
+            first_ticket = self.disk_ticket().unwrap_or(first_ticket);
+            events = self.take_from_disk(most, after)?;
         }
+        let count = events.len();
+        let (entries, marks) = self.with_marks(events);
         self.in_flight = Some(InFlight {
             entries: Arc::new(entries),
             first_ticket,
-            events,
+            events: count,
             bytes,
+            is_from_disk,
         });
-        Taken { marks }
+        Ok(Taken { marks })
     }
 
-    fn mark_before(&mut self, entry: &Entry) -> Option<Mark> {
-        match entry {
-            Entry::Event(run, event) if !self.ledger.marks.is_empty() => {
-                self.ledger.marks.due_before(run, event.seq())
-            }
-            _ => None,
+    /// The events with places for marks between them, and after them if nothing else is left.
+    fn with_marks(&mut self, events: Vec<Entry>) -> (Vec<Entry>, Vec<(usize, Mark)>) {
+        if self.ledger.marks.is_empty() {
+            return (events, Vec::new());
         }
+        let is_last = self.lanes.len() == 0 && self.on_disk() <= events.len() as u64;
+        let (mut entries, mut marks) = (Vec::with_capacity(events.len() + 1), Vec::new());
+        for event in events {
+            if let Some(mark) = self.ledger.marks.due_before(&event) {
+                marks.push((entries.len(), mark));
+                entries.push(self.ledger.blank());
+            }
+            entries.push(event);
+        }
+        while is_last && let Some(mark) = self.ledger.marks.pop() {
+            marks.push((entries.len(), mark));
+            entries.push(self.ledger.blank());
+        }
+        (entries, marks)
     }
 
     /// Puts the marks in their places. The entries are not shared yet.
@@ -96,8 +103,7 @@ impl State {
         // Whoever ended the sink meanwhile has counted it.
         let batch = self.in_flight.take()?;
         let events = batch.events as u64;
-        self.held -= batch.events;
-        self.held_bytes -= batch.bytes;
+        self.release(&batch);
         let (lost, reason) = match settled {
             Settled::Delivered => (0, LossReason::Refused),
             Settled::Refused(count) => (count.min(events), LossReason::Refused),
@@ -119,7 +125,7 @@ impl State {
 
     /// Enters the last so many events of the batch as lost, in their order.
     fn lose_last(&mut self, batch: &InFlight, count: u64, reason: LossReason, after: &mut After) {
-        let events = batch.entries.iter().filter(|entry| !is_own(entry));
+        let events = batch.entries.iter().filter(|entry| !entry.is_mark());
         for entry in events.skip(batch.events - count as usize) {
             self.ledger.lose(&Lost::entry(entry), reason, after);
         }
@@ -132,12 +138,49 @@ impl State {
         }
         self.phase = Phase::Closing(closer);
         if stopping == Stopping::Discard {
+            self.leaves_disk = true;
             self.discard_queue(after);
         }
         self.turn_away(after);
         // Marks get one more chance to go out.
         self.is_failing = false;
         self.wake_all(after);
+    }
+
+    /// What a batch holds is settled, and its room is free.
+    fn release(&mut self, batch: &InFlight) {
+        if !batch.is_from_disk {
+            self.held -= batch.events;
+            self.held_bytes -= batch.bytes;
+        } else if let Some(shelf) = &mut self.shelf {
+            shelf.commit(batch.events);
+        }
+    }
+
+    /// Gives up a batch that nobody waits for any more; what can be kept on disk is.
+    fn leave(&mut self, batch: &InFlight, after: &mut After) {
+        let lost = (batch.events - self.put_away(batch)) as u64;
+        self.sums.discarded += lost;
+        self.lose_last(batch, lost, LossReason::Shutdown, after);
+        if !batch.is_from_disk {
+            self.release(batch);
+        }
+    }
+
+    /// Moves what waits in memory to disk, as far as there is room.
+    fn keep_queue(&mut self, after: &mut After) {
+        while self.lanes.len() > 0 {
+            let mut queue = InFlight::default();
+            let mut entries = Vec::new();
+            while let Some(slot) = self.lanes.pop() {
+                queue.bytes += slot.bytes;
+                entries.push(slot.entry);
+            }
+            queue.events = entries.len();
+            queue.entries = Arc::new(entries);
+            self.leave(&queue, after);
+            after.drop_entries(queue.entries);
+        }
     }
 
     fn discard_queue(&mut self, after: &mut After) {
@@ -154,10 +197,10 @@ impl State {
         self.phase = Phase::Ended;
         let in_flight = self.in_flight.take();
         if let Some(batch) = &in_flight {
-            self.held -= batch.events;
-            self.held_bytes -= batch.bytes;
-            self.sums.discarded += batch.events as u64;
-            self.lose_last(batch, batch.events as u64, LossReason::Shutdown, after);
+            self.leave(batch, after);
+        }
+        if self.shelf.is_some() {
+            self.keep_queue(after);
         }
         self.discard_queue(after);
         self.turn_away(after);
@@ -173,9 +216,4 @@ impl State {
         self.ledger.lose(&Lost::entry(&slot.entry), reason, after);
         after.drop_entry(slot.entry);
     }
-}
-
-/// Whether a sink made this itself.
-fn is_own(entry: &Entry) -> bool {
-    matches!(entry, Entry::Record(record) if record.kind == "telemetry.dropped")
 }

@@ -44,7 +44,9 @@ impl State {
     fn oldest(&self) -> u64 {
         let in_flight = self.in_flight.as_ref().map(|batch| batch.first_ticket);
         let held = in_flight.into_iter().chain(self.lanes.front());
-        held.min().unwrap_or(self.next_ticket)
+        held.chain(self.disk_ticket())
+            .min()
+            .unwrap_or(self.next_ticket)
     }
 
     /// All tickets before this one are settled, and somebody waits to hear that it is flushed.
@@ -74,7 +76,7 @@ impl State {
 
     pub(super) fn not_yet(&self) -> Flushed {
         Flushed::NotYet {
-            queued: self.held as u64,
+            queued: self.held as u64 + self.on_disk(),
         }
     }
 

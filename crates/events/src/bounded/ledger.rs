@@ -39,6 +39,16 @@ impl<'a> Lost<'a> {
         }
     }
 
+    /// One of which nothing can be read any more.
+    pub(super) fn unknown() -> Self {
+        Self {
+            run: None,
+            org: None,
+            kind: "unknown",
+            place: (0, 0),
+        }
+    }
+
     pub(super) fn entry(entry: &'a Entry) -> Self {
         match entry {
             Entry::Event(run, event) => Self::event(run, event),

@@ -10,7 +10,7 @@ use stageflow_context::{Outcome, RunId};
 
 use crate::bounded::LossReason;
 use crate::wire::unix_micros;
-use crate::{Event, EventKind, EventRecord, RunHeader, WIRE_VERSION};
+use crate::{Entry, Event, EventKind, EventRecord, RunHeader, WIRE_VERSION};
 
 /// How many runs are told of one by one.
 const RUNS: usize = 256;
@@ -186,9 +186,15 @@ impl Marks {
         })
     }
 
-    /// The mark that belongs before this event of `run`: all that is missing lies before it.
-    pub(super) fn due_before(&mut self, run: &RunHeader, seq: u64) -> Option<Mark> {
-        let id = run.identity().run_id();
+    /// The mark that belongs before this event of its run: all that is missing lies before it.
+    pub(super) fn due_before(&mut self, entry: &Entry) -> Option<Mark> {
+        if self.runs.is_empty() {
+            return None;
+        }
+        let (id, seq) = match entry {
+            Entry::Event(run, event) => (run.identity().run_id(), event.seq()),
+            Entry::Record(record) => (record.run_id.parse().ok()?, record.seq),
+        };
         if self.runs.get(&id)?.last.0 >= seq {
             return None;
         }

@@ -20,6 +20,7 @@ mod marks;
 mod options;
 mod over;
 mod pump;
+mod shelf;
 mod sink;
 mod state;
 mod sync;

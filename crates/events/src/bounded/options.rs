@@ -3,12 +3,14 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::Spill;
+
 /// What happens to an event for which there is no room.
 ///
 /// Whatever is chosen, what the engine says ([`Lane::Audit`](crate::Lane::Audit)) comes first: where there is too little
 /// room, it takes the place of something that stages say, and never the other way round. What is being delivered keeps its
 /// place. An event of the engine is dropped only if there is nothing left that could make room for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[non_exhaustive]
 pub enum Overflow {
     /// It is dropped: the oldest are kept. Where the engine needs room, the newest of what stages said goes.
@@ -18,6 +20,19 @@ pub enum Overflow {
     DropOldest,
     /// `emit` waits for room, for so long; then it is dropped. `try_emit` does not wait: for it this is `DropNewest`.
     Wait(Duration),
+    /// It goes to disk, and so does everything after it until all of that is delivered: nothing changes its order. Dropped is
+    /// only what there is no room for there either; the last quarter of the room is kept for what the engine says.
+    ///
+    /// `try_emit` writes in place, into the page cache. A transient failure is tried again for as long as it takes. What is
+    /// left when the sink ends stays on disk, and the next sink with the same folder delivers it: it counts as queued in the
+    /// one, and as offered in the other.
+    Spill(Box<Spill>),
+}
+
+impl From<Spill> for Overflow {
+    fn from(spill: Spill) -> Self {
+        Self::Spill(Box::new(spill))
+    }
 }
 
 /// How often, and how soon, delivery is tried again after a [transient](crate::ExportErrorKind::Transient) failure.

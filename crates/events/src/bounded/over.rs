@@ -28,7 +28,7 @@ impl<S: EventSink> Exporter for Over<S> {
                     refused += self.hand_over(row.take()).await;
                     let receipt = self.0.try_record(record);
                     // A mark is the sink's own: whether it is understood is no event's matter.
-                    if record.kind != "telemetry.dropped" {
+                    if !entry.is_mark() {
                         refused += receipt.dropped.min(1);
                     }
                 }

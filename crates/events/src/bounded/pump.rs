@@ -20,6 +20,8 @@ pub(super) struct Manner {
     pub(super) retry: RetryPolicy,
     pub(super) breaker: BreakerPolicy,
     pub(super) export_timeout: Duration,
+    /// Whether a transient failure is tried again for as long as it takes: what comes meanwhile has room on disk.
+    pub(super) endures: bool,
 }
 
 impl Default for Manner {
@@ -30,6 +32,7 @@ impl Default for Manner {
             retry: RetryPolicy::default(),
             breaker: BreakerPolicy::default(),
             export_timeout: Duration::from_secs(10),
+            endures: false,
         }
     }
 }
@@ -111,6 +114,7 @@ async fn deliver(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {
         }
         match poll_fn(|cx| core.poll_work(batch, cx)).await {
             Work::Deliver(delivery) => outlet.deliver(delivery).await,
+            Work::Trouble(error) => outlet.wait_out(&error).await,
             Work::Flush(up_to) => {
                 let result = outlet.flush().await;
                 core.flushed(up_to, result);

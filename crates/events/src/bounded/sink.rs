@@ -11,7 +11,7 @@ use crate::bounded::builder::BoundedSinkBuilder;
 use crate::bounded::core::Core;
 use crate::bounded::over::Over;
 use crate::bounded::state::{Closer, Patience};
-use crate::bounded::{BoundedCounts, Flushed, Health, LossCount, LossReason, Overflow, Stopping};
+use crate::bounded::{BoundedCounts, Flushed, Health, LossCount, LossReason, Stopping};
 use crate::{Batch, EventSink, Exporter, Receipt};
 
 /// How long [`EventSink::flush`] waits, which has no deadline of its own.
@@ -21,7 +21,7 @@ const FLUSH: Duration = Duration::from_secs(30);
 /// and counts what it could not take or deliver.
 ///
 /// A clone is another handle of the same sink. It holds a bounded number of events, and says what happens beyond that
-/// ([`Overflow`]). What the engine says is never lost before what stages say. [`BoundedSink::counts`] adds up at any moment:
+/// ([`Overflow`](crate::Overflow)). What the engine says is never lost before what stages say. [`BoundedSink::counts`] adds up at any moment:
 /// `offered = accepted + dropped`, `accepted = delivered + failed + discarded + queued`. Where something is missing in a
 /// run's stream, a record `telemetry.dropped` says how much, once there is room again.
 ///
@@ -52,8 +52,8 @@ pub struct BoundedSink {
 /// What all clones share; the pump does not, so that the last drop is seen.
 struct Handle {
     core: Arc<Core>,
-    overflow: Overflow,
-    audit_wait: Duration,
+    /// What of a batch waits for room, and how long.
+    patience: (Patience, Duration),
 }
 
 impl Drop for Handle {
@@ -75,13 +75,9 @@ impl BoundedSink {
         BoundedSinkBuilder::new(Box::new(Over(sink)))
     }
 
-    pub(super) fn new(core: Arc<Core>, overflow: Overflow, audit_wait: Duration) -> Self {
+    pub(super) fn new(core: Arc<Core>, patience: (Patience, Duration)) -> Self {
         Self {
-            handle: Arc::new(Handle {
-                core,
-                overflow,
-                audit_wait,
-            }),
+            handle: Arc::new(Handle { core, patience }),
         }
     }
 
@@ -142,16 +138,6 @@ impl BoundedSink {
         }
         self.counts()
     }
-
-    /// What of a batch waits for room, and how long.
-    fn patience(&self) -> (Patience, Duration) {
-        match self.handle.overflow {
-            Overflow::Wait(limit) => (Patience::Everybody, limit),
-            Overflow::DropNewest | Overflow::DropOldest => {
-                (Patience::Audit, self.handle.audit_wait)
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -162,11 +148,11 @@ impl EventSink for BoundedSink {
         self.core().offer(batch)
     }
 
-    /// Waits for room as [`Overflow`] says, in the order of the calls; what the engine says also waits where nothing else
+    /// Waits for room as [`Overflow`](crate::Overflow) says, in the order of the calls; what the engine says also waits where nothing else
     /// does, for as long as the builder's `audit_wait`. If it is dropped meanwhile, what has found no room by then is counted
     /// as dropped. It needs tokio's timers only if it has to wait.
     async fn emit(&self, batch: Batch) -> Receipt {
-        let (patience, limit) = self.patience();
+        let (patience, limit) = self.handle.patience;
         let id = match self.core().offer_or_wait(batch, patience) {
             Ok(receipt) => return receipt,
             Err(id) => id,

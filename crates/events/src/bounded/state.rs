@@ -7,17 +7,19 @@ use crate::bounded::after::After;
 use crate::bounded::flush::Flushes;
 use crate::bounded::lanes::{End, Lanes, Slot};
 use crate::bounded::ledger::{Ledger, Lost};
+use crate::bounded::shelf::Shelf;
 use crate::bounded::waiting::Waiting;
-use crate::bounded::{Health, LossReason, Overflow, weight};
+use crate::bounded::{Health, LossReason, weight};
 use crate::{Batch, Entry, Event, EventKind, Lane, Receipt, RunHeader};
 
 /// How much may be held, and what happens beyond it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) capacity: usize,
     /// If bytes count at all.
     pub(super) bytes: Option<usize>,
-    pub(super) overflow: Overflow,
+    /// From which end room is made. The oldest also go for what is not of the engine.
+    pub(super) evicts: End,
 }
 
 /// Which events wait for room rather than being dropped.
@@ -70,12 +72,15 @@ pub(super) struct Sums {
 }
 
 /// What is being delivered.
+#[derive(Default)]
 pub(super) struct InFlight {
     pub(super) entries: Arc<Vec<Entry>>,
     pub(super) first_ticket: u64,
     /// Without marks.
     pub(super) events: usize,
     pub(super) bytes: usize,
+    /// They are on disk until they are settled, and count as held there.
+    pub(super) is_from_disk: bool,
 }
 
 pub(super) struct State {
@@ -83,6 +88,9 @@ pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) sums: Sums,
     pub(super) lanes: Lanes,
+    pub(super) shelf: Option<Box<dyn Shelf>>,
+    /// What is on disk is left to the sink that comes after this one.
+    pub(super) leaves_disk: bool,
     pub(super) in_flight: Option<InFlight>,
     /// Events in the lanes and in delivery.
     pub(super) held: usize,
@@ -100,20 +108,34 @@ pub(super) struct State {
     pub(super) health: Health,
 }
 
+/// Where there is room for an event. On disk it is already.
+enum Room {
+    Memory,
+    Disk,
+}
+
 /// Stands in the place of an event that was moved out of its batch.
 const MOVED: Event = Event::new(0, 0, EventKind::RunStarted);
 
 impl State {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, shelf: Option<Box<dyn Shelf>>) -> Self {
+        // What is on disk from before counts as if it had been offered now.
+        let found = shelf.as_ref().map_or(0, |shelf| shelf.len());
         Self {
             limits,
             phase: Phase::Open,
-            sums: Sums::default(),
+            sums: Sums {
+                offered: found,
+                accepted: found,
+                ..Sums::default()
+            },
             lanes: Lanes::default(),
+            shelf,
+            leaves_disk: false,
             in_flight: None,
             held: 0,
             held_bytes: 0,
-            next_ticket: 0,
+            next_ticket: found,
             ledger: Ledger::new(),
             is_failing: false,
             waiting: Waiting::default(),
@@ -138,14 +160,18 @@ impl State {
         for (at, event) in events.iter_mut().enumerate().skip(from) {
             let lane = Lane::of(event.kind());
             let bytes = self.limits.bytes.map_or(0, |_| weight::of(event));
-            match self.make_room(lane, bytes, receipt, after) {
-                Ok(()) => {
+            match self.make_room(run, event, lane, bytes, receipt, after) {
+                Ok(Room::Memory) => {
                     self.sums.offered += 1;
                     let event = std::mem::replace(event, MOVED);
                     self.push(lane, bytes, Entry::Event(Arc::clone(run), event));
                     receipt.accepted += 1;
                 }
-                Err(LossReason::Full | LossReason::Bytes) if patience.covers(lane) => {
+                Ok(Room::Disk) => {
+                    self.sums.offered += 1;
+                    receipt.accepted += 1;
+                }
+                Err(reason) if reason.may_pass() && patience.covers(lane) => {
                     self.wake_pump(after);
                     return at;
                 }
@@ -193,22 +219,29 @@ impl State {
     #[inline]
     fn make_room(
         &mut self,
+        run: &RunHeader,
+        event: &Event,
         lane: Lane,
         bytes: usize,
         receipt: &mut Receipt,
         after: &mut After,
-    ) -> Result<(), LossReason> {
+    ) -> Result<Room, LossReason> {
         if self.phase != Phase::Open {
             return Err(LossReason::Closed);
         }
+        if self.shelf.is_some()
+            && let Some(put) = self.put_on_disk(run, event, lane, bytes)
+        {
+            return put.map(|()| Room::Disk);
+        }
         match self.lack(bytes) {
-            None => Ok(()),
+            None => Ok(Room::Memory),
             Some(reason) => self.evict_for(lane, bytes, reason, receipt, after),
         }
     }
 
     /// What there is too little of for so many bytes more.
-    fn lack(&self, bytes: usize) -> Option<LossReason> {
+    pub(super) fn lack(&self, bytes: usize) -> Option<LossReason> {
         let limit = self.limits.bytes.unwrap_or(usize::MAX);
         if self.held >= self.limits.capacity {
             Some(LossReason::Full)
@@ -226,16 +259,15 @@ impl State {
         reason: LossReason,
         receipt: &mut Receipt,
         after: &mut After,
-    ) -> Result<(), LossReason> {
+    ) -> Result<Room, LossReason> {
         let limit = self.limits.bytes.unwrap_or(usize::MAX);
         if bytes > limit {
             return Err(LossReason::TooLarge);
         }
-        let end = match (&self.limits.overflow, lane) {
-            (Overflow::DropOldest, _) => End::Oldest,
-            (_, Lane::Audit) => End::Newest,
-            (_, Lane::Telemetry) => return Err(reason),
-        };
+        let end = self.limits.evicts;
+        if lane == Lane::Telemetry && end == End::Newest {
+            return Err(reason);
+        }
         // Nothing goes in vain: only if there will be room.
         let must_stay = self.held_bytes - self.lanes.loose_bytes();
         if self.lanes.loose() == 0 || bytes > limit - must_stay {
@@ -248,15 +280,16 @@ impl State {
             receipt.evicted += 1;
             self.let_go(slot, LossReason::Evicted, after);
         }
-        Ok(())
+        Ok(Room::Memory)
     }
 
     /// Wakes the pump if there is what it waits for.
     pub(super) fn wake_pump(&mut self, after: &mut After) {
-        let is_due = |(_, want): &mut (Waker, usize)| {
-            self.lanes.len() >= *want || (self.held == 0 && self.ledger.has_marks())
-        };
-        if let Some((waker, _)) = self.pump.take_if(is_due) {
+        let Some((_, want)) = &self.pump else { return };
+        let is_alone = self.held == 0 && (self.ledger.has_marks() || self.on_disk() > 0);
+        if (is_alone || self.lanes.len() >= *want)
+            && let Some((waker, _)) = self.pump.take()
+        {
             after.wake(waker);
         }
     }

@@ -176,6 +176,11 @@ impl Spill {
         self.segments.iter().map(|segment| segment.bytes).sum()
     }
 
+    /// How many bytes its files may take.
+    pub(crate) fn limit(&self) -> u64 {
+        self.options.total()
+    }
+
     /// How many records were left out since it was opened because they are not as they were written.
     #[must_use]
     pub fn damaged(&self) -> u64 {
