@@ -1,0 +1,13 @@
+//! A sink with a bound: what a user of it can observe.
+
+mod emitting;
+mod failing;
+mod fan_out;
+mod hammer;
+mod losses;
+mod marks;
+mod policies;
+mod reentrant;
+mod spilling;
+mod stopping;
+mod support;
