@@ -1,5 +1,7 @@
 //! A sink with a bound: what a user of it can observe.
 
+#![cfg(test)]
+
 mod emitting;
 mod failing;
 mod fan_out;
