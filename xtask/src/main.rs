@@ -29,7 +29,7 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, ci, docs, features, lint, package, props, stress, test};
+use commands::{bench, ci, docs, features, lint, loom, package, props, stress, test};
 use runner::Show;
 use step::Step;
 use workspace::Workspace;
@@ -64,6 +64,8 @@ enum Task {
     Test(test::Args),
     /// The property suites, with more cases and a seed that repeats them
     Props(props::Args),
+    /// Models of the code that locks, in every order in which threads can take the lock
+    Loom,
     /// No dependency arrow that the drawing in the architecture page does not have
     Layers,
     /// Style rules that no compiler lint covers
@@ -113,6 +115,7 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Lint(args) => Ok(lint::steps(&args, sh, workspace)),
         Task::Test(args) => test::steps(&args, sh, workspace),
         Task::Props(args) => props::steps(&args, sh, workspace),
+        Task::Loom => Ok(loom::steps(sh, workspace)),
         Task::Layers => Ok(lint::layers(sh, workspace)),
         Task::Tidy => Ok(vec![lint::tidy(workspace)]),
         Task::Errors(_) => Ok(vec![lint::errors(workspace)]),

@@ -5,6 +5,7 @@ pub(crate) mod ci;
 pub(crate) mod docs;
 pub(crate) mod features;
 pub(crate) mod lint;
+pub(crate) mod loom;
 pub(crate) mod package;
 pub(crate) mod props;
 pub(crate) mod stress;

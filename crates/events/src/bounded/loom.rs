@@ -106,8 +106,8 @@ fn events(nth: u64) -> [Batch; 2] {
     })
 }
 
-fn produce(core: &Core, policy: Policy, batches: [Batch; 2]) -> [Receipt; 2] {
-    batches.map(|batch| {
+fn produce(core: &Core, policy: Policy, batches: impl Iterator<Item = Batch>) -> Vec<Receipt> {
+    let emit = |batch| {
         if policy != Policy::Wait {
             return core.offer(batch);
         }
@@ -115,7 +115,8 @@ fn produce(core: &Core, policy: Policy, batches: [Batch; 2]) -> [Receipt; 2] {
             Ok(receipt) => receipt,
             Err(id) => block_on(poll_fn(|cx| core.poll_waiter(id, cx))),
         }
-    })
+    };
+    batches.map(emit).collect()
 }
 
 /// Delivers one by one until the sink has come to its end.
@@ -150,15 +151,15 @@ fn sound(core: &Core) -> BoundedCounts {
     counts
 }
 
-/// Runs the model; `end` is how the sink is brought to its end.
-fn explore(policy: Policy, end: impl Fn(&Core) + Copy + Send + Sync + 'static) {
+/// Runs the model with so many events of each producer; `end` is how the sink is brought to its end.
+fn explore(policy: Policy, each: usize, end: impl Fn(&Core) + Copy + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(2);
     model.check(move || {
         let core = core(policy);
         let producers = [1, 2].map(|nth| {
             let core = Arc::clone(&core);
-            let batches = events(nth);
+            let batches = events(nth).into_iter().take(each);
             thread::spawn(move || produce(&core, policy, batches))
         });
         let consumer = {
@@ -168,23 +169,20 @@ fn explore(policy: Policy, end: impl Fn(&Core) + Copy + Send + Sync + 'static) {
         end(&core);
         let receipts = producers.map(|producer| producer.join().unwrap());
         let taken = consumer.join().unwrap();
-        check(&sound(&core), &receipts, &taken, policy);
+        check(&sound(&core), &receipts, &taken);
     });
 }
 
-fn check(
-    counts: &BoundedCounts,
-    receipts: &[[Receipt; 2]; 2],
-    taken: &[(String, u64)],
-    policy: Policy,
-) {
-    let receipts = receipts.as_flattened();
+fn check(counts: &BoundedCounts, receipts: &[Vec<Receipt>; 2], taken: &[(String, u64)]) {
+    let receipts = receipts.concat();
     let sum = |of: fn(&Receipt) -> u64| receipts.iter().map(of).sum::<u64>();
-    assert_eq!(counts.offered, 4);
+    assert_eq!(counts.offered, receipts.len() as u64);
     assert_eq!(counts.accepted, sum(|receipt| receipt.accepted));
     assert_eq!(counts.dropped, sum(|receipt| receipt.dropped));
     assert_eq!(counts.queued, counts.on_disk);
-    assert!(counts.delivered >= taken.len() as u64 || policy == Policy::Spill);
+    // What was being delivered when the end came may have arrived, and counts as discarded, or is on disk still.
+    let settled = counts.delivered + counts.discarded + counts.on_disk;
+    assert!(settled >= taken.len() as u64);
     for (at, (run, seq)) in taken.iter().enumerate() {
         let earlier = taken[..at].iter().filter(|(other, _)| other == run);
         assert!(
@@ -197,7 +195,7 @@ fn check(
 #[test]
 fn nothing_is_lost_and_nobody_waits_for_ever_while_it_drains() {
     for policy in POLICIES {
-        explore(policy, |core| {
+        explore(policy, 2, |core| {
             core.close(Closer::Stop, Stopping::Drain);
             block_on(poll_fn(|cx| core.poll_ended(cx)));
         });
@@ -207,7 +205,7 @@ fn nothing_is_lost_and_nobody_waits_for_ever_while_it_drains() {
 #[test]
 fn the_end_may_come_at_any_moment() {
     for policy in POLICIES {
-        explore(policy, |core| {
+        explore(policy, 2, |core| {
             core.close(Closer::Stop, Stopping::Discard);
             core.end();
         });
@@ -217,7 +215,7 @@ fn the_end_may_come_at_any_moment() {
 #[test]
 fn whoever_waits_for_a_flush_is_told() {
     for policy in POLICIES {
-        explore(policy, |core| {
+        explore(policy, 1, |core| {
             let id = core.ask_for_flush();
             let flushed = block_on(poll_fn(|cx| core.poll_flush(id, cx)));
             assert_eq!(flushed, Flushed::Done);
