@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use commands::{
-    bench, ci, docs, features, journal, lint, live, logs, package, props, stress, test,
+    bench, ci, docs, features, journal, lint, live, logs, loom, package, props, stress, test,
 };
 use runner::Show;
 use step::Step;
@@ -66,6 +66,8 @@ enum Task {
     Test(test::Args),
     /// The property suites, with more cases and a seed that repeats them
     Props(props::Args),
+    /// Models of the code that locks, in every order in which threads can take the lock
+    Loom,
     /// No dependency arrow that the drawing in the architecture page does not have
     Layers,
     /// Style rules that no compiler lint covers
@@ -131,6 +133,7 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Lint(args) => Ok(lint::steps(&args, sh, workspace)),
         Task::Test(args) => test::steps(&args, sh, workspace),
         Task::Props(args) => props::steps(&args, sh, workspace),
+        Task::Loom => Ok(loom::steps(sh, workspace)),
         Task::Layers => Ok(lint::layers(sh, workspace)),
         Task::Tidy => Ok(vec![lint::tidy(workspace)]),
         Task::Errors(_) => Ok(vec![lint::errors(workspace)]),

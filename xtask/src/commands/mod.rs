@@ -8,6 +8,7 @@ pub(crate) mod journal;
 pub(crate) mod lint;
 pub(crate) mod live;
 pub(crate) mod logs;
+pub(crate) mod loom;
 pub(crate) mod package;
 pub(crate) mod props;
 pub(crate) mod stress;
