@@ -140,8 +140,7 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Docs(args) => Ok(vec![docs::step(&args, sh)]),
         Task::Bench(args) => Ok(bench::steps(&args, sh)),
         // They are no lists of steps: they were handed over to before.
-        Task::Live(_) | Task::Logs(_) | Task::Stress(_) => Ok(Vec::new()),
-        Task::Journal(_) | Task::Stress(_) => Ok(Vec::new()),
+        Task::Journal(_) | Task::Live(_) | Task::Logs(_) | Task::Stress(_) => Ok(Vec::new()),
         Task::Features => Ok(features::steps(sh, workspace)),
         Task::Package => package::steps(sh, workspace),
     }
