@@ -5,6 +5,7 @@ mod branches;
 mod child;
 mod context;
 mod executor;
+mod export;
 mod graph;
 mod layers;
 mod loops;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Sample> {
         graph::samples(),
         loops::samples(),
         executor::samples(),
+        export::samples(),
         approval::samples(),
         child::samples(),
         pools::samples(),
