@@ -19,6 +19,7 @@
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`sinks_under_load`] | what becomes of events when whatever takes them is slow, failing or gone | [`BoundedSink`], [`Overflow`], [`FanOut`] |
 //! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
@@ -28,6 +29,7 @@
 //! [`Around`]: crate::interceptors::Around
 //! [`Blocking`]: crate::executor::Blocking
 //! [`BlockingNow`]: crate::executor::BlockingNow
+//! [`BoundedSink`]: crate::events::BoundedSink
 //! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
@@ -39,6 +41,7 @@
 //! [`EventSink`]: crate::events::EventSink
 //! [`Extension`]: crate::context::Extension
 //! [`FailurePolicy`]: crate::executor::FailurePolicy
+//! [`FanOut`]: crate::events::FanOut
 //! [`FixedClock`]: crate::context::FixedClock
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
@@ -50,6 +53,7 @@
 //! [`NamedInputs`]: crate::graph::NamedInputs
 //! [`Operation`]: crate::context::Operation
 //! [`OperationCx`]: crate::context::OperationCx
+//! [`Overflow`]: crate::events::Overflow
 //! [`Phase`]: crate::interceptors::Phase
 //! [`Pipeline`]: crate::graph::Pipeline
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
@@ -108,6 +112,7 @@ pages! {
     slots_and_priority = "15-slots-and-priority";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
+    sinks_under_load = "18-sinks-under-load";
     correlation = "22-correlation";
 }
 
