@@ -58,7 +58,7 @@ pub trait Exporter: Send + 'static {
 
 /// Entries that were not taken.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {what}{}", self.code(), cause(.source.as_deref()))]
+#[error("{}: {what}{}; {}", self.code(), cause(.source.as_deref()), advice(*.kind))]
 pub struct ExportError {
     what: String,
     kind: ExportErrorKind,
@@ -115,4 +115,19 @@ impl ExportError {
 
 fn cause(source: Option<&(dyn std::error::Error + Send + Sync + 'static)>) -> impl fmt::Display {
     source.map_or_else(String::new, |source| format!(": {source}"))
+}
+
+fn advice(kind: ExportErrorKind) -> impl fmt::Display {
+    match kind {
+        ExportErrorKind::Transient => {
+            "nothing was taken; it is tried again, but look at what it sends to if that goes on"
+                .to_owned()
+        }
+        ExportErrorKind::Permanent => {
+            "nothing was taken, and another try would not help: look at what it sends to".to_owned()
+        }
+        ExportErrorKind::Refused(count) => {
+            format!("{count} refused for good, the others taken: look at what is wrong with those")
+        }
+    }
 }

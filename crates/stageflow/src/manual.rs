@@ -20,6 +20,7 @@
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
+//! | [`sinks_under_load`] | what becomes of events when whatever takes them is slow, failing or gone | [`BoundedSink`], [`Overflow`], [`FanOut`] |
 //! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //! | [`journal`] | events in files, and whether somebody has altered them | [`Journal`], [`CloudEvent`], [`SpillOptions`] |
 //!
@@ -30,6 +31,7 @@
 //! [`Around`]: crate::interceptors::Around
 //! [`Blocking`]: crate::executor::Blocking
 //! [`BlockingNow`]: crate::executor::BlockingNow
+//! [`BoundedSink`]: crate::events::BoundedSink
 //! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
 //! [`CloudEvent`]: crate::events::CloudEvent
@@ -42,6 +44,7 @@
 //! [`EventSink`]: crate::events::EventSink
 //! [`Extension`]: crate::context::Extension
 //! [`FailurePolicy`]: crate::executor::FailurePolicy
+//! [`FanOut`]: crate::events::FanOut
 //! [`FixedClock`]: crate::context::FixedClock
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
@@ -54,6 +57,7 @@
 //! [`NamedInputs`]: crate::graph::NamedInputs
 //! [`Operation`]: crate::context::Operation
 //! [`OperationCx`]: crate::context::OperationCx
+//! [`Overflow`]: crate::events::Overflow
 //! [`Phase`]: crate::interceptors::Phase
 //! [`Pipeline`]: crate::graph::Pipeline
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
@@ -116,6 +120,7 @@ pages! {
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
     secrets_and_log_lines = "20-secrets-and-log-lines";
+    sinks_under_load = "18-sinks-under-load";
     correlation = "22-correlation";
     journal = "19-journal";
 }

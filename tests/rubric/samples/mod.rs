@@ -6,6 +6,7 @@ mod child;
 mod context;
 mod disk;
 mod executor;
+mod export;
 mod graph;
 mod layers;
 mod loops;
@@ -43,6 +44,7 @@ pub(crate) fn all() -> Vec<Sample> {
         graph::samples(),
         loops::samples(),
         executor::samples(),
+        export::samples(),
         approval::samples(),
         child::samples(),
         pools::samples(),

@@ -32,13 +32,6 @@ enum Policy {
     Spill,
 }
 
-const POLICIES: [Policy; 4] = [
-    Policy::DropNewest,
-    Policy::DropOldest,
-    Policy::Wait,
-    Policy::Spill,
-];
-
 /// A spill in memory.
 #[derive(Default)]
 struct Row(VecDeque<Arc<EventRecord>>);
@@ -125,7 +118,8 @@ fn pump(core: &Core) -> Vec<(String, u64)> {
     loop {
         match block_on(poll_fn(|cx| core.poll_work(1, cx))) {
             Work::Deliver(delivery) => {
-                assert!(sound(core).queued - core.counts().on_disk <= 2);
+                let counts = sound(core);
+                assert!(counts.queued - counts.on_disk <= 2);
                 let records: Vec<_> = delivery.entries.iter().map(Entry::record).collect();
                 core.settle(Settled::Delivered, delivery);
                 taken.extend(records);
@@ -192,35 +186,51 @@ fn check(counts: &BoundedCounts, receipts: &[Vec<Receipt>; 2], taken: &[(String,
     }
 }
 
-#[test]
-fn nothing_is_lost_and_nobody_waits_for_ever_while_it_drains() {
-    for policy in POLICIES {
-        explore(policy, 2, |core| {
-            core.close(Closer::Stop, Stopping::Drain);
-            block_on(poll_fn(|cx| core.poll_ended(cx)));
-        });
-    }
+/// One test a policy, so that they run side by side.
+macro_rules! policies {
+    ($each:literal, $end:expr; $($name:ident = $policy:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                explore(Policy::$policy, $each, $end);
+            }
+        )*
+    };
 }
 
-#[test]
-fn the_end_may_come_at_any_moment() {
-    for policy in POLICIES {
-        explore(policy, 2, |core| {
-            core.close(Closer::Stop, Stopping::Discard);
-            core.end();
-        });
-    }
+// Nothing is lost, and nobody waits for ever.
+policies! {
+    2, |core| {
+        core.close(Closer::Stop, Stopping::Drain);
+        block_on(poll_fn(|cx| core.poll_ended(cx)));
+    };
+    drains_while_the_newest_are_dropped = DropNewest;
+    drains_while_the_oldest_are_dropped = DropOldest;
+    drains_while_emits_wait = Wait;
+    drains_what_is_on_disk = Spill;
 }
 
-#[test]
-fn whoever_waits_for_a_flush_is_told() {
-    for policy in POLICIES {
-        explore(policy, 1, |core| {
-            let id = core.ask_for_flush();
-            let flushed = block_on(poll_fn(|cx| core.poll_flush(id, cx)));
-            assert_eq!(flushed, Flushed::Done);
-            core.forget_flush(id);
-            core.close(Closer::Stop, Stopping::Drain);
-        });
-    }
+// The deadline may come at any moment.
+policies! {
+    2, |core| {
+        core.close(Closer::Stop, Stopping::Discard);
+        core.end();
+    };
+    ends_while_the_newest_are_dropped = DropNewest;
+    ends_while_the_oldest_are_dropped = DropOldest;
+    ends_while_emits_wait = Wait;
+    ends_with_something_on_disk = Spill;
+}
+
+// Whoever waits for a flush is told.
+policies! {
+    1, |core| {
+        let id = core.ask_for_flush();
+        let flushed = block_on(poll_fn(|cx| core.poll_flush(id, cx)));
+        assert_eq!(flushed, Flushed::Done);
+        core.forget_flush(id);
+        core.close(Closer::Stop, Stopping::Drain);
+    };
+    flushes_a_queue = DropNewest;
+    flushes_what_is_on_disk = Spill;
 }

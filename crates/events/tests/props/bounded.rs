@@ -171,7 +171,8 @@ struct Pair {
     seen: usize,
     runs: Vec<Arc<RunHeader>>,
     next: BTreeMap<u64, u64>,
-    emits: Vec<(usize, Emit)>,
+    /// Who waits: the step, the run, and the call.
+    emits: Vec<(usize, u64, Emit)>,
     /// What receipts said, summed.
     said: Said,
 }
@@ -293,6 +294,8 @@ impl Pair {
     fn step(&mut self, program: &Program, at: usize) -> Result<(), TestCaseError> {
         let is_weighed = program.bytes.is_some();
         match &program.ops[at] {
+            // Order is promised to those who wait for one call before they make the next.
+            Op::TryEmit(run, _) | Op::Emit(run, _) if self.is_busy(*run) => {}
             Op::TryEmit(run, sizes) => {
                 let (batch, pieces) = self.batch(*run, sizes, is_weighed);
                 let receipt = self.sink.try_emit(batch);
@@ -309,12 +312,12 @@ impl Pair {
                     now,
                 ) {
                     (Poll::Ready(receipt), Some(said)) => self.heard(receipt, said)?,
-                    (Poll::Pending, None) => self.emits.push((at, emit)),
+                    (Poll::Pending, None) => self.emits.push((at, *run, emit)),
                     (poll, said) => prop_assert!(false, "{poll:?}, and not {said:?}"),
                 }
             }
             Op::Abandon if !self.emits.is_empty() => {
-                let (id, emit) = self.emits.remove(0);
+                let (id, _, emit) = self.emits.remove(0);
                 drop(emit);
                 self.abandon(id);
             }
@@ -323,6 +326,10 @@ impl Pair {
             Op::Advance(_) | Op::Abandon => {}
         }
         Ok(())
+    }
+
+    fn is_busy(&self, run: u64) -> bool {
+        self.emits.iter().any(|(_, of, _)| *of == run)
     }
 
     fn abandon(&mut self, id: usize) {
@@ -339,7 +346,7 @@ impl Pair {
             self.model.lost.push(piece);
         }
         self.said = std::array::from_fn(|at| self.said[at] + waiter.said[at]);
-        self.model.settle(0);
+        self.model.serve();
     }
 
     fn add(&mut self, served: usize) {
@@ -396,7 +403,7 @@ impl Pair {
     /// Those who waited and are served, or whose time is over.
     fn look_at_emits(&mut self) -> Result<(), TestCaseError> {
         let emits = std::mem::take(&mut self.emits);
-        for (id, mut emit) in emits {
+        for (id, run, mut emit) in emits {
             match emit.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(receipt) => {
                     let said = self.model.end_wait(id);
@@ -405,7 +412,7 @@ impl Pair {
                 Poll::Pending => {
                     let waits = self.model.row.iter().any(|waiter| waiter.id == id);
                     prop_assert!(waits, "served, and not told");
-                    self.emits.push((id, emit));
+                    self.emits.push((id, run, emit));
                 }
             }
         }

@@ -141,7 +141,7 @@ impl Model {
         true
     }
 
-    fn serve(&mut self) {
+    pub(crate) fn serve(&mut self) {
         while let Some(mut waiter) = self.row.pop_front() {
             if !self.go_on(&mut waiter) {
                 return self.row.push_front(waiter);
