@@ -33,7 +33,8 @@
 //! | look at events in a test or at the end of a program | [`MemorySink`] |
 //! | see events in the log | [`TracingSink`] |
 //! | send events somewhere | [`EventSink`] |
-//! | write events to a file or a queue | [`EventRecord`] |
+//! | write events to files, and show later that nobody altered them | [`Journal`], [`journal`] |
+//! | write events to a queue or a table | [`EventRecord`], [`CloudEvent`] |
 //! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
 //!
 //! # Invariants
@@ -46,7 +47,8 @@
 //!
 //! # Errors
 //!
-//! None of its own: a sink says what it dropped in its [`Receipt`].
+//! A sink says what it dropped in its [`Receipt`]. What waits on disk or is kept there has errors of its own: [`SpillError`],
+//! [`journal::JournalError`], [`journal::ChainError`], [`journal::ReadError`].
 //!
 //! # Feature flags
 //!
