@@ -41,6 +41,7 @@ mod happy;
 mod hostile;
 mod interceptors;
 mod joining;
+mod journal;
 mod large;
 mod lens;
 mod loops;

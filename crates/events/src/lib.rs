@@ -36,6 +36,8 @@
 //! | write events to a file or a queue | [`EventRecord`] |
 //! | keep secrets out of what is written down | [`Redaction`] |
 //! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |
+//! | write events to files, and show later that nobody altered them | [`Journal`], [`journal`] |
+//! | write events to a queue or a table | [`EventRecord`], [`CloudEvent`] |
 //! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
 //!
 //! # Invariants
@@ -48,7 +50,8 @@
 //!
 //! # Errors
 //!
-//! None of its own: a sink says what it dropped in its [`Receipt`].
+//! A sink says what it dropped in its [`Receipt`]. What waits on disk or is kept there has errors of its own: [`SpillError`],
+//! [`journal::JournalError`], [`journal::ChainError`], [`journal::ReadError`].
 //!
 //! # Feature flags
 //!

@@ -218,7 +218,7 @@ impl fmt::Display for ReadError {
             )?,
             ReadErrorKind::TooLong => write!(f, " is longer than {MAX_LINE} bytes")?,
             ReadErrorKind::Torn => {
-                f.write_str(" is not whole: the file ends in the middle of it")?
+                f.write_str(" is not whole: the file ends in the middle of it")?;
             }
         }
         if let Some(source) = &self.source {

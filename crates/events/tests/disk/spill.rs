@@ -264,6 +264,9 @@ fn a_torn_tail_costs_the_record_that_was_being_written() {
         let expected: Vec<u64> = (1..=intact as u64).chain([9]).collect();
         assert_eq!(seqs(&mut spill), expected, "cut at {length}");
         assert_eq!((spill.damaged(), spill.torn()), (0, u64::from(is_torn)));
+        drop(spill);
+        let again = Spill::open(&SpillOptions::new(dir.path())).unwrap();
+        assert_eq!(again.torn(), 0, "it was cut off");
     }
 }
 
