@@ -42,6 +42,7 @@ mod hostile;
 mod interceptors;
 mod joining;
 mod large;
+mod lens;
 mod loops;
 mod lost_audit;
 mod many;

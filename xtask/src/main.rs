@@ -29,7 +29,9 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use commands::{bench, ci, docs, features, lint, package, props, stress, test};
+use commands::{
+    bench, ci, docs, features, journal, lint, live, logs, loom, package, props, stress, test,
+};
 use runner::Show;
 use step::Step;
 use workspace::Workspace;
@@ -64,6 +66,8 @@ enum Task {
     Test(test::Args),
     /// The property suites, with more cases and a seed that repeats them
     Props(props::Args),
+    /// Models of the code that locks, in every order in which threads can take the lock
+    Loom,
     /// No dependency arrow that the drawing in the architecture page does not have
     Layers,
     /// Style rules that no compiler lint covers
@@ -74,6 +78,12 @@ enum Task {
     Docs(docs::Args),
     /// The stress suite, which has to notice a broken engine too
     Stress(stress::Args),
+    /// What is in a journal: what does not fit together, what happened under an id, a run drawn again
+    Logs(logs::Args),
+    /// Shows a journal while it is written
+    Live(live::Args),
+    /// Whether a journal is as it was written
+    Journal(journal::Args),
     /// Stageflow beside hand-written tokio
     Bench(bench::Args),
     /// Each published crate builds alone, without and with all features
@@ -86,14 +96,24 @@ enum Task {
 fn prepare_and_run(task: Task) -> anyhow::Result<ExitCode> {
     let sh = Shell::new()?;
     let workspace = Workspace::load(&sh)?;
+    let asked_from = sh.current_dir();
     sh.change_dir(&workspace.root);
     if let Task::Errors(args) = &task
         && !args.check
     {
         return errors::list(&workspace.root).map(|()| ExitCode::SUCCESS);
     }
+    if let Task::Journal(args) = &task {
+        return journal::run(args, &workspace.root, &asked_from).map(ExitCode::from);
+    }
     if let Task::Stress(args) = &task {
         return stress::run(args, &workspace.root).map(ExitCode::from);
+    }
+    if let Task::Logs(args) = &task {
+        return logs::run(args, &workspace.root).map(ExitCode::from);
+    }
+    if let Task::Live(args) = &task {
+        return live::run(args, &workspace.root).map(ExitCode::from);
     }
     let show = if matches!(task, Task::Ci) {
         Show::OnFailure
@@ -113,13 +133,14 @@ fn steps(task: Task, sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<St
         Task::Lint(args) => Ok(lint::steps(&args, sh, workspace)),
         Task::Test(args) => test::steps(&args, sh, workspace),
         Task::Props(args) => props::steps(&args, sh, workspace),
+        Task::Loom => Ok(loom::steps(sh, workspace)),
         Task::Layers => Ok(lint::layers(sh, workspace)),
         Task::Tidy => Ok(vec![lint::tidy(workspace)]),
         Task::Errors(_) => Ok(vec![lint::errors(workspace)]),
         Task::Docs(args) => Ok(vec![docs::step(&args, sh)]),
         Task::Bench(args) => Ok(bench::steps(&args, sh)),
-        // It is no list of steps: it was handed over to before.
-        Task::Stress(_) => Ok(Vec::new()),
+        // They are no lists of steps: they were handed over to before.
+        Task::Journal(_) | Task::Live(_) | Task::Logs(_) | Task::Stress(_) => Ok(Vec::new()),
         Task::Features => Ok(features::steps(sh, workspace)),
         Task::Package => package::steps(sh, workspace),
     }

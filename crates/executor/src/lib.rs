@@ -48,6 +48,8 @@
 //! | run a pipeline from a stage, or as one | [`RunChild`], [`sub`] |
 //! | end everything | [`Engine::shutdown`] |
 //! | know what happened | [`RunReport`], [`StageReport`] |
+//! | put a run into the trace that its request came with | [`RunOptions::trace`] |
+//! | have nothing happen of which there is no record | [`EngineBuilder::on_lost_audit`], [`LostAudit`] |
 //! | let a person decide | [`approval()`], [`Approve`], [`ApprovalDesk`] |
 //! | say how much a run may spend | [`RunOptions::budget`] |
 //! | say what a failure means for the rest | [`FailurePolicy`] |
@@ -63,6 +65,7 @@
 //! | a stage failed, panicked or took too long, and nothing stood in for it | `Failed` |
 //! | a stage, or somebody with the handle, cancelled the run | `Cancelled` |
 //! | there was no step or no time left in its budget | `Cancelled` |
+//! | events were lost that must not be, and the engine is to stop then | `Cancelled` |
 //! | the run's deadline passed | `TimedOut` |
 //! | a layer refused a stage | `Denied` |
 //! | the stage that gives the output was skipped | `Skipped` |
@@ -84,6 +87,7 @@
 //! * A stage that waits for units holds none, and has not started.
 //! * [`Engine::run`] is ready when every task it started has ended and every cleanup has run; never before.
 //! * A run that a stage has started is over before the cleanups of the stage's run begin.
+//! * An operation has one start and one end, inside the attempt, the part and the operation that it belongs to.
 //! * A panic in a stage, a layer, a sink or a cleanup is an error of that run, and touches no other run.
 //! * A pipeline and an engine hold nothing of a run: any number of runs share them.
 //! * Scheduling decisions never await: [`machine::RunMachine`] knows neither clock nor runtime.

@@ -28,6 +28,7 @@
 //! | know what became of a run | [`Stories`], [`RunStory`] |
 //! | have one flat line for each run and each stage | [`WideRun`], [`WideStage`], [`WideEvents`] |
 //! | know whether records fit together | [`analyze`], [`Analyzer`] |
+//! | watch runs in the terminal | `live`, behind the flag of that name |
 //! | draw a run | [`draw::dag`], [`draw::gantt`] |
 //! | see everything that happened, in order | [`line`](line()) |
 //!
@@ -56,13 +57,20 @@
 //!
 //! Beta; wide events are versioned. The minimum supported Rust version is 1.95.
 
+mod check;
+pub mod draw;
 mod example;
 mod field;
+mod line;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod read;
 mod story;
 mod wide;
 
+pub use check::{Analyzer, Arrival, Finding, FindingKind, Findings, Severity, analyze};
 pub use example::EXAMPLE;
+pub use line::line;
 pub use read::{ReadError, ReadErrorKind};
 pub use story::{
     Above, AttemptStory, CleanupStory, Ended, Ending, OperationStory, PartStory, PartTally,

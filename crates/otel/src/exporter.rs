@@ -235,6 +235,12 @@ impl Exporter for OtlpExporter {
             .as_ref()
             .is_none_or(|pending| pending.print != print)
         {
+            if let Some(given_up) = self.pending.take() {
+                self.count(|counts| {
+                    counts.spans_lost += given_up.spans.len() as u64;
+                    counts.logs_lost += given_up.logs.len() as u64;
+                });
+            }
             self.pending = Some(self.prepare(entries, print));
         }
         self.send().await.map_err(|status| {

@@ -1,5 +1,6 @@
 //! Stageflow's runs as OpenTelemetry traces, metrics and logs, over OTLP.
 
+mod bridge;
 mod client;
 mod counts;
 mod error;
@@ -12,8 +13,11 @@ mod said;
 pub mod semconv;
 mod settings;
 mod spans;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod values;
 
+pub use bridge::Bridge;
 pub use counts::{OtlpCounts, OtlpMonitor};
 pub use error::{OtlpError, OtlpErrorKind};
 pub use exporter::OtlpExporter;

@@ -35,7 +35,7 @@ pub struct OtlpBuilder {
     resource: Vec<KeyValue>,
     headers: Vec<(String, String)>,
     sample: Ratio,
-    timeout: Duration,
+    pub(crate) timeout: Duration,
     content: Content,
     label_cap: NonZeroUsize,
     orgs: OrgLabel,

@@ -21,6 +21,10 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
+//! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
+//! | SF0508 | [`ChainError`](crate::events::journal::ChainError) | a journal is verified |
+//! | SF0509, SF0510 | [`ReadError`](crate::events::journal::ReadError), [`HeadError`](crate::events::journal::HeadError) | a journal is read |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -99,4 +103,11 @@ pages! {
     sf0408 = "0408";
     sf0409 = "0409";
     sf0410 = "0410";
+    sf0504 = "0504";
+    sf0505 = "0505";
+    sf0506 = "0506";
+    sf0507 = "0507";
+    sf0508 = "0508";
+    sf0509 = "0509";
+    sf0510 = "0510";
 }

@@ -21,6 +21,7 @@
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
 //! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
+//! | [`journal`] | events in files, and whether somebody has altered them | [`Journal`], [`CloudEvent`], [`SpillOptions`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -31,6 +32,7 @@
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
+//! [`CloudEvent`]: crate::events::CloudEvent
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
 //! [`Ending`]: crate::interceptors::Ending
 //! [`Engine`]: crate::executor::Engine
@@ -45,6 +47,7 @@
 //! [`Hook`]: crate::interceptors::Hook
 //! [`Inherit`]: crate::executor::Inherit
 //! [`Join`]: crate::graph::Join
+//! [`Journal`]: crate::events::Journal
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
@@ -69,6 +72,7 @@
 //! [`RunStream`]: crate::executor::RunStream
 //! [`SeededIds`]: crate::context::SeededIds
 //! [`SlotUsage`]: crate::executor::SlotUsage
+//! [`SpillOptions`]: crate::events::SpillOptions
 //! [`Stage`]: crate::graph::Stage
 //! [`StageBuilder`]: crate::graph::StageBuilder
 //! [`StageCx`]: crate::context::StageCx
@@ -113,6 +117,7 @@ pages! {
     streaming = "17-streaming";
     secrets_and_log_lines = "20-secrets-and-log-lines";
     correlation = "22-correlation";
+    journal = "19-journal";
 }
 
 /// The README files, whose examples are compiled and run like all others.

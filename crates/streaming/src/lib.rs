@@ -16,11 +16,11 @@
 //! use stageflow_streaming::{ChunkQueue, OnFull};
 //!
 //! async fn transcribe(cx: StageCx, frames: Vec<u8>) -> Result<usize, Stop> {
-//!     let capacity = NonZeroUsize::new(64).ok_or("zero")?;
-//!     let (sender, receiver) = ChunkQueue::new(capacity, OnFull::DropOldest).named("frames").telling(cx).split();
+//!     const ROOM: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+//!     let (sender, receiver) = ChunkQueue::new(ROOM, OnFull::DropOldest).named("frames").telling(cx).split();
 //!     let listen = async move {
 //!         for frame in frames {
-//!             let _old_one_dropped = sender.send(frame).await?;
+//!             sender.send(frame).await?;
 //!         }
 //!         Ok::<_, Stop>(())
 //!     };

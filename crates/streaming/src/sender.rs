@@ -12,7 +12,6 @@ use crate::{ChunkCounts, OnFull, SendError, SendErrorKind};
 
 /// What became of a chunk that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the chunk may have been dropped, or another one for it"]
 #[non_exhaustive]
 pub enum Sent<T> {
     /// It is in the queue.

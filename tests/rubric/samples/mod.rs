@@ -4,6 +4,7 @@ mod approval;
 mod branches;
 mod child;
 mod context;
+mod disk;
 mod executor;
 mod graph;
 mod layers;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Sample> {
         pools::samples(),
         branches::samples(),
         layers::samples(),
+        disk::samples(),
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,7 @@
 
 use xshell::Shell;
 
-use crate::commands::{bench, features, lint, package, props, stress, test};
+use crate::commands::{bench, features, lint, loom, package, props, stress, test};
 use crate::step::Step;
 use crate::workspace::Workspace;
 
@@ -14,6 +14,7 @@ pub(crate) fn steps(sh: &Shell, workspace: &Workspace) -> anyhow::Result<Vec<Ste
     let mut steps = lint::steps(&lint::Args::CHECK, sh, workspace);
     steps.extend(test::steps(&test::Args::ALL, sh, workspace)?);
     steps.extend(props::steps(&props::Args::all(CASES), sh, workspace)?);
+    steps.extend(loom::steps(sh, workspace));
     steps.extend(features::steps(sh, workspace));
     steps.extend(package::steps(sh, workspace)?);
     steps.push(stress::gate(sh));

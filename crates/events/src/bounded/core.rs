@@ -145,7 +145,12 @@ impl Core {
         }
     }
 
-    fn write_marks(&self, Taken { marks }: Taken) -> Work {
+    fn write_marks(&self, Taken { entries, marks }: Taken) -> Work {
+        if marks.is_empty() {
+            return Work::Deliver(Delivery { entries, marks });
+        }
+        // The places of the marks can be filled only while nobody shares the entries.
+        drop(entries);
         let written: Vec<_> = marks
             .iter()
             .map(|(at, mark)| (*at, mark.record()))

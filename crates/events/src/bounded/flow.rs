@@ -12,6 +12,7 @@ use crate::{Entry, EventRecord, SpillError};
 
 /// Some entries on their way out. Marks are written down with the lock released; until then their places are held by others.
 pub(super) struct Taken {
+    pub(super) entries: Arc<Vec<Entry>>,
     pub(super) marks: Vec<(usize, Mark)>,
 }
 
@@ -49,14 +50,15 @@ impl State {
         }
         let count = events.len();
         let (entries, marks) = self.with_marks(events);
+        let entries = Arc::new(entries);
         self.in_flight = Some(InFlight {
-            entries: Arc::new(entries),
+            entries: Arc::clone(&entries),
             first_ticket,
             events: count,
             bytes,
             is_from_disk,
         });
-        Ok(Taken { marks })
+        Ok(Taken { entries, marks })
     }
 
     /// The events with places for marks between them, and after them if nothing else is left.

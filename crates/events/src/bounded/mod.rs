@@ -16,6 +16,8 @@ mod flow;
 mod flush;
 mod lanes;
 mod ledger;
+#[cfg(all(test, stageflow_loom))]
+mod loom;
 mod marks;
 mod options;
 mod over;

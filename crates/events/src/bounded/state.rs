@@ -108,6 +108,14 @@ pub(super) struct State {
     pub(super) health: Health,
 }
 
+/// What is asked for an event.
+#[derive(Clone, Copy)]
+struct Wish {
+    lane: Lane,
+    bytes: usize,
+    patience: Patience,
+}
+
 /// Where there is room for an event. On disk it is already.
 enum Room {
     Memory,
@@ -160,7 +168,12 @@ impl State {
         for (at, event) in events.iter_mut().enumerate().skip(from) {
             let lane = Lane::of(event.kind());
             let bytes = self.limits.bytes.map_or(0, |_| weight::of(event));
-            match self.make_room(run, event, lane, bytes, receipt, after) {
+            let wish = Wish {
+                lane,
+                bytes,
+                patience,
+            };
+            match self.make_room(run, event, wish, receipt, after) {
                 Ok(Room::Memory) => {
                     self.sums.offered += 1;
                     let event = std::mem::replace(event, MOVED);
@@ -221,8 +234,7 @@ impl State {
         &mut self,
         run: &RunHeader,
         event: &Event,
-        lane: Lane,
-        bytes: usize,
+        wish: Wish,
         receipt: &mut Receipt,
         after: &mut After,
     ) -> Result<Room, LossReason> {
@@ -230,13 +242,13 @@ impl State {
             return Err(LossReason::Closed);
         }
         if self.shelf.is_some()
-            && let Some(put) = self.put_on_disk(run, event, lane, bytes)
+            && let Some(put) = self.put_on_disk(run, event, wish.lane, wish.bytes)
         {
             return put.map(|()| Room::Disk);
         }
-        match self.lack(bytes) {
+        match self.lack(wish.bytes) {
             None => Ok(Room::Memory),
-            Some(reason) => self.evict_for(lane, bytes, reason, receipt, after),
+            Some(reason) => self.evict_for(wish, reason, receipt, after),
         }
     }
 
@@ -254,18 +266,20 @@ impl State {
 
     fn evict_for(
         &mut self,
-        lane: Lane,
-        bytes: usize,
+        wish: Wish,
         reason: LossReason,
         receipt: &mut Receipt,
         after: &mut After,
     ) -> Result<Room, LossReason> {
+        let Wish { lane, bytes, .. } = wish;
         let limit = self.limits.bytes.unwrap_or(usize::MAX);
         if bytes > limit {
             return Err(LossReason::TooLarge);
         }
         let end = self.limits.evicts;
-        if lane == Lane::Telemetry && end == End::Newest {
+        let must_yield = lane == Lane::Telemetry && end == End::Newest;
+        // Where everybody waits, nobody has to go until the wait is over.
+        if must_yield || wish.patience == Patience::Everybody {
             return Err(reason);
         }
         // Nothing goes in vain: only if there will be room.

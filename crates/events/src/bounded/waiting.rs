@@ -120,6 +120,9 @@ impl State {
         }
         let at = self.waiting.row.iter().position(|waiter| waiter.id == id)?;
         let mut waiter = self.waiting.row.remove(at)?;
+        if reason.may_pass() {
+            self.take_rest(&mut waiter, after);
+        }
         self.refuse_rest(&mut waiter, reason, after);
         // The next in the row may wait for less than this one did.
         self.serve(after);
@@ -132,6 +135,17 @@ impl State {
             self.refuse_rest(&mut waiter, LossReason::Closed, after);
             self.finish(waiter, after);
         }
+    }
+
+    /// The wait is over: what the engine says may take the place of others now, and the rest is dropped.
+    fn take_rest(&mut self, waiter: &mut Waiter, after: &mut After) {
+        let Waiter {
+            batch,
+            from,
+            receipt,
+            ..
+        } = waiter;
+        *from = self.take_in(batch, *from, Patience::Nobody, receipt, after);
     }
 
     fn refuse_rest(&mut self, waiter: &mut Waiter, reason: LossReason, after: &mut After) {

@@ -123,65 +123,81 @@ impl ChainError {
 
 impl fmt::Display for ChainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code(), self.file.display())?;
-        if self.line > 0 {
-            write!(f, ", line {}", self.line)?;
+        let (file, line) = (self.file.display(), self.line);
+        write!(f, "{}: journal file `{file}` ", self.code())?;
+        match self.kind {
+            ChainErrorKind::HeadDeleted { .. } | ChainErrorKind::Io => {}
+            _ => f.write_str("is not as it was written: ")?,
         }
-        f.write_str(": ")?;
-        write_kind(self.kind, f)?;
+        write_kind(self.kind, line, f)?;
         if let Some(source) = &self.source {
             write!(f, ": {source}")?;
         }
+        f.write_str(match self.kind {
+            ChainErrorKind::Torn => {
+                "; wait for whoever writes it, or open the journal again, which puts the end aside"
+            }
+            ChainErrorKind::Io => "; look at the path and its permissions",
+            ChainErrorKind::HeadDeleted { .. } => {
+                "; compare with a younger head, or keep more with `max_bytes`"
+            }
+            _ => "; take what follows from a copy, and find out who can write there",
+        })?;
         let Verified { records, head, .. } = *self.verified;
+        let n = head.n();
         write!(
             f,
-            "; {records} records before it hold, up to number {}",
-            head.n()
-        )?;
-        f.write_str(match self.kind {
-            ChainErrorKind::Torn => "; open the journal again, which puts the end aside",
-            ChainErrorKind::Io => "; look at the path and its permissions",
-            ChainErrorKind::HeadDeleted { .. } => "; compare with a head that is younger",
-            _ => "; take what follows from a copy, and find out who can write there",
-        })
+            "; what stands before that holds (numbers up to {n}, records: {records})"
+        )
     }
 }
 
-fn write_kind(kind: ChainErrorKind, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_kind(kind: ChainErrorKind, line: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match kind {
-        ChainErrorKind::Altered => f.write_str("this line was altered"),
-        ChainErrorKind::BadHeader => f.write_str("no file of a journal begins like this"),
+        ChainErrorKind::Altered => write!(f, "line {line} was altered"),
+        ChainErrorKind::BadHeader => {
+            write!(f, "line {line} is not what a journal begins its files with")
+        }
         ChainErrorKind::Forked { n } => {
-            write!(f, "number {n} is another one than was asked for")
+            write!(
+                f,
+                "line {line} has number {n} and is another one than was asked for"
+            )
         }
         ChainErrorKind::HeadDeleted { first } => write!(
             f,
-            "what was asked for was deleted by the journal itself, whose first number is {first}"
+            "no longer has what was asked for, because the journal has deleted it itself: its first number is {first}"
         ),
-        ChainErrorKind::Io => f.write_str("the file cannot be read"),
+        ChainErrorKind::Io => f.write_str("cannot be read"),
         ChainErrorKind::Missing { from, to } if from == to => {
-            write!(f, "number {from} is missing before this line")
+            write!(f, "number {from} is missing before line {line}")
         }
         ChainErrorKind::Missing { from, to } => {
-            write!(f, "numbers {from} to {to} are missing before this line")
+            write!(f, "numbers {from} to {to} are missing before line {line}")
         }
         ChainErrorKind::Miscounted { expected, found } => write!(
             f,
-            "there are {found} records before this line and should be {expected}, though none of them is chained"
+            "up to line {line} there are {found} records and should be {expected}, all numbers being there"
         ),
         ChainErrorKind::Reordered { expected, found } => {
-            write!(f, "number {found} stands where {expected} belongs")
+            write!(
+                f,
+                "line {line} has number {found}, where {expected} belongs"
+            )
         }
         ChainErrorKind::Shortened { expected, found } => {
             write!(
                 f,
-                "the journal ends at number {found}, and went on to {expected}"
+                "it ends at number {found}, and once went on to {expected}"
             )
         }
-        ChainErrorKind::Torn => f.write_str("the file ends in the middle of this line"),
-        ChainErrorKind::Unlinked => f.write_str(
-            "this line does not go on from the one before it: one of them was written anew",
-        ),
+        ChainErrorKind::Torn => write!(f, "it ends in the middle of line {line}"),
+        ChainErrorKind::Unlinked => {
+            write!(
+                f,
+                "line {line} does not go on from the one before it, so one of them was written anew"
+            )
+        }
     }
 }
 

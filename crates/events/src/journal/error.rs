@@ -76,11 +76,11 @@ impl fmt::Display for JournalError {
         write!(f, "{}: journal `{}` ", self.code(), self.at.display())?;
         match self.kind {
             JournalErrorKind::Foreign => f.write_str(
-                "is not one that can be gone on with: its lines are not those of a journal, or were altered; \
+                "cannot be gone on with: its last file has lines that are not a journal's, or were altered; \
                  look at it with `journal::verify`, and move it away to begin a new one",
             ),
             JournalErrorKind::InUse => f.write_str(
-                "is written by somebody else; give each journal a folder of its own",
+                "cannot be opened: another one writes to its folder; give each journal a folder of its own",
             ),
             JournalErrorKind::Io => {
                 f.write_str("cannot be opened")?;

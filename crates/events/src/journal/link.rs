@@ -122,9 +122,18 @@ impl FromStr for JournalHead {
 /// A text that is no [`JournalHead`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not the head of a journal; it looks like `17.` followed by 64 hex digits, as `Journal::head` prints it"
+    "{}: the text is not the head of a journal, which is a number, a dot and 64 hex digits; take it from `Journal::head`",
+    self.code()
 )]
 pub struct HeadError(());
+
+impl HeadError {
+    /// The stable code of this error; its page is in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "SF0509"
+    }
+}
 
 /// The link at the end of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

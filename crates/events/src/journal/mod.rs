@@ -34,6 +34,9 @@ mod verify;
 mod watch;
 mod write;
 
+#[cfg(test)]
+mod full_disk;
+
 pub use chain_error::{ChainError, ChainErrorKind};
 pub use error::{JournalError, JournalErrorKind};
 pub use link::{ChainHash, HeadError, JournalHead};

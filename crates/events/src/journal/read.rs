@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use stageflow_context::mismatch;
+
 use super::control::Control;
 use super::folder;
 use super::lines::{Lines, MAX_LINE, Read};
@@ -92,8 +94,9 @@ impl Records {
 
 /// The record that a line is.
 fn parse(line: &[u8]) -> Result<EventRecord, ReadError> {
+    // serde quotes values, which may be secrets.
     let malformed = |error: serde_json::Error| ReadError {
-        source: Some(error.into()),
+        source: Some(mismatch(&error).into()),
         ..ReadError::new(ReadErrorKind::Malformed, Path::new(""), 0)
     };
     let version: Version = serde_json::from_slice(line).map_err(malformed)?;
@@ -202,38 +205,35 @@ impl ReadError {
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code(), self.file.display())?;
+        write!(f, "{}: journal file `{}`", self.code(), self.file.display())?;
         if self.line > 0 {
-            write!(f, ", line {}", self.line)?;
+            write!(f, ", line {},", self.line)?;
         }
         match self.kind {
             ReadErrorKind::Io => f.write_str(" cannot be read")?,
             ReadErrorKind::Malformed => f.write_str(" is no record")?,
-            ReadErrorKind::Newer { version } => {
-                return write!(
-                    f,
-                    " was written in version {version}, and this program knows {WIRE_VERSION}; read it with a newer one"
-                );
-            }
-            ReadErrorKind::TooLong => {
-                return write!(
-                    f,
-                    " is longer than {MAX_LINE} bytes; no journal writes such lines"
-                );
-            }
+            ReadErrorKind::Newer { version } => write!(
+                f,
+                " was written in version {version}, because its writer is newer than this program, which knows {WIRE_VERSION}"
+            )?,
+            ReadErrorKind::TooLong => write!(f, " is longer than {MAX_LINE} bytes")?,
             ReadErrorKind::Torn => {
-                return f.write_str(
-                    " ends in the middle; it is being written just now, or a crash cut it short and the journal puts it right when it is opened again",
-                );
+                f.write_str(" is not whole: the file ends in the middle of it")?
             }
         }
         if let Some(source) = &self.source {
             write!(f, ": {source}")?;
         }
-        match self.kind {
-            ReadErrorKind::Io => f.write_str("; look at the path and its permissions"),
-            _ => f.write_str("; `journal::verify` says whether the file was altered"),
-        }
+        f.write_str(match self.kind {
+            ReadErrorKind::Io => "; look at the path and its permissions",
+            ReadErrorKind::Newer { .. } => "; read it with a newer version of `stageflow-events`",
+            ReadErrorKind::Torn => {
+                "; wait for whoever writes it, or open the journal again, which puts the end aside"
+            }
+            ReadErrorKind::Malformed | ReadErrorKind::TooLong => {
+                "; ask `journal::verify` whether the file was altered"
+            }
+        })
     }
 }
 

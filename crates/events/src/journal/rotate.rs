@@ -1,9 +1,11 @@
 //! A new file begins, old ones go.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
 use super::control::{Deleted, What};
+use super::disk::Log;
 use super::folder;
 use super::open::{Old, State};
 
@@ -18,8 +20,9 @@ impl State {
     pub(super) fn rotate(&mut self) -> io::Result<()> {
         let number = self.file + 1;
         let path = folder::path(self.options.dir(), number);
+        let log = self.disk.create(&path)?;
         let before = Before {
-            log: Arc::clone(&self.log),
+            log: std::mem::replace(&mut self.log, log),
             file: self.file,
             bytes: self.bytes,
             records_before: self.records_before,
@@ -32,7 +35,6 @@ impl State {
             records_before: self.records_before,
         });
         let doomed = self.too_many(&mut old);
-        self.log = self.disk.create(&path)?;
         self.file = number;
         self.bytes = 0;
         self.records_before = self.records;
@@ -48,7 +50,7 @@ impl State {
     }
 
     /// Takes those out of `old` that may not be kept, and counts them as deleted.
-    fn too_many(&mut self, old: &mut std::collections::VecDeque<Old>) -> Vec<u64> {
+    fn too_many(&mut self, old: &mut VecDeque<Old>) -> Vec<u64> {
         let mut doomed = Vec::new();
         let (files, bytes) = (self.options.kept_files(), self.options.kept_bytes());
         while old.len() >= files || old.iter().map(|old| old.bytes).sum::<u64>() > bytes {
@@ -86,7 +88,7 @@ impl State {
 
 /// How things stood before a new file.
 struct Before {
-    log: Arc<dyn super::disk::Log>,
+    log: Arc<dyn Log>,
     file: u64,
     bytes: u64,
     records_before: u64,

@@ -90,7 +90,9 @@ impl fmt::Display for SpillError {
                 "has no room for another record within its {limit} bytes; raise `max_bytes`, or look at why nothing is delivered"
             ),
             SpillErrorKind::InUse => {
-                f.write_str("is used by another sink; give each sink a folder of its own")
+                f.write_str(
+                "cannot be opened: another sink uses its folder; give each sink a folder of its own",
+            )
             }
             SpillErrorKind::Io => {
                 f.write_str("cannot be read or written")?;

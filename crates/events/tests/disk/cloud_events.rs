@@ -57,7 +57,7 @@ fn a_record_comes_back_as_it_was() {
     });
 }
 
-/// CloudEvents 1.0, sections "Naming conventions", "Type system" and "Context attributes".
+/// `CloudEvents` 1.0, sections "Naming conventions", "Type system" and "Context attributes".
 #[test]
 fn the_rules_of_the_specification_hold() {
     Property::new("a cloud event keeps the rules").holds_for(&records(), |record| {

@@ -10,6 +10,16 @@ use stageflow_events::{Entry, Exporter as _};
 
 use crate::records::record;
 
+/// What a small run says.
+pub(crate) const KINDS: [&str; 6] = [
+    "run.started",
+    "stage.started",
+    "docs.loaded",
+    "audit.viewed",
+    "stage.ended",
+    "run.ended",
+];
+
 /// An entry of this type.
 pub(crate) fn entry(kind: &str, seq: u64, data: &Value) -> Entry {
     Entry::Record(Arc::new(record(kind, seq, data)))

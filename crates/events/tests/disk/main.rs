@@ -3,8 +3,10 @@
 #![cfg(test)]
 
 mod altered;
+mod changes;
 mod cloud_events;
 mod journal;
 mod journals;
 mod records;
 mod spill;
+mod torn;

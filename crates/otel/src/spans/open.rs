@@ -75,7 +75,9 @@ impl End {
     }
 
     fn status(&self) -> Option<Status> {
-        let is_error = self.outcome.map_or(self.error_type.is_some(), is_error);
+        let is_error = self
+            .outcome
+            .map_or_else(|| self.error_type.is_some(), is_error);
         is_error.then(|| Status {
             message: self.message.clone(),
             code: StatusCode::Error.into(),

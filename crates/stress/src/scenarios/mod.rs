@@ -13,6 +13,7 @@ mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
 mod a14_canaries;
+mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
 mod a21_partial;
@@ -33,8 +34,10 @@ mod m4_exhaustion;
 mod pending;
 mod t1_overflow;
 mod t2_correlation;
+mod t2_spans;
 mod t3_cancel;
 mod t4_tenants;
+mod thu_journal;
 mod tue_loops;
 mod tue_maps;
 mod tue_spawn;
@@ -53,6 +56,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         c4_isolation::scenario(),
         t1_overflow::scenario(),
         t2_correlation::scenario(),
+        t2_spans::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
         d1_snapshots::scenario(),
@@ -72,6 +76,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a10_starvation::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
+        a16_merge::scenario(),
         a14_canaries::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
@@ -82,6 +87,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
+        thu_journal::scenario(),
         tue_loops::scenario(),
         tue_maps::scenario(),
         wed_gates::scenario(),

@@ -42,7 +42,7 @@ pub(super) fn scenario() -> Scenario {
 
 fn run(lab: &mut Lab) -> Result<(), LabError> {
     lab.log(
-        "not covered until they exist: child runs, spans and their tree, traceparent, sampling",
+        "runs inside, spans and their tree, and traceparent: see T2-SPANS; sampling is not covered",
     );
     let mut events = 0;
     if !lab.is_control() || !OWN.iter().any(|name| lab.is_broken(name)) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 use stageflow::context::RunIdentity;
-use stageflow::events::EventRecord;
+use stageflow::events::{EventRecord, WIRE_VERSION};
 use stageflow_testkit::Recorded;
 
 use super::chain::{FLAKY, Job, STAGES, Twist};
@@ -159,7 +159,7 @@ fn check_content(lab: &Lab, record: &Value, tally: &mut Tally) {
         && counted == record["attempt"].is_u64()
         && record["seq"].is_u64()
         && record["elapsed_ns"].is_u64()
-        && record["version"] == 1;
+        && record["version"] == WIRE_VERSION;
     if !complete {
         *tally.missing.entry("stage, attempt, seq").or_default() += 1;
     }

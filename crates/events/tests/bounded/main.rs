@@ -1,0 +1,15 @@
+//! A sink with a bound: what a user of it can observe.
+
+#![cfg(test)]
+
+mod emitting;
+mod failing;
+mod fan_out;
+mod hammer;
+mod losses;
+mod marks;
+mod policies;
+mod reentrant;
+mod spilling;
+mod stopping;
+mod support;
