@@ -93,7 +93,9 @@ impl Scanner<'_> {
     /// Lines of a log; each names its run.
     pub(super) fn lines(&mut self, lines: &[String]) {
         for line in lines {
-            let run = line.find("run=").and_then(|at| line.get(at + 4..at + 40));
+            let run = line
+                .find("run_id=")
+                .and_then(|at| line.get(at + 7..at + 43));
             if let Some(owner) = run.and_then(|run| self.owner(run)) {
                 self.text("tracing", &owner, line);
             } else {
