@@ -19,6 +19,7 @@
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`opentelemetry`] | traces, metrics and logs at a collector | `stageflow_otel::Otlp`, [`TraceContext`] |
 //! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
@@ -108,6 +109,7 @@ pages! {
     slots_and_priority = "15-slots-and-priority";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
+    opentelemetry = "21-opentelemetry";
     correlation = "22-correlation";
 }
 
@@ -122,6 +124,9 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/events.md")]
     mod events {}
+
+    #[doc = include_str!("../docs/readme/otel.md")]
+    mod otel {}
 
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}

@@ -8,6 +8,7 @@ mod executor;
 mod graph;
 mod layers;
 mod loops;
+mod otel;
 mod pools;
 
 use std::error::Error;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Sample> {
         pools::samples(),
         branches::samples(),
         layers::samples(),
+        otel::samples(),
     ]
     .into_iter()
     .flatten()
