@@ -12,6 +12,7 @@ mod a09_permits;
 mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
+mod a15_labels;
 mod a17_order;
 mod a18_slow_layers;
 mod a21_partial;
@@ -34,6 +35,8 @@ mod t1_overflow;
 mod t2_correlation;
 mod t3_cancel;
 mod t4_tenants;
+mod thu_export;
+mod thu_genai;
 mod tue_loops;
 mod tue_maps;
 mod tue_spawn;
@@ -71,6 +74,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a10_starvation::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
+        a15_labels::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
         a21_partial::scenario(),
@@ -80,6 +84,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
+        thu_export::scenario(),
+        thu_genai::scenario(),
         tue_loops::scenario(),
         tue_maps::scenario(),
         wed_gates::scenario(),
