@@ -6,4 +6,5 @@ mod support;
 
 mod failing;
 mod metrics;
+mod rotel;
 mod traces;

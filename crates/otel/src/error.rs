@@ -71,12 +71,12 @@ impl fmt::Display for OtlpError {
         match self.kind {
             OtlpErrorKind::BadEndpoint => write!(
                 f,
-                "the OTLP endpoint `{got}` is no URL; give the gRPC port of a collector, such as `http://127.0.0.1:4317`"
+                "the OTLP endpoint `{got}` cannot be used: it is no URL that begins with `http://`; give the gRPC port of a collector, such as `http://127.0.0.1:4317`"
             ),
             // The value may be a secret.
             OtlpErrorKind::BadHeader => write!(
                 f,
-                "the OTLP header `{got}` cannot be sent; its name has letters, digits and `-`, its value printable ASCII"
+                "the OTLP header `{got}` cannot be sent: HTTP does not allow its name or its value; use letters, digits and `-` in the name, and printable ASCII in the value"
             ),
             OtlpErrorKind::Encrypted => write!(
                 f,
@@ -84,7 +84,7 @@ impl fmt::Display for OtlpError {
             ),
             OtlpErrorKind::NoRuntime => write!(
                 f,
-                "nothing can be sent to the OTLP endpoint `{got}` from outside a tokio runtime; call `start` inside one"
+                "nothing can be sent to the OTLP endpoint `{got}`: there is no tokio runtime here; call `start` inside one"
             ),
         }
     }

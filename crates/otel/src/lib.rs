@@ -1,4 +1,46 @@
 //! Stageflow's runs as OpenTelemetry traces, metrics and logs, over OTLP.
+//!
+//! ```text
+//!   engine ──batches──▶ BoundedSink ──entries──▶ OtlpExporter ──gRPC──▶ collector
+//!                       counts, retries          spans · log records · metrics
+//! ```
+//!
+//! See [`Otlp`] for the shortest way. A run never waits for any of this, and its result does not depend on it.
+//!
+//! # Which piece do I need?
+//!
+//! | you want to | use |
+//! |---|---|
+//! | send everything to a collector | [`Otlp`] |
+//! | put the exporter behind a sink of your own | [`OtlpBuilder::exporter`] |
+//! | send a share of the traces | [`Ratio`] |
+//! | have the spans of other libraries below stages | [`Bridge`] |
+//! | know the names that are sent | [`semconv`] |
+//! | test what is sent | `testing::Receiver`, with the feature `testing` |
+//!
+//! # Invariants
+//!
+//! * Ids are those of [`EventRecord`](stageflow_events::EventRecord): spans, log records and records agree.
+//! * A trace is sent whole or not at all.
+//! * Open spans and series of metrics are bounded; totals are exact beyond the bound, too.
+//! * What notes say is not sent unless it is asked for ([`Content`]).
+//! * Nothing is global: no provider, no thread, no clock.
+//!
+//! # Errors
+//!
+//! [`OtlpError`], when an exporter is made. What goes wrong later is counted by the sink in front.
+//!
+//! # Feature flags
+//!
+//! * `testing`: a collector in the same process.
+//!
+//! # Where it sits
+//!
+//! Above `stageflow-events`. It knows neither pipelines nor engines.
+//!
+//! # Stability
+//!
+//! Beta. The minimum supported Rust version is 1.95.
 
 mod bridge;
 mod client;

@@ -21,6 +21,7 @@
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
 //! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
 //! | [`sinks_under_load`] | what becomes of events when whatever takes them is slow, failing or gone | [`BoundedSink`], [`Overflow`], [`FanOut`] |
+//! | [`opentelemetry`] | traces, metrics and logs at a collector | `stageflow_otel::Otlp`, [`TraceContext`] |
 //! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //! | [`journal`] | events in files, and whether somebody has altered them | [`Journal`], [`CloudEvent`], [`SpillOptions`] |
 //!
@@ -121,6 +122,7 @@ pages! {
     streaming = "17-streaming";
     secrets_and_log_lines = "20-secrets-and-log-lines";
     sinks_under_load = "18-sinks-under-load";
+    opentelemetry = "21-opentelemetry";
     correlation = "22-correlation";
     journal = "19-journal";
 }
@@ -136,6 +138,9 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/events.md")]
     mod events {}
+
+    #[doc = include_str!("../docs/readme/otel.md")]
+    mod otel {}
 
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}

@@ -10,6 +10,7 @@ mod export;
 mod graph;
 mod layers;
 mod loops;
+mod otel;
 mod pools;
 
 use std::error::Error;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Sample> {
         branches::samples(),
         layers::samples(),
         disk::samples(),
+        otel::samples(),
     ]
     .into_iter()
     .flatten()

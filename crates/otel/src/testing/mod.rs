@@ -30,7 +30,7 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
@@ -49,18 +49,21 @@ pub enum Answer {
     Busy,
     /// It says that the request is wrong.
     Refuse,
+    /// It does not know log records.
+    NoLogs,
     /// It does not know log records and metrics.
     SpansOnly,
     /// It takes everything, after this time.
     Slow(Duration),
 }
 
-/// A collector on a free port of this machine. It goes away when it is dropped.
+/// A collector on a free port of this machine. When it is dropped it takes nothing more, and its connections end.
 #[derive(Debug)]
 pub struct Receiver {
     port: u16,
     state: Shared,
-    server: JoinHandle<()>,
+    /// The server stops when this is gone.
+    _until: oneshot::Sender<()>,
 }
 
 /// What a receiver and its services share.
@@ -104,23 +107,27 @@ impl Receiver {
         let port = listener.local_addr()?.port();
         let state = Shared::default();
         let service = || Service(state.clone());
+        let (until, over) = oneshot::channel::<()>();
         let server = Server::builder()
             .add_service(TraceServiceServer::new(service()))
             .add_service(LogsServiceServer::new(service()))
             .add_service(MetricsServiceServer::new(service()))
-            .serve_with_incoming(TcpIncoming::from(listener));
+            .serve_with_incoming_shutdown(TcpIncoming::from(listener), async {
+                // An error says that the other end is gone: just that is waited for.
+                let _ = over.await;
+            });
         #[expect(
             clippy::disallowed_methods,
-            reason = "it belongs to the receiver, which aborts it"
+            reason = "it ends when the receiver is dropped"
         )]
-        let server = tokio::spawn(async move {
+        drop(tokio::spawn(async move {
             // A server that ends is one that nobody reaches: tests see that.
             let _ = server.await;
-        });
+        }));
         Ok(Self {
             port,
             state,
-            server,
+            _until: until,
         })
     }
 
@@ -177,12 +184,6 @@ impl Receiver {
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.state.lock().refused
-    }
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.server.abort();
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) struct Service(pub(super) Shared);
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Brings {
     Spans,
-    Others,
+    Logs,
+    Metrics,
 }
 
 impl Service {
@@ -38,8 +39,9 @@ impl Service {
             Answer::Partly(count) => Ok(count),
             Answer::Busy => Err(Status::unavailable("come again later")),
             Answer::Refuse => Err(Status::invalid_argument("this is not what it should be")),
+            Answer::NoLogs if brings != Brings::Logs => Ok(0),
             Answer::SpansOnly if brings == Brings::Spans => Ok(0),
-            Answer::SpansOnly => Err(Status::unimplemented("spans only")),
+            Answer::NoLogs | Answer::SpansOnly => Err(Status::unimplemented("not here")),
             Answer::Slow(time) => {
                 tokio::time::sleep(time).await;
                 Ok(0)
@@ -94,7 +96,7 @@ impl LogsService for Service {
         &self,
         request: Request<ExportLogsServiceRequest>,
     ) -> Result<Response<ExportLogsServiceResponse>, Status> {
-        let refused = self.receive(Brings::Others).await?;
+        let refused = self.receive(Brings::Logs).await?;
         let scopes = request
             .into_inner()
             .resource_logs
@@ -117,7 +119,7 @@ impl MetricsService for Service {
         &self,
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
-        self.receive(Brings::Others).await?;
+        self.receive(Brings::Metrics).await?;
         let scopes = request
             .into_inner()
             .resource_metrics

@@ -13,6 +13,7 @@ mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
 mod a14_canaries;
+mod a15_labels;
 mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
@@ -37,6 +38,8 @@ mod t2_correlation;
 mod t2_spans;
 mod t3_cancel;
 mod t4_tenants;
+mod thu_export;
+mod thu_genai;
 mod thu_journal;
 mod tue_loops;
 mod tue_maps;
@@ -78,6 +81,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a12_grammar::scenario(),
         a16_merge::scenario(),
         a14_canaries::scenario(),
+        a15_labels::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
         a21_partial::scenario(),
@@ -88,6 +92,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
         thu_journal::scenario(),
+        thu_export::scenario(),
+        thu_genai::scenario(),
         tue_loops::scenario(),
         tue_maps::scenario(),
         wed_gates::scenario(),
