@@ -242,10 +242,11 @@ async fn a_thread_of_the_stages_own_may_call_too() {
     let lab = Lab::new();
     let lines = told(&lab, Placement::Inline, |cx| async move {
         let (send, sent) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().spawn(move || {
             let call = cx.operation(model(), async |_| Ok::<u64, Stop>(5));
-            let _ = send.send(futures_util::FutureExt::now_or_never(call));
+            let _ = send.send(call.now_or_never());
         });
+        let thread = thread.unwrap();
         let given = sent.await.unwrap().unwrap()?;
         thread.join().unwrap();
         Ok(given)
