@@ -141,8 +141,9 @@ async fn what_a_call_used_up_adds_up() {
     told(&lab, Placement::Inline, |cx| async move {
         cx.operation(model(), async |op: OperationCx| {
             op.used(Usage::tokens(800, 0).at_cost(Cost::from_cents(1)));
-            op.clone().used(Usage::tokens(12, 40));
-            assert_eq!(op.usage().input_tokens, 812);
+            let same = op.clone();
+            same.used(Usage::tokens(12, 40));
+            assert_eq!((op.usage(), op.usage().input_tokens), (same.usage(), 812));
             Ok::<u64, Stop>(1)
         })
         .await

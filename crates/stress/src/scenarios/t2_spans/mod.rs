@@ -207,7 +207,7 @@ fn arrival(
     identity: &RunIdentity,
     index: u32,
 ) -> Result<(Option<TraceParent>, Option<String>), LabError> {
-    let came = identity.trace_id().filter(|_| index % 3 == 0);
+    let came = identity.trace_id().filter(|_| index.is_multiple_of(3));
     let came = match came {
         Some(trace) => {
             let span = SpanId::from_bytes((u64::from(index) + 1).to_be_bytes());
