@@ -141,8 +141,9 @@ async fn what_a_call_used_up_adds_up() {
     told(&lab, Placement::Inline, |cx| async move {
         cx.operation(model(), async |op: OperationCx| {
             op.used(Usage::tokens(800, 0).at_cost(Cost::from_cents(1)));
-            op.clone().used(Usage::tokens(12, 40));
-            assert_eq!(op.usage().input_tokens, 812);
+            let same = op.clone();
+            same.used(Usage::tokens(12, 40));
+            assert_eq!((op.usage(), op.usage().input_tokens), (same.usage(), 812));
             Ok::<u64, Stop>(1)
         })
         .await
@@ -242,10 +243,11 @@ async fn a_thread_of_the_stages_own_may_call_too() {
     let lab = Lab::new();
     let lines = told(&lab, Placement::Inline, |cx| async move {
         let (send, sent) = oneshot::channel();
-        let thread = std::thread::spawn(move || {
+        let thread = std::thread::Builder::new().spawn(move || {
             let call = cx.operation(model(), async |_| Ok::<u64, Stop>(5));
-            let _ = send.send(futures_util::FutureExt::now_or_never(call));
+            let _ = send.send(call.now_or_never());
         });
+        let thread = thread.unwrap();
         let given = sent.await.unwrap().unwrap()?;
         thread.join().unwrap();
         Ok(given)

@@ -8,6 +8,7 @@ use stageflow::context::{OperationCx, PartLimits, Step};
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, paused};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::operations::{model, told, usage};
@@ -124,7 +125,7 @@ async fn what_a_stage_leaves_behind_is_cancelled_with_its_attempt_and_told_once(
                 let (gate, done) = (gate.clone(), done.clone());
                 async move {
                     let (left, waits) = (cx.clone(), gate.clone());
-                    drop(tokio::spawn(async move {
+                    drop(Handle::current().spawn(async move {
                         let call = left.operation(model(), async |op: OperationCx| {
                             let held = waits.passed();
                             let inner = op.operation(Operation::tool("t"), async |_| {
@@ -226,7 +227,7 @@ async fn a_call_inside_one_that_has_ended_is_cancelled_with_it() {
         let gate = Gate::new();
         let waits = gate.clone();
         let inner = cx.operation(model(), async |op: OperationCx| {
-            let inner = tokio::spawn(async move {
+            let inner = Handle::current().spawn(async move {
                 let tool = async |_| {
                     waits.passed().await;
                     Ok::<u64, Stop>(1)
@@ -258,7 +259,7 @@ async fn what_a_part_leaves_behind_is_cancelled_with_the_part() {
         let (waits, named) = (gate.clone(), Step::Named("p".into()));
         let part = async |part: StageCx| {
             let waits = waits.clone();
-            let left = tokio::spawn(async move {
+            let left = Handle::current().spawn(async move {
                 let tool = async |_| {
                     waits.passed().await;
                     Ok::<u64, Stop>(1)

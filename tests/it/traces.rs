@@ -127,6 +127,60 @@ async fn what_came_reaches_the_header_and_every_run_inside() {
     assert!(!stage.flags.is_sampled());
 }
 
+/// Of a part that asks a person in its second attempt.
+#[tokio::test]
+async fn what_a_part_asks_lies_in_the_attempt_of_the_part() {
+    let desk = ApprovalDesk::new();
+    let lab = Lab::with(|engine| engine.approvals(desk.clone()).intercept(Again));
+    let item = stage_fn(async |cx: StageCx, n: Arc<u64>| {
+        if cx.attempt().get() == 1 {
+            return Err(Stop::transient("busy"));
+        }
+        let decision = cx.approve(&*n, Ask::new("Pay?")).await?;
+        Ok::<u64, Stop>(decision.accepted(*n).unwrap_or(0))
+    });
+    let mut p = Pipeline::builder("parent");
+    let n = p.input::<u64>();
+    let items = stage_fn(async |_cx, n: Arc<u64>| Ok(vec![n]));
+    let items = p.stage("items", items).after(n);
+    let all = p.stage("all", map(item)).after(items);
+    let pipeline = p.output(all).build().unwrap();
+    let run = lab.engine.run(&pipeline, 1, RunOptions::new());
+    let person = async {
+        let request = desk.next_request().await;
+        desk.approve(request.id, "ada").unwrap();
+    };
+    let _ = futures_util::future::join(run, person).await;
+    let records = records(&lab.sink);
+    let places: Vec<_> = records
+        .iter()
+        .filter(|record| record.kind.starts_with("approval.") || record.attempt == Some(2))
+        .map(|record| (&record.span_id, &record.parent_span_id, &record.part))
+        .collect();
+    assert_eq!(places.len(), 4);
+    assert!(
+        places.iter().all(|place| *place == places[0]),
+        "{records:#?}"
+    );
+}
+
+/// Makes a second attempt of what fails.
+struct Again;
+
+#[async_trait]
+impl Around for Again {
+    fn name(&self) -> &str {
+        "again"
+    }
+
+    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
+        match next.run(call).await {
+            Ending::Failed(_) => next.run(call).await,
+            ending => ending,
+        }
+    }
+}
+
 /// The child's span lies in the attempt, or the part, that started it.
 #[tokio::test]
 async fn a_run_inside_lies_in_the_attempt_that_started_it() {

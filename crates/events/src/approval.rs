@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use stageflow_context::{ApprovalId, StageIndex};
+use stageflow_context::{ApprovalId, Part, StageIndex};
 
 /// How far a request for approval has come. Everything but [`ApprovalState::Pending`] is for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,8 +52,10 @@ impl fmt::Display for ApprovalState {
 pub struct ApprovalChange {
     /// The stage that asks.
     pub stage: StageIndex,
-    /// Which try of it, from 1.
+    /// Which try of it, or of its part, from 1.
     pub attempt: u32,
+    /// The part of the stage, if it is a part of it that asks.
+    pub part: Option<Arc<Part>>,
     /// Where in the pipeline, as in `summarise[3]`.
     pub path: Arc<str>,
     /// Which request.
@@ -78,10 +80,20 @@ impl ApprovalChange {
         Self {
             stage,
             attempt,
+            part: None,
             path,
             id,
             state,
             by,
+        }
+    }
+
+    /// The same, made by a part of the stage.
+    #[must_use]
+    pub fn of_part(self, part: impl Into<Option<Arc<Part>>>) -> Self {
+        Self {
+            part: part.into(),
+            ..self
         }
     }
 }

@@ -263,6 +263,7 @@ impl EventKind {
     #[must_use]
     pub fn part(&self) -> Option<&Arc<Part>> {
         match self {
+            Self::Approval(change) => change.part.as_ref(),
             Self::PartAnswered(ended) | Self::PartEnded(ended) => Some(&ended.part),
             Self::PartStarted { part, .. } => Some(part),
             Self::OperationEnded(ended) => ended.call.part.as_ref(),

@@ -30,7 +30,9 @@ impl EventKind {
             Self::StageEnded { stage, attempt, .. } | Self::StageStarted { stage, attempt } => {
                 of_work(run, *stage, None, *attempt)
             }
-            Self::Approval(change) => of_work(run, change.stage, None, change.attempt),
+            Self::Approval(change) => {
+                of_work(run, change.stage, change.part.as_deref(), change.attempt)
+            }
             Self::Note {
                 stage,
                 attempt,

@@ -129,7 +129,8 @@ impl OpenRequest<'_> {
             self.id,
             self.told,
             status.by().cloned(),
-        );
+        )
+        .of_part(self.cx.part().cloned());
         self.run
             .say(stage, attempt, What::Approval(Box::new(change)));
     }

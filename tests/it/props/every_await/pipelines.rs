@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::{join, join3};
 use stageflow::prelude::*;
+use tokio::runtime;
 use tokio::time::sleep;
 
 use super::world::{Waits, World};
@@ -298,7 +299,7 @@ fn call(world: &World) -> (Engine, Pipeline<u64, u64>) {
                 drop(undo.await);
             });
             let left = cx.clone();
-            drop(tokio::spawn(async move {
+            drop(runtime::Handle::current().spawn(async move {
                 let never = std::future::pending::<Result<(), Stop>>();
                 let left = left.operation(Operation::named("left"), move |_| never);
                 drop(tokio::time::timeout(TICK, left).await);

@@ -30,7 +30,7 @@ pub(super) fn scenario() -> Scenario {
         .expected(Duration::from_secs(3))
         .control(Control::engine("child-inherits-span", "a run inside says that its parent's parent is around it", "ChildInheritsSpan", 20))
         .control(Control::engine("forgets-operation-ends", "the end of a call in a hundred is not told", "ForgetOperationEnd", 100))
-        .control(Control::engine("forgets-ends", "an attempt's end in a hundred is not told", "ForgetEnd", 100))
+        .control(Control::engine("forgets-ends", "an attempt's end in twenty is not told", "ForgetEnd", 20))
         .control(Control::engine("loses-events", "an event in a thousand vanishes", "LoseEvent", 1000))
         .control(Control::engine("confuses-runs", "events of one run in fifty carry the identity of the first", "ConfuseRuns", 50))
         .control(Control::own("thread-local", "a stage keeps its context in a thread-local while it waits"))
@@ -171,20 +171,7 @@ fn case(
         at = 0;
     }
     let identity = who::one_bit(seed, index)?;
-    let came = identity.trace_id().filter(|_| index % 3 == 0);
-    let came = match came {
-        Some(trace) => {
-            let span = SpanId::from_bytes((u64::from(index) + 1).to_be_bytes());
-            let span = span.map_err(LabError::new)?;
-            Some(TraceParent::new(trace, span, TraceFlags::SAMPLED))
-        }
-        None => None,
-    };
-    let header = match (came, index % 3) {
-        (Some(came), _) => Some(came.to_string()),
-        (None, 1) => Some(format!("00-{index:032x}-not-a-span")),
-        _ => None,
-    };
+    let (came, header) = arrival(&identity, index)?;
     let identity = identity.with_trace_id(None);
     let correlation = identity.correlation_id().to_string();
     let options = RunOptions::new().identity(identity.clone());
@@ -213,6 +200,28 @@ fn case(
         job,
     };
     Ok((case, options))
+}
+
+/// The span that a request came from, and the header that said so, or something that is none.
+fn arrival(
+    identity: &RunIdentity,
+    index: u32,
+) -> Result<(Option<TraceParent>, Option<String>), LabError> {
+    let came = identity.trace_id().filter(|_| index.is_multiple_of(3));
+    let came = match came {
+        Some(trace) => {
+            let span = SpanId::from_bytes((u64::from(index) + 1).to_be_bytes());
+            let span = span.map_err(LabError::new)?;
+            Some(TraceParent::new(trace, span, TraceFlags::SAMPLED))
+        }
+        None => None,
+    };
+    let header = match (came, index % 3) {
+        (Some(came), _) => Some(came.to_string()),
+        (None, 1) => Some(format!("00-{index:032x}-not-a-span")),
+        _ => None,
+    };
+    Ok((came, header))
 }
 
 /// What goes wrong in one run of ten, if this is a control that has it go wrong.
