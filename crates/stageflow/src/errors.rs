@@ -21,6 +21,7 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0551 to SF0553 | `ReadError` of `stageflow-lens` | a journal is read |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -99,4 +100,7 @@ pages! {
     sf0408 = "0408";
     sf0409 = "0409";
     sf0410 = "0410";
+    sf0551 = "0551";
+    sf0552 = "0552";
+    sf0553 = "0553";
 }

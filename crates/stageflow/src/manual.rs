@@ -109,6 +109,7 @@ pages! {
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
     correlation = "22-correlation";
+    looking_back = "23-looking-back";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -7,6 +7,7 @@ mod context;
 mod executor;
 mod graph;
 mod layers;
+mod lens;
 mod loops;
 mod pools;
 
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Sample> {
         pools::samples(),
         branches::samples(),
         layers::samples(),
+        lens::samples(),
     ]
     .into_iter()
     .flatten()
