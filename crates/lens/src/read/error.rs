@@ -57,21 +57,21 @@ impl ReadError {
 
     pub(super) fn too_long() -> Self {
         let why = format!(
-            "this line is no record of an event: it is longer than {LONGEST_LINE} bytes; is the file a journal?"
+            "this line is no record of an event: it is longer than {LONGEST_LINE} bytes; check that the file is a journal"
         );
         Self::new(ReadErrorKind::Line, why, None)
     }
 
     pub(super) fn line(error: serde_json::Error) -> Self {
         let why = format!(
-            "this line is no record of an event: {error}; is the file a journal, and unchanged?"
+            "this line is no record of an event: {error}; check that the file is a journal, and unchanged"
         );
         Self::new(ReadErrorKind::Line, why, Some(error.into()))
     }
 
     pub(super) fn torn(error: serde_json::Error) -> Self {
         let why = format!(
-            "the last line breaks off: {error}; whoever wrote it was stopped, and the lines before it can be used"
+            "the last line breaks off: {error}; use the lines before it: whoever wrote it was stopped there"
         );
         Self::new(ReadErrorKind::Torn, why, Some(error.into()))
     }
