@@ -29,7 +29,7 @@ pub fn file(path: impl AsRef<Path>) -> Result<Lines<BufReader<File>>, ReadError>
             path: Some(path.to_owned()),
             ..lines(BufReader::new(file))
         }),
-        Err(error) => Err(ReadError::file(&error).at(Some(path), 0)),
+        Err(error) => Err(ReadError::file(error).at(Some(path), 0)),
     }
 }
 
@@ -58,7 +58,7 @@ impl<R: BufRead> Lines<R> {
             let mut line = Vec::new();
             let mut rest = (&mut self.text).take(LONGEST_LINE);
             let read = rest.read_until(b'\n', &mut line);
-            let read = read.map_err(|error| ReadError::file(&error))?;
+            let read = read.map_err(|error| ReadError::file(error))?;
             self.number += 1;
             if read == 0 {
                 return Ok(None);
@@ -67,7 +67,7 @@ impl<R: BufRead> Lines<R> {
             if read as u64 == LONGEST_LINE && !is_whole {
                 // What follows is the rest of it, and no line of its own.
                 self.is_over = true;
-                return Err(ReadError::line("it is longer than any record"));
+                return Err(ReadError::too_long());
             }
             if !line.trim_ascii().is_empty() {
                 return record(&line, is_whole).map(Some);
@@ -78,8 +78,8 @@ impl<R: BufRead> Lines<R> {
 
 fn record(line: &[u8], is_whole: bool) -> Result<EventRecord, ReadError> {
     let value: Value = serde_json::from_slice(line).map_err(|error| match is_whole {
-        true => ReadError::line(error.to_string()),
-        false => ReadError::torn(error.to_string()),
+        true => ReadError::line(error),
+        false => ReadError::torn(error),
     })?;
     let version = value.get("version").and_then(Value::as_u64);
     if let Some(version) = version
@@ -87,7 +87,7 @@ fn record(line: &[u8], is_whole: bool) -> Result<EventRecord, ReadError> {
     {
         return Err(ReadError::version(version));
     }
-    EventRecord::deserialize(value).map_err(|error| ReadError::line(error.to_string()))
+    EventRecord::deserialize(value).map_err(ReadError::line)
 }
 
 impl<R: BufRead> Iterator for Lines<R> {

@@ -73,7 +73,7 @@ fn messages_name_the_place_and_the_way_out() {
         "{said}"
     );
     assert!(
-        said.ends_with("is the file a journal, and unchanged?"),
+        said.ends_with("check that the file is a journal, and unchanged"),
         "{said}"
     );
     let error = read::file("/nowhere/journal.jsonl")

@@ -25,6 +25,7 @@
 //! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
 //! | SF0508 | [`ChainError`](crate::events::journal::ChainError) | a journal is verified |
 //! | SF0509, SF0510 | [`ReadError`](crate::events::journal::ReadError), [`HeadError`](crate::events::journal::HeadError) | a journal is read |
+//! | SF0551 to SF0553 | `ReadError` of `stageflow-lens` | a journal is read |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -115,4 +116,7 @@ pages! {
     sf0533 = "0533";
     sf0534 = "0534";
     sf0535 = "0535";
+    sf0551 = "0551";
+    sf0552 = "0552";
+    sf0553 = "0553";
 }

@@ -125,6 +125,7 @@ pages! {
     opentelemetry = "21-opentelemetry";
     correlation = "22-correlation";
     journal = "19-journal";
+    looking_back = "23-looking-back";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -9,6 +9,7 @@ mod executor;
 mod export;
 mod graph;
 mod layers;
+mod lens;
 mod loops;
 mod otel;
 mod pools;
@@ -53,6 +54,7 @@ pub(crate) fn all() -> Vec<Sample> {
         layers::samples(),
         disk::samples(),
         otel::samples(),
+        lens::samples(),
     ]
     .into_iter()
     .flatten()

@@ -2,7 +2,7 @@
 
 use super::layers::Layers;
 use super::svg::{Anchor, Svg};
-use super::{class, headline, short, time, word};
+use super::{class_of, headline, short, time, word};
 use crate::{RunStory, StageStory};
 
 const BOX: (f64, f64) = (184.0, 46.0);
@@ -50,7 +50,7 @@ pub fn dag(run: &RunStory) -> String {
 }
 
 fn node(svg: &mut Svg, run: &RunStory, stage: &StageStory, (x, y): (f64, f64)) {
-    let colour = class(stage.outcome());
+    let colour = class_of(run, stage);
     let is_started = !matches!(stage.role.as_str(), "arm" | "join" | "merge");
     let frame = if is_started { "box" } else { "box dashed" };
     svg.rect(

@@ -25,6 +25,14 @@ const fn class(outcome: Option<Outcome>) -> &'static str {
     }
 }
 
+/// How a stage looks. What will never be started looks like what was skipped.
+fn class_of(run: &RunStory, stage: &StageStory) -> &'static str {
+    match stage.outcome() {
+        None if run.is_over() && !stage.is_open() => "skip",
+        outcome => class(outcome),
+    }
+}
+
 /// In a word. What was never started in a run that is over never will be.
 fn word(run: &RunStory, stage: &StageStory) -> &'static str {
     match stage.outcome() {

@@ -4,7 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use stageflow_context::BoxError;
 use stageflow_events::WIRE_VERSION;
+
+use super::LONGEST_LINE;
 
 /// A journal, or a line of one, that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +16,7 @@ pub struct ReadError {
     kind: ReadErrorKind,
     place: Place,
     why: String,
+    source: Option<BoxError>,
 }
 
 /// Why a journal, or a line of one, cannot be read.
@@ -36,29 +40,40 @@ struct Place {
 }
 
 impl ReadError {
-    fn new(kind: ReadErrorKind, why: String) -> Self {
-        let place = Place::default();
-        Self { kind, place, why }
+    fn new(kind: ReadErrorKind, why: String, source: Option<BoxError>) -> Self {
+        Self {
+            kind,
+            place: Place::default(),
+            why,
+            source,
+        }
     }
 
-    pub(super) fn file(error: &io::Error) -> Self {
+    pub(super) fn file(error: io::Error) -> Self {
         let why =
             format!("the journal cannot be read: {error}; check the path, and who may read it");
-        Self::new(ReadErrorKind::File, why)
+        Self::new(ReadErrorKind::File, why, Some(error.into()))
     }
 
-    pub(super) fn line(why: impl fmt::Display) -> Self {
+    pub(super) fn too_long() -> Self {
         let why = format!(
-            "this line is no record of an event: {why}; is the file a journal, and unchanged?"
+            "this line is no record of an event: it is longer than {LONGEST_LINE} bytes; check that the file is a journal"
         );
-        Self::new(ReadErrorKind::Line, why)
+        Self::new(ReadErrorKind::Line, why, None)
     }
 
-    pub(super) fn torn(why: impl fmt::Display) -> Self {
+    pub(super) fn line(error: serde_json::Error) -> Self {
         let why = format!(
-            "the last line breaks off: {why}; whoever wrote it was stopped, and the lines before it can be used"
+            "this line is no record of an event: {error}; check that the file is a journal, and unchanged"
         );
-        Self::new(ReadErrorKind::Torn, why)
+        Self::new(ReadErrorKind::Line, why, Some(error.into()))
+    }
+
+    pub(super) fn torn(error: serde_json::Error) -> Self {
+        let why = format!(
+            "the last line breaks off: {error}; use the lines before it: whoever wrote it was stopped there"
+        );
+        Self::new(ReadErrorKind::Torn, why, Some(error.into()))
     }
 
     pub(super) fn version(version: u64) -> Self {
@@ -66,7 +81,7 @@ impl ReadError {
             "a record of version {version}, and version {WIRE_VERSION} is known here; read the journal with the program that \
              belongs to it"
         );
-        Self::new(ReadErrorKind::Version, why)
+        Self::new(ReadErrorKind::Version, why, None)
     }
 
     pub(super) fn at(self, path: Option<&Path>, line: u64) -> Self {
