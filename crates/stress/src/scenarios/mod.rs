@@ -31,6 +31,7 @@ mod m3_skew;
 mod m4_exhaustion;
 mod pending;
 mod t1_overflow;
+mod t1_policies;
 mod t2_correlation;
 mod t3_cancel;
 mod t4_tenants;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         c3_immutability::scenario(),
         c4_isolation::scenario(),
         t1_overflow::scenario(),
+        t1_policies::scenario(),
         t2_correlation::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
