@@ -74,6 +74,10 @@ pub(crate) struct Arguments {
     /// Write what happened, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+
+    /// Send traces, metrics and logs to this OpenTelemetry collector (OTLP over gRPC), such as `http://127.0.0.1:4317`
+    #[arg(long, value_name = "URL")]
+    pub(crate) otlp: Option<String>,
 }
 
 fn http_url(text: &str) -> Result<String, String> {

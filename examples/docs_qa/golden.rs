@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use stageflow::context::Usage;
 
 use crate::answer::citations::verify;
 use crate::answer::compose::{Compose, Composition, Extractive, Request};
@@ -39,7 +40,7 @@ fn ask(index: &Index, text: &str, memory: &Memory, profile: &Profile) -> Composi
         profile,
         objection: None,
     };
-    let composition = Extractive.compose(&request).unwrap();
+    let composition = Extractive.compose(&request, &mut Usage::default()).unwrap();
     if let Composition::Draft(draft) = &composition {
         verify(draft, &index.corpus).unwrap();
     }

@@ -20,6 +20,7 @@ mod question;
 mod report;
 mod search;
 mod session;
+mod telemetry;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use clap::Parser;
 use futures_util::{StreamExt, stream};
 use stageflow::context::SystemClock;
+use stageflow::events::FanOut;
 use stageflow::prelude::*;
 
 use crate::answer::compose::{Compose, Extractive};
@@ -40,6 +42,7 @@ use crate::pipeline::{DocsQa, Shared};
 use crate::progress::{Journal, Progress, Watch};
 use crate::report::{Report, chain};
 use crate::search::Index;
+use crate::telemetry::Telemetry;
 
 /// Questions in a file, at most.
 const MOST_QUESTIONS: usize = 10_000;
@@ -81,8 +84,11 @@ async fn run(arguments: &Arguments) -> Result<u8, BoxError> {
     let docs_qa = DocsQa::new(&shared)?;
 
     let watch = Arc::new(Watch::new(progress, arguments.events.is_some()));
-    let answered = answer_all(arguments, &docs_qa, &watch, &questions).await;
+    let telemetry = Telemetry::start(arguments.otlp.as_deref())?;
+    let sinks = telemetry.beside(&watch);
+    let answered = answer_all(arguments, &docs_qa, (&watch, sinks), &questions).await;
     watch.finish();
+    telemetry.finish().await?;
     let reports = answered?;
     print(arguments, &reports, &corpus.notes, &shared.transcript)?;
     Ok(report::exit_code(&reports))
@@ -93,10 +99,10 @@ async fn run(arguments: &Arguments) -> Result<u8, BoxError> {
 async fn answer_all(
     arguments: &Arguments,
     docs_qa: &DocsQa,
-    watch: &Arc<Watch>,
+    (watch, sinks): (&Arc<Watch>, FanOut),
     questions: &[String],
 ) -> Result<Vec<Report>, BoxError> {
-    let engine = Engine::builder().events(Arc::clone(watch)).build();
+    let engine = Engine::builder().events(sinks).build();
     let mut journal = arguments
         .events
         .as_deref()

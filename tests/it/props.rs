@@ -6,6 +6,7 @@ mod desk;
 mod dropped;
 mod every_await;
 mod inputs;
+mod lens;
 mod onion;
 mod paused;
 mod programs;

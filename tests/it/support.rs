@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stageflow::context::CleanupResult;
-use stageflow::events::EventKind;
+use stageflow::events::{EventKind, OperationStarted};
 use stageflow::executor::EngineBuilder;
 use stageflow::graph::{Placement, StageBuilder};
 use stageflow::interceptors::{Call, Ending, Next, async_trait};
@@ -184,6 +184,17 @@ pub(crate) fn line(recorded: &Recorded) -> String {
             format!("{name}{} {} {}", ended.part, ended.outcome, ended.attempt)
         }
         EventKind::PartStarted { attempt, part, .. } => format!("{name}{part} started {attempt}"),
+        EventKind::OperationEnded(ended) => {
+            let (call, end) = (&ended.call, &ended.end);
+            let error = end.error.as_ref().map(|error| format!(": {error}"));
+            format!(
+                "{} {}{}",
+                operation(name, call),
+                end.outcome,
+                error.unwrap_or_default()
+            )
+        }
+        EventKind::OperationStarted(call) => format!("{} started", operation(name, call)),
         EventKind::RunEnded {
             outcome,
             reason: None,
@@ -210,6 +221,19 @@ pub(crate) fn line(recorded: &Recorded) -> String {
         EventKind::StageResolved { .. } => format!("{name} resolved"),
         other => other.name().to_owned(),
     }
+}
+
+/// Where an operation is, and what: `a[1] 2>chat m`.
+fn operation(stage: &str, call: &OperationStarted) -> String {
+    let part = call.part.as_ref().map(ToString::to_string);
+    let within = call.within.map(|outer| format!("{outer}>"));
+    let late = if call.attempt == 0 { " late" } else { "" };
+    format!(
+        "{stage}{}{late} {}{}",
+        part.unwrap_or_default(),
+        within.unwrap_or_default(),
+        call.operation
+    )
 }
 
 /// Gives other tasks and threads turns until it is so. The bound is not a wait: it is there so that a defect ends the test.

@@ -54,6 +54,31 @@ impl CancelReason {
     pub fn requested(reason: impl Into<Arc<str>>) -> Self {
         Self::Requested(reason.into())
     }
+
+    /// The same text as its [`Display`](fmt::Display) gives, with what people, stages and budgets have said in it as `clean`
+    /// makes it; the engine's own words and the names of stages stay.
+    #[must_use]
+    pub fn text_with(&self, clean: &dyn Fn(&str) -> String) -> String {
+        match self {
+            Self::BudgetExhausted(error) => Self::budget_text(&clean(&error.to_string())),
+            Self::ParentStopped(reason) => Self::parent_text(&reason.text_with(clean)),
+            Self::Requested(reason) => Self::requested(clean(reason)).to_string(),
+            Self::StageAsked { stage, reason } => Self::StageAsked {
+                stage: stage.clone(),
+                reason: clean(reason).into(),
+            }
+            .to_string(),
+            _ => self.to_string(),
+        }
+    }
+
+    fn budget_text(error: &dyn fmt::Display) -> String {
+        format!("it has used up its budget: {error}")
+    }
+
+    fn parent_text(reason: &dyn fmt::Display) -> String {
+        format!("the run that started it was stopped: {reason}")
+    }
 }
 
 impl fmt::Display for CancelReason {
@@ -62,13 +87,11 @@ impl fmt::Display for CancelReason {
             Self::AuditLost { count } => {
                 write!(f, "{count} events that must not be lost were lost")
             }
-            Self::BudgetExhausted(error) => write!(f, "it has used up its budget: {error}"),
+            Self::BudgetExhausted(error) => f.write_str(&Self::budget_text(error)),
             Self::CallerDropped => f.write_str("the caller went away"),
             Self::DeadlineElapsed(limit) => write!(f, "the run took longer than {limit:?}"),
             Self::Denied { stage } => write!(f, "stage `{stage}` was denied"),
-            Self::ParentStopped(reason) => {
-                write!(f, "the run that started it was stopped: {reason}")
-            }
+            Self::ParentStopped(reason) => f.write_str(&Self::parent_text(reason)),
             Self::Requested(reason) => write!(f, "cancelled: {reason}"),
             Self::Shutdown => f.write_str("the engine is shutting down"),
             Self::StageAsked { stage, reason } => {

@@ -268,11 +268,46 @@ impl Error for Caused {
     }
 }
 
-impl fmt::Display for StageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// What makes causes fit to be written down, and what does so for places inside a stage.
+type Clean<'a> = (&'a dyn Fn(&str) -> String, &'a dyn Fn(&str) -> String);
+
+impl StageError {
+    /// The same text as its [`Display`](fmt::Display) gives, with the cause as `clean` makes it; the engine's own words, the
+    /// names of stages and those of causes that are such errors themselves stay. The place inside the stage, if there is one,
+    /// is as `clean_place` makes it.
+    #[must_use]
+    pub fn text_with(
+        &self,
+        clean: &dyn Fn(&str) -> String,
+        clean_place: &dyn Fn(&str) -> String,
+    ) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _written = self.tell(&mut text, Some((clean, clean_place)));
+        text
+    }
+
+    fn cause_with(source: &BoxError, (clean, clean_place): Clean<'_>) -> String {
+        if let Some(error) = source.downcast_ref::<Self>() {
+            return error.text_with(clean, clean_place);
+        }
+        let caused = source
+            .downcast_ref::<Caused>()
+            .and_then(|of| of.0.0.source.as_ref());
+        match caused {
+            Some(source) => Self::cause_with(source, (clean, clean_place)),
+            None => clean(&source.to_string()),
+        }
+    }
+
+    fn tell(&self, f: &mut dyn fmt::Write, clean: Option<Clean<'_>>) -> fmt::Result {
         write!(f, "{}: stage `{}", self.code(), self.0.stage)?;
-        if let Some(part) = &self.0.part {
-            write!(f, "{part}")?;
+        match (&self.0.part, clean) {
+            (None, _) => {}
+            (Some(part), None) => write!(f, "{part}")?,
+            (Some(part), Some((_, clean_place))) => {
+                f.write_str(&clean_place(&part.to_string()))?;
+            }
         }
         f.write_str("`")?;
         match &self.0.kind {
@@ -303,10 +338,20 @@ impl fmt::Display for StageError {
         if self.0.attempt.get() > 1 {
             write!(f, " in attempt {}", self.0.attempt)?;
         }
-        if let Some(source) = &self.0.source {
-            write!(f, ": {source}")?;
+        match (&self.0.source, clean) {
+            (None, _) => {}
+            (Some(source), None) => write!(f, ": {source}")?,
+            (Some(source), Some(clean)) => {
+                write!(f, ": {}", Self::cause_with(source, clean))?;
+            }
         }
         write!(f, "; {}", self.help())
+    }
+}
+
+impl fmt::Display for StageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, None)
     }
 }
 

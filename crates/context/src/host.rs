@@ -1,6 +1,7 @@
 //! The port through which a [`StageCx`](crate::StageCx) reaches the run it belongs to.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -64,6 +65,22 @@ pub trait RunHost: Any + Send + Sync {
 
     /// The name of a stage of this run's pipeline.
     fn stage_name(&self, stage: StageIndex) -> &StageName;
+
+    /// The name of the run's pipeline; empty if the host knows of none.
+    fn pipeline(&self) -> &str {
+        ""
+    }
+
+    /// A text as it may be written down in a log line: without what the engine leaves out of everything, and in one line. A
+    /// host without rules gives it as it is.
+    fn told<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Cow::Borrowed(text)
+    }
+
+    /// The same for the name of something inside the stage, such as a part: names may look more like a secret.
+    fn name_told<'t>(&self, name: &'t str) -> Cow<'t, str> {
+        self.told(name)
+    }
 
     /// The run's switch.
     fn cancel(&self) -> &Cancel;

@@ -38,6 +38,8 @@
 //! | tell whoever is called where the call belongs | [`StageCx::trace_headers`], [`OperationCx::trace_headers`] |
 //! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
 //! | say how much may be spent | [`Budget`], [`StageCx::reserve`] |
+//! | keep a secret out of everything that is written down | [`Redacted`] |
+//! | log from a task or a thread of your own | [`StageCx::in_span`], [`StageCx::instrument`] |
 //! | run tests with fixed ids and time | [`SeededIds`], [`FixedClock`] |
 //! | build an engine of your own | [`RunHost`] |
 //!
@@ -75,6 +77,7 @@ mod error;
 mod host;
 mod identity;
 mod ids;
+mod log_span;
 mod loop_end;
 mod mismatch;
 mod name;
@@ -84,6 +87,7 @@ mod operation_cx;
 mod outcome;
 mod outputs;
 mod part;
+mod redacted;
 mod snapshot;
 mod spans;
 mod stop;
@@ -119,6 +123,7 @@ pub use outputs::{
     OutputBag, OutputConflict, OutputConflictKind, OutputEntry, OutputTypeError, OutputView,
 };
 pub use part::{Part, PartCall, PartFuture, PartLimits, Step};
+pub use redacted::Redacted;
 pub use snapshot::{
     ContextSnapshot, Conversation, Document, Enrichments, Extension, Extensions, Memory, Message,
     Metadata, Profile, Role, RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,

@@ -40,6 +40,10 @@ impl StageCx {
     }
 
     pub(crate) fn trace_headers_at(&self, span: SpanId) -> Vec<(&'static str, String)> {
-        vec![("traceparent", self.trace_parent_at(span).to_string())]
+        let current = self.trace_parent_at(span);
+        match self.trace_context() {
+            Some(came) => came.headers(current).collect(),
+            None => vec![("traceparent", current.to_string())],
+        }
     }
 }

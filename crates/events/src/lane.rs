@@ -26,6 +26,29 @@ impl Lane {
         }
     }
 
+    /// The lane of an event of this type, as text: for records, which know no more of it. What a sink says itself,
+    /// `telemetry.*`, is of the upper lane.
+    #[must_use]
+    pub fn of_type(name: &str) -> Self {
+        const AUDIT: [&str; 9] = [
+            "run",
+            "stage",
+            "part",
+            "cleanup",
+            "telemetry",
+            "approval",
+            "budget",
+            "operation",
+            "audit",
+        ];
+        let first = name.split('.').next().unwrap_or_default();
+        if AUDIT.contains(&first) && name != "stage.blocking_detected" {
+            Self::Audit
+        } else {
+            Self::Telemetry
+        }
+    }
+
     /// In lower case, as counters and records spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -34,6 +34,8 @@
 //! | see events in the log | [`TracingSink`] |
 //! | send events somewhere | [`EventSink`] |
 //! | write events to a file or a queue | [`EventRecord`] |
+//! | keep secrets out of what is written down | [`Redaction`] |
+//! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |
 //! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
 //!
 //! # Invariants
@@ -50,7 +52,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `log-lines` | off | `LogLines`, a layer for `tracing-subscriber` that writes log lines as JSON, with the ids of the run they belong to |
 //!
 //! # Where it sits
 //!
@@ -62,16 +66,22 @@
 
 mod approval;
 mod bounded;
+mod cloud_event;
 mod event;
 mod export;
 mod fan_out;
 mod header;
+pub mod journal;
+mod json_line;
 mod lane;
 mod lock;
+#[cfg(feature = "log-lines")]
+mod log_line;
 mod memory;
 mod operation;
 mod quietly;
 mod redact;
+mod rfc3339;
 mod sink;
 mod span;
 mod spill;
@@ -83,14 +93,19 @@ pub use bounded::{
     BoundedCounts, BoundedSink, BoundedSinkBuilder, BreakerPolicy, BreakerState, Flushed, Health,
     Loss, LossCount, LossReason, Overflow, Pump, RetryPolicy, Stopping,
 };
+pub use cloud_event::CloudEvent;
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
 pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
 pub use fan_out::{FanOut, FanOutCounts};
 pub use header::RunHeader;
+pub use journal::{Journal, JournalOptions};
+pub use json_line::json_line;
 pub use lane::Lane;
+#[cfg(feature = "log-lines")]
+pub use log_line::LogLines;
 pub use memory::{MemorySink, SinkCounts};
 pub use operation::{OperationEnded, OperationStarted};
-pub use redact::Redaction;
+pub use redact::{Redaction, one_line};
 pub use sink::{Batch, EventSink, Receipt};
 pub use span::SpanPlace;
 pub use spill::{Spill, SpillError, SpillErrorKind, SpillOptions};

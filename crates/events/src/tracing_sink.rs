@@ -1,11 +1,22 @@
 //! A sink that writes events to `tracing`.
 
+use std::borrow::Cow;
+
+use stageflow_context::{CancelReason, Outcome, StageError};
 use tracing::Level;
 
-use crate::{Batch, EventKind, EventSink, Receipt, RunHeader};
+use crate::{Batch, EventKind, EventSink, Receipt, RunHeader, one_line};
+
+/// Where the events of this sink come from, as `tracing` has it.
+#[cfg(feature = "log-lines")]
+pub(crate) const HERE: &str = module_path!();
 
 /// Writes every event as a `tracing` event with the target `stageflow`: starts and notes at debug level, ends at info,
 /// whatever failed at warn. Nothing is formatted if no subscriber wants it.
+///
+/// Each has all ids, in fields that are named as those of [`EventRecord`](crate::EventRecord). Texts are without secrets, as
+/// the run's [`Redaction`](crate::Redaction) has it, and in one line: nothing that a stage says can end the line or look like
+/// a field.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingSink;
@@ -28,85 +39,120 @@ impl EventSink for TracingSink {
 }
 
 fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
-    let stage = kind
-        .stage()
-        .and_then(|stage| run.stage(stage))
-        .map(|name| name.as_str());
-    let part = kind.part().map(ToString::to_string);
+    let identity = run.identity();
+    // Texts are given as `&str`: subscribers quote those, so that none can look like another field.
     macro_rules! emit {
         ($level:expr, $($field:tt)*) => {{
             tracing::event!(
                 target: "stageflow",
                 $level,
-                run = %run.identity().run_id(),
-                correlation = %run.identity().correlation_id(),
+                run_id = %identity.run_id(),
+                correlation_id = %identity.correlation_id(),
+                request_id = identity.request_id().map(display),
+                session_id = identity.session_id().map(display),
+                user_id = identity.user_id().map(display),
+                org_id = identity.org_id().map(display),
+                interaction_id = identity.interaction_id().map(display),
                 pipeline = run.pipeline(),
-                seq,
-                stage,
-                part,
+                stage = stage(run, kind),
+                part = kind.part().map(|part| line(run.redaction().part(part))),
                 attempt = kind.attempt(),
+                trace_id = %identity.trace(),
+                span_id = %kind.place(identity).span,
+                parent_span_id = kind.place(identity).parent.map(display),
+                seq,
                 $($field)*
             );
         }};
     }
     match kind {
         EventKind::Approval(change) => {
-            let (path, by) = (&*change.path, change.by.as_deref());
-            emit!(Level::INFO, path, approval = %change.id, state = %change.state, by = ?by, "approval");
+            let by = || change.by.as_deref().map(|by| run.redaction().line(by));
+            emit!(Level::INFO, path = &*name(run, &change.path), approval = %change.id, state = %change.state, by = by().as_deref(), "approval");
         }
         EventKind::Budget(notice) => {
-            emit!(Level::WARN, what = notice.kind.as_str(), line = %notice.line, "budget");
+            let line = || name(run, &notice.line.budget);
+            emit!(
+                Level::WARN,
+                what = notice.kind.as_str(),
+                budget = &*line(),
+                dimension = notice.line.dimension.as_str(),
+                limit = notice.line.limit,
+                used = notice.line.used,
+                asked = notice.line.asked,
+                "budget"
+            );
         }
-        EventKind::CleanupEnded(ended) => match &ended.error {
-            Some(error) => {
-                emit!(Level::WARN, cleanup = %ended.name, outcome = %ended.outcome, error, "cleanup ended");
+        EventKind::CleanupEnded(ended) => {
+            let (told, error) = (|| run.redaction().line(&ended.name), ended.error.as_deref());
+            let error = || error.map(|error| run.redaction().line(error));
+            if ended.outcome == Outcome::Succeeded {
+                emit!(Level::DEBUG, cleanup = &*told(), outcome = %ended.outcome, "cleanup ended");
+            } else {
+                emit!(Level::WARN, cleanup = &*told(), outcome = %ended.outcome, error = error().as_deref(), "cleanup ended");
             }
-            None => {
-                emit!(Level::DEBUG, cleanup = %ended.name, outcome = %ended.outcome, "cleanup ended");
-            }
-        },
+        }
         EventKind::BlockingDetected { micros, .. } => emit!(
             Level::WARN,
             micros,
             "stage held the thread; place it with `.spawn()` or `.blocking()`"
         ),
-        // Notes come from stages: as a debug-formatted value, a line break in one cannot forge a log line.
         EventKind::Note { note, .. } => {
-            emit!(Level::DEBUG, note = %note.name(), payload = ?note.payload().to_string(), "note");
+            let payload = || line(run.redaction().value(note.payload()).to_string());
+            emit!(
+                Level::DEBUG,
+                note = &**note.name(),
+                payload = payload(),
+                "note"
+            );
         }
         EventKind::OperationEnded(ended) => {
-            let error = ended.end.error.as_deref();
-            emit!(Level::DEBUG, operation = %ended.call.operation, outcome = %ended.end.outcome, error = ?error, "operation ended");
+            let called = || name(run, ended.call.operation.name());
+            let error = || {
+                ended
+                    .end
+                    .error
+                    .as_deref()
+                    .map(|error| run.redaction().line(error))
+            };
+            emit!(Level::DEBUG, operation = ended.call.operation.kind().as_str(), called = &*called(), outcome = %ended.end.outcome, error = error().as_deref(), "operation ended");
         }
         EventKind::OperationStarted(call) => {
-            emit!(Level::DEBUG, operation = %call.operation, "operation started");
+            let called = || name(run, call.operation.name());
+            emit!(
+                Level::DEBUG,
+                operation = call.operation.kind().as_str(),
+                called = &*called(),
+                "operation started"
+            );
         }
         EventKind::PartAnswered(ended) => {
-            let error = ended.error.as_ref().map(ToString::to_string);
-            emit!(Level::DEBUG, outcome = %ended.outcome, error = ?error, "layer answered a part");
+            emit!(Level::DEBUG, outcome = %ended.outcome, error = error(run, ended.error.as_ref()), "layer answered a part");
         }
         EventKind::PartEnded(ended) => match &ended.error {
-            Some(error) => {
-                emit!(Level::WARN, outcome = %ended.outcome, error = ?error.to_string(), "part ended");
+            Some(failed) => {
+                emit!(Level::WARN, outcome = %ended.outcome, error = error(run, Some(failed)), "part ended");
             }
             None => emit!(Level::DEBUG, outcome = %ended.outcome, "part ended"),
         },
         EventKind::PartStarted { .. } => emit!(Level::DEBUG, "part started"),
         EventKind::RunEnded { outcome, reason } => {
-            let reason = reason.as_ref().map(ToString::to_string);
-            emit!(Level::INFO, outcome = %outcome, reason = ?reason, "run ended");
+            emit!(Level::INFO, outcome = %outcome, reason = why(run, reason.as_deref()), "run ended");
         }
         EventKind::RunStarted => emit!(Level::DEBUG, "run started"),
-        EventKind::StageAnswered { outcome, error, .. } => {
-            let error = error.as_ref().map(ToString::to_string);
-            emit!(Level::INFO, outcome = %outcome, error = ?error, "layer answered");
+        EventKind::StageAnswered {
+            outcome,
+            error: failed,
+            ..
+        } => {
+            emit!(Level::INFO, outcome = %outcome, error = error(run, failed.as_ref()), "layer answered");
         }
         EventKind::StageEnded {
             outcome,
-            error: Some(error),
+            error: Some(failed),
             ..
         } => {
-            emit!(Level::WARN, outcome = %outcome, error = ?error.to_string(), "stage ended");
+            emit!(Level::WARN, outcome = %outcome, error = error(run, Some(failed)), "stage ended");
         }
         EventKind::StageEnded {
             outcome,
@@ -120,4 +166,25 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
         }
         EventKind::StageStarted { .. } => emit!(Level::DEBUG, "stage started"),
     }
+}
+
+fn stage<'a>(run: &'a RunHeader, kind: &EventKind) -> Option<&'a str> {
+    let name = kind.stage().and_then(|stage| run.stage(stage))?;
+    Some(name.as_str())
+}
+
+fn error(run: &RunHeader, error: Option<&StageError>) -> Option<String> {
+    error.map(|error| line(run.redaction().error(error)))
+}
+
+fn why(run: &RunHeader, reason: Option<&CancelReason>) -> Option<String> {
+    reason.map(|reason| line(run.redaction().reason(reason)))
+}
+
+fn name<'a>(run: &RunHeader, name: &'a str) -> Cow<'a, str> {
+    one_line(run.redaction().name(name))
+}
+
+fn line(text: String) -> String {
+    one_line(text.into()).into_owned()
 }

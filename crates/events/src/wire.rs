@@ -103,7 +103,9 @@ impl EventRecord {
             org_id: identity.org_id().map(|id| id.to_string()),
             interaction_id: identity.interaction_id().map(|id| id.to_string()),
             parent_run_id: identity.parent().map(|above| above.run_id().to_string()),
-            parent_stage: identity.parent().map(|above| above.stage().to_owned()),
+            parent_stage: identity
+                .parent()
+                .map(|above| run.redaction().name(above.stage()).into_owned()),
             trace_id: identity.trace().to_string(),
             span_id: place.span.to_string(),
             parent_span_id: place.parent.map(|span| span.to_string()),
@@ -115,7 +117,7 @@ impl EventRecord {
                 .stage()
                 .and_then(|stage| run.stage(stage))
                 .map(ToString::to_string),
-            part: kind.part().map(ToString::to_string),
+            part: kind.part().map(|part| run.redaction().part(part)),
             attempt: kind.attempt(),
             data: data(run, kind),
         }
@@ -129,10 +131,10 @@ pub(crate) fn unix_micros(time: SystemTime) -> u64 {
 }
 
 /// Costs in millionths, times in nanoseconds.
-fn budget(notice: &BudgetNotice) -> Value {
+fn budget(run: &RunHeader, notice: &BudgetNotice) -> Value {
     let line = &notice.line;
     json!({
-        "budget": &*line.budget,
+        "budget": run.redaction().name(&line.budget),
         "what": notice.kind.as_str(),
         "dimension": line.dimension.as_str(),
         "limit": line.limit,
@@ -146,16 +148,19 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
     match kind {
         EventKind::Approval(change) => {
             data.insert("approval".to_owned(), json!(change.id.to_string()));
-            data.insert("path".to_owned(), json!(&*change.path));
+            data.insert("path".to_owned(), json!(run.redaction().name(&change.path)));
             data.insert("state".to_owned(), json!(change.state.as_str()));
             change
                 .by
                 .as_ref()
-                .map(|by| data.insert("by".to_owned(), json!(&**by)));
+                .map(|by| data.insert("by".to_owned(), json!(run.redaction().text(by))));
         }
-        EventKind::Budget(notice) => return budget(notice),
+        EventKind::Budget(notice) => return budget(run, notice),
         EventKind::CleanupEnded(ended) => {
-            data.insert("cleanup".to_owned(), json!(&*ended.name));
+            data.insert(
+                "cleanup".to_owned(),
+                json!(run.redaction().text(&ended.name)),
+            );
             data.insert("outcome".to_owned(), json!(ended.outcome.as_str()));
             if let Some(error) = &ended.error {
                 data.insert("error".to_owned(), json!(run.redaction().text(error)));
@@ -168,7 +173,7 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
             return run.redaction().value(note.payload()).into_owned();
         }
         EventKind::OperationEnded(ended) => {
-            operation(&mut data, &ended.call);
+            operation(&mut data, run, &ended.call);
             let end = &ended.end;
             data.insert("outcome".to_owned(), json!(end.outcome.as_str()));
             data.insert("usage".to_owned(), json!(end.usage));
@@ -176,15 +181,15 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 data.insert("error".to_owned(), json!(run.redaction().text(error)));
             }
         }
-        EventKind::OperationStarted(call) => operation(&mut data, call),
+        EventKind::OperationStarted(call) => operation(&mut data, run, call),
         EventKind::PartAnswered(ended) | EventKind::PartEnded(ended) => {
             ending(&mut data, run, ended.outcome, ended.error.as_ref());
         }
         EventKind::RunEnded { outcome, reason } => {
             data.insert("outcome".to_owned(), json!(outcome.as_str()));
             if let Some(reason) = reason {
-                let reason = reason.to_string();
-                data.insert("reason".to_owned(), json!(run.redaction().text(&reason)));
+                let reason = run.redaction().reason(reason);
+                data.insert("reason".to_owned(), json!(reason));
             }
         }
         EventKind::StageAnswered { outcome, error, .. }
@@ -202,7 +207,7 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 data.insert("stages".to_owned(), json!(wiring.wires()));
             }
             if let Some(trace) = run.trace() {
-                came(&mut data, trace);
+                came(&mut data, run, trace);
             }
             if data.is_empty() {
                 return Value::Null;
@@ -216,22 +221,25 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
 }
 
 /// What came with the request about its trace and was not understood.
-fn came(data: &mut Map<String, Value>, trace: &TraceContext) {
+fn came(data: &mut Map<String, Value>, run: &RunHeader, trace: &TraceContext) {
     let Some(why) = trace.refused() else {
         return;
     };
-    data.insert("trace_refused".to_owned(), json!(why));
+    data.insert("trace_refused".to_owned(), json!(run.redaction().text(why)));
     if let Some(meant) = trace.refused_parent() {
         data.insert("trace_meant".to_owned(), json!(meant.to_string()));
     }
 }
 
-fn operation(data: &mut Map<String, Value>, call: &OperationStarted) {
+fn operation(data: &mut Map<String, Value>, run: &RunHeader, call: &OperationStarted) {
     data.insert("operation".to_owned(), json!(call.operation.kind()));
     data.insert("number".to_owned(), json!(call.number));
-    data.insert("name".to_owned(), json!(&**call.operation.name()));
+    data.insert(
+        "name".to_owned(),
+        json!(run.redaction().name(call.operation.name())),
+    );
     if let Some(provider) = call.operation.provider_name() {
-        data.insert("provider".to_owned(), json!(&**provider));
+        data.insert("provider".to_owned(), json!(run.redaction().name(provider)));
     }
 }
 
@@ -245,9 +253,6 @@ fn ending(
     if let Some(error) = error {
         data.insert("code".to_owned(), json!(error.code()));
         data.insert("class".to_owned(), json!(error.class().to_string()));
-        data.insert(
-            "error".to_owned(),
-            json!(run.redaction().text(&error.to_string())),
-        );
+        data.insert("error".to_owned(), json!(run.redaction().error(error)));
     }
 }

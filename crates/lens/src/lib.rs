@@ -57,15 +57,20 @@
 //!
 //! Beta; wide events are versioned. The minimum supported Rust version is 1.95.
 
+mod check;
+pub mod draw;
 mod example;
 mod field;
+mod line;
 #[cfg(feature = "live")]
 pub mod live;
 pub mod read;
 mod story;
 mod wide;
 
+pub use check::{Analyzer, Arrival, Finding, FindingKind, Findings, Severity, analyze};
 pub use example::EXAMPLE;
+pub use line::line;
 pub use read::{ReadError, ReadErrorKind};
 pub use story::{
     Above, AttemptStory, CleanupStory, Ended, Ending, OperationStory, PartStory, PartTally,

@@ -63,7 +63,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `log-lines` | off | `events::LogLines`, for programs that use `tracing-subscriber` |
 //!
 //! # Where it sits
 //!

@@ -19,6 +19,7 @@
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
+//! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -47,6 +48,8 @@
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
+//! [`Operation`]: crate::context::Operation
+//! [`OperationCx`]: crate::context::OperationCx
 //! [`Phase`]: crate::interceptors::Phase
 //! [`Pipeline`]: crate::graph::Pipeline
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
@@ -70,6 +73,7 @@
 //! [`StreamItem`]: crate::executor::StreamItem
 //! [`StreamOptions`]: crate::executor::StreamOptions
 //! [`Sub`]: crate::executor::Sub
+//! [`TraceContext`]: crate::context::TraceContext
 //! [`Upstream`]: crate::graph::Upstream
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -104,6 +108,7 @@ pages! {
     slots_and_priority = "15-slots-and-priority";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
+    correlation = "22-correlation";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -3,9 +3,9 @@
 pub use crate::DurationExt;
 pub use stageflow_context::{
     Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Operation, Outcome,
-    ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
+    Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
 };
-pub use stageflow_events::{EventSink, MemorySink, TracingSink};
+pub use stageflow_events::{EventSink, MemorySink, Redaction, TracingSink};
 pub use stageflow_executor::{
     ApprovalDesk, Approve, Ask, AtDeadline, Decision, Engine, FailurePolicy, Inherit, Lend,
     OnReject, Priority, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, approval, sub,

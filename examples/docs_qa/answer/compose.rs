@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use stageflow::context::{Operation, Usage};
+
 use crate::answer::citations::{Cited, Draft, plain};
 use crate::answer::model::ModelError;
 use crate::passages::Kind;
@@ -25,7 +27,11 @@ const LEAST_OWN: f32 = 0.2;
 
 /// Writes an answer from evidence. The offline one only quotes; a model may put things in its own words.
 pub(crate) trait Compose: Send + Sync {
-    fn compose(&self, request: &Request<'_>) -> Result<Composition, ModelError>;
+    /// What is called, as telemetry names it.
+    fn operation(&self) -> Operation;
+
+    /// Writes an answer, and says what that used.
+    fn compose(&self, request: &Request<'_>, used: &mut Usage) -> Result<Composition, ModelError>;
 }
 
 #[derive(Debug)]
@@ -124,34 +130,58 @@ fn is_enough(evidence: &Evidence) -> bool {
 pub(crate) struct Extractive;
 
 impl Compose for Extractive {
-    fn compose(&self, request: &Request<'_>) -> Result<Composition, ModelError> {
-        if let Err(unanswerable) = answerable(request.ranking) {
-            return Ok(Composition::Unanswerable(unanswerable));
-        }
-        let most = request
-            .profile
-            .sentences
-            .map_or(SENTENCES, usize::from)
-            .min(SENTENCES * 4);
-        let chosen = choose(&request.ranking.evidence, most);
-        let mut sentences: Vec<Cited> = Vec::new();
-        for evidence in chosen {
-            let whole = cited(evidence, &evidence.text, evidence.line);
-            let above = evidence
-                .above
-                .as_ref()
-                .map(|title| cited(evidence, &title.text, title.line));
-            for sentence in std::iter::once(whole).chain(above) {
-                let is_known = sentences
-                    .iter()
-                    .any(|known| known.file == sentence.file && known.line == sentence.line);
-                if !is_known && sentences.len() < most {
-                    sentences.push(sentence);
-                }
+    fn operation(&self) -> Operation {
+        Operation::chat("extractive").provider("docs_qa")
+    }
+
+    /// Its tokens are words: those of the evidence and of the question, and those of the answer.
+    fn compose(&self, request: &Request<'_>, used: &mut Usage) -> Result<Composition, ModelError> {
+        let words = |text: &str| text.split_whitespace().count() as u64;
+        let read = request
+            .ranking
+            .evidence
+            .iter()
+            .map(|found| words(&found.text));
+        let read = read.sum::<u64>() + words(&request.question.text);
+        let composition = quote(request);
+        let written = match &composition {
+            Composition::Draft(draft) => {
+                draft.sentences.iter().map(|cited| words(&cited.text)).sum()
+            }
+            Composition::Unanswerable(_) => 0,
+        };
+        *used = Usage::tokens(read, written);
+        Ok(composition)
+    }
+}
+
+fn quote(request: &Request<'_>) -> Composition {
+    if let Err(unanswerable) = answerable(request.ranking) {
+        return Composition::Unanswerable(unanswerable);
+    }
+    let most = request
+        .profile
+        .sentences
+        .map_or(SENTENCES, usize::from)
+        .min(SENTENCES * 4);
+    let chosen = choose(&request.ranking.evidence, most);
+    let mut sentences: Vec<Cited> = Vec::new();
+    for evidence in chosen {
+        let whole = cited(evidence, &evidence.text, evidence.line);
+        let above = evidence
+            .above
+            .as_ref()
+            .map(|title| cited(evidence, &title.text, title.line));
+        for sentence in std::iter::once(whole).chain(above) {
+            let is_known = sentences
+                .iter()
+                .any(|known| known.file == sentence.file && known.line == sentence.line);
+            if !is_known && sentences.len() < most {
+                sentences.push(sentence);
             }
         }
-        Ok(Composition::Draft(Draft { sentences }))
     }
+    Composition::Draft(Draft { sentences })
 }
 
 fn cited(evidence: &Evidence, text: &str, line: u32) -> Cited {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
+use stageflow::context::{Operation, Usage};
 
 use crate::answer::model::{Model, ModelError, Prompt};
 
@@ -58,7 +59,16 @@ fn completions_url(url: &str) -> String {
 }
 
 impl Model for Endpoint {
-    fn complete(&self, prompt: &Prompt) -> Result<String, ModelError> {
+    fn operation(&self) -> Operation {
+        // Its host is who offers it: many speak the protocol that one of them made.
+        let rest = self.url.split("://").nth(1).unwrap_or(&self.url);
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let host = host.split(':').next().unwrap_or_default();
+        Operation::chat(&*self.model).provider(host)
+    }
+
+    fn complete(&self, prompt: &Prompt, used: &mut Usage) -> Result<String, ModelError> {
         let body = json!({
             "model": self.model,
             "temperature": 0,
@@ -94,6 +104,13 @@ impl Model for Endpoint {
                 url: url(),
                 reason: error.to_string(),
             })?;
+        if let Some(Tokens {
+            prompt_tokens,
+            completion_tokens,
+        }) = completion.usage
+        {
+            *used = Usage::tokens(prompt_tokens, completion_tokens);
+        }
         let answer = completion
             .choices
             .into_iter()
@@ -109,6 +126,15 @@ impl Model for Endpoint {
 #[derive(Deserialize)]
 struct Completion {
     choices: Vec<Choice>,
+    usage: Option<Tokens>,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    #[serde(default)]
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
 }
 
 #[derive(Deserialize)]
@@ -161,10 +187,13 @@ mod tests {
                 (&stream).write_all(answer.as_bytes()).unwrap();
                 head + &String::from_utf8(sent).unwrap()
             });
-            let result = endpoint.complete(&Prompt {
-                system: "s".into(),
-                user: "u".into(),
-            });
+            let result = endpoint.complete(
+                &Prompt {
+                    system: "s".into(),
+                    user: "u".into(),
+                },
+                &mut Usage::default(),
+            );
             (result, server.join().unwrap())
         })
     }
@@ -222,8 +251,28 @@ mod tests {
             system: String::new(),
             user: String::new(),
         };
-        assert!(closed.complete(&prompt).unwrap_err().is_transient());
+        assert!(
+            closed
+                .complete(&prompt, &mut Usage::default())
+                .unwrap_err()
+                .is_transient()
+        );
         assert!(!format!("{closed:?}").contains("secret"));
+    }
+
+    #[test]
+    fn the_host_is_who_offers_the_model_and_a_password_stays_here() {
+        let endpoint = Endpoint::new(
+            "http://me:secret@models.test:8080/v1",
+            "small",
+            None,
+            Duration::from_secs(1),
+        );
+        let call = endpoint.operation();
+        assert_eq!(
+            (&**call.name(), call.provider_name().map(|name| &**name)),
+            ("small", Some("models.test"))
+        );
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 use std::fmt::{self, Write as _};
 
+use stageflow::context::{Operation, Usage};
+
 use crate::answer::citations::Draft;
 use crate::answer::compose::{Compose, Composition, Request, Unanswerable, Why, answerable};
 use crate::answer::written::parse;
@@ -16,7 +18,11 @@ const NO_ANSWER: &str = "NO ANSWER";
 
 /// Something that completes a prompt.
 pub(crate) trait Model: Send + Sync {
-    fn complete(&self, prompt: &Prompt) -> Result<String, ModelError>;
+    /// What is called, as telemetry names it.
+    fn operation(&self) -> Operation;
+
+    /// Completes the prompt, and says what that used, if it is known.
+    fn complete(&self, prompt: &Prompt, used: &mut Usage) -> Result<String, ModelError>;
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +63,15 @@ impl ModelError {
 pub(crate) struct Generative<M>(pub(crate) M);
 
 impl<M: Model> Compose for Generative<M> {
-    fn compose(&self, request: &Request<'_>) -> Result<Composition, ModelError> {
+    fn operation(&self) -> Operation {
+        self.0.operation()
+    }
+
+    fn compose(&self, request: &Request<'_>, used: &mut Usage) -> Result<Composition, ModelError> {
         if let Err(unanswerable) = answerable(request.ranking) {
             return Ok(Composition::Unanswerable(unanswerable));
         }
-        let answer = self.0.complete(&prompt(request))?;
+        let answer = self.0.complete(&prompt(request), used)?;
         let Draft { mut sentences } = parse(&answer);
         let says_none = answer
             .trim()
@@ -149,7 +159,11 @@ mod tests {
     struct Says(&'static str);
 
     impl Model for Says {
-        fn complete(&self, prompt: &Prompt) -> Result<String, ModelError> {
+        fn operation(&self) -> Operation {
+            Operation::chat("says")
+        }
+
+        fn complete(&self, prompt: &Prompt, _used: &mut Usage) -> Result<String, ModelError> {
             assert!(
                 prompt.user.contains("1. [a.md:3] () Queues are bounded.")
                     && prompt.user.contains("rejected: no")
@@ -169,7 +183,9 @@ mod tests {
             profile: &profile,
             objection: Some("no"),
         };
-        Generative(Says(answer)).compose(&request).unwrap()
+        Generative(Says(answer))
+            .compose(&request, &mut Usage::default())
+            .unwrap()
     }
 
     #[test]

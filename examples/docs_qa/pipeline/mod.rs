@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use stageflow::context::WallClock;
+use stageflow::context::{Operation, Usage, WallClock};
 use stageflow::graph::BuildError;
 use stageflow::prelude::*;
 
@@ -127,7 +127,11 @@ impl Stage for Retrieve {
     type Output = Hits;
 
     async fn run(&self, cx: StageCx, question: Arc<Question>) -> Result<Hits, Stop> {
-        let hits = self.0.index.retrieve(&question, CANDIDATES);
+        let search = Operation::tool("search");
+        let hits = cx.operation(search, async |_| {
+            Ok::<_, Stop>(self.0.index.retrieve(&question, CANDIDATES))
+        });
+        let hits = hits.await?;
         cx.try_emit(
             "docs.retrieved",
             serde_json::json!({ "passages": hits.passages.len() }),
@@ -191,7 +195,13 @@ impl Stage for Write {
                 profile: &profile,
                 objection: objection_text,
             };
-            let composition = match self.0.compose.compose(&request) {
+            let call = cx.operation(self.0.compose.operation(), async |op| {
+                let mut used = Usage::default();
+                let composition = self.0.compose.compose(&request, &mut used);
+                op.used(used);
+                composition
+            });
+            let composition = match call.await {
                 Err(error) if error.is_transient() => return Err(Stop::transient(error)),
                 other => other?,
             };

@@ -75,7 +75,11 @@ async fn a_refused_question_starts_nothing_else() {
 struct Drafts(Mutex<Vec<(&'static str, u32)>>, Arc<Mutex<Vec<String>>>);
 
 impl Compose for Drafts {
-    fn compose(&self, request: &Request<'_>) -> Result<Composition, ModelError> {
+    fn operation(&self) -> Operation {
+        Operation::chat("drafts")
+    }
+
+    fn compose(&self, request: &Request<'_>, _used: &mut Usage) -> Result<Composition, ModelError> {
         self.1
             .lock()
             .unwrap()

@@ -6,6 +6,7 @@ pub(crate) mod docs;
 pub(crate) mod features;
 pub(crate) mod lint;
 pub(crate) mod live;
+pub(crate) mod logs;
 pub(crate) mod package;
 pub(crate) mod props;
 pub(crate) mod stress;

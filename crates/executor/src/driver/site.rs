@@ -184,7 +184,11 @@ impl<'a> Attempts<'a> {
             Ok(Err(error)) => return Ending::Failed(call.error(StageErrorKind::Internal, error)),
             Err(payload) => return panicked(call, payload),
         };
-        let polled = caught(&mut work, call.span(), self.site);
+        // The call's own span is that of the first attempt.
+        let again = (attempt.get() > 1)
+            .then(|| call.span().map(|span| call.cx().log_span_below(span)))
+            .flatten();
+        let polled = caught(&mut work, again.as_ref().or(call.span()), self.site);
         match limited(polled, call.limits(), self.site).await {
             Ok(Ok(result)) => call.ending(result),
             Ok(Err(payload)) => panicked(call, payload),

@@ -1,5 +1,6 @@
 //! What a run offers to its stages.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +11,7 @@ use stageflow_context::{
     Operation, OperationEnd, OperationStart, OutputBag, Part, PartCall, PartFuture, RunHost,
     RunIdentity, StageCx, StageIndex, StageName, Tier, TraceContext,
 };
+use stageflow_events::one_line;
 use tokio::time::Instant;
 
 use super::{MAX_NOTES, RunShared, Said, What, lock};
@@ -27,6 +29,18 @@ impl RunHost for RunShared {
 
     fn stage_name(&self, stage: StageIndex) -> &StageName {
         &self.plan.names()[stage.as_usize()]
+    }
+
+    fn pipeline(&self) -> &str {
+        self.plan.name()
+    }
+
+    fn told<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.engine.redaction.line(text)
+    }
+
+    fn name_told<'t>(&self, name: &'t str) -> Cow<'t, str> {
+        one_line(self.engine.redaction.name(name))
     }
 
     fn cancel(&self) -> &Cancel {

@@ -1,10 +1,12 @@
 //! A span around every call.
 
 use crate::{Call, Ending, Flow, Hook, Phase};
-use tracing::field::Empty;
+use tracing::Span;
 
 /// Opens a `tracing` span for each call of a stage: entered whenever the stage is polled, so that everything the stage logs
-/// is inside it, and closed with its outcome. Costs next to nothing if no subscriber wants it.
+/// is inside it, and closed with its outcome. It carries all ids: see
+/// [`StageCx::log_span`](stageflow_context::StageCx::log_span); what it says of errors is without secrets, as the engine has
+/// it. A second attempt has a span of its own in it. Costs next to nothing if no subscriber wants it.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Trace;
@@ -27,22 +29,11 @@ impl Hook for Trace {
     }
 
     fn enter(&self, call: &mut Call<'_>) -> Flow {
-        if !tracing::enabled!(target: "stageflow", tracing::Level::INFO) {
+        let span = call.cx().log_span_below(&Span::current());
+        if span.is_none() {
             return Flow::Pass;
         }
-        let identity = call.host().identity();
-        let span = tracing::info_span!(
-            target: "stageflow",
-            "stage",
-            stage = call.stage().as_str(),
-            part = call.part().map(ToString::to_string),
-            kind = call.kind().as_str(),
-            pipeline = &**call.plan().name(),
-            run = %identity.run_id(),
-            correlation = %identity.correlation_id(),
-            outcome = Empty,
-            error = Empty,
-        );
+        span.record("kind", call.kind().as_str());
         call.set_span(span);
         Flow::Continue
     }
@@ -51,7 +42,11 @@ impl Hook for Trace {
         let Some(span) = call.span() else { return };
         span.record("outcome", ending.outcome().as_str());
         if let Some(error) = ending.error() {
-            span.record("error", error.to_string());
+            let host = call.host();
+            let text = error.text_with(&|text| host.told(text).into_owned(), &|place| {
+                host.name_told(place).into_owned()
+            });
+            span.record("error", text);
         }
     }
 }

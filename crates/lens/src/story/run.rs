@@ -227,10 +227,11 @@ impl RunStory {
     fn waited_for(&self, place: usize) -> Vec<usize> {
         let stage = &self.stages[place];
         let started = stage.started().or_else(|| stage.ended());
+        if stage.role == "fallback" {
+            // It comes right after the one it stands in for.
+            return place.checked_sub(1).into_iter().collect();
+        }
         let stood_in = |up: usize| {
-            if stage.role == "fallback" {
-                return up;
-            }
             let mut at = up;
             while self.stages[at].outcome() != Some(Outcome::Succeeded) {
                 match self.stages.get(at + 1) {

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use serde::Serialize;
-use stageflow_events::{Entry, ExportError, ExportErrorKind, Exporter};
+use stageflow_events::{Entry, EventRecord, ExportError, ExportErrorKind, Exporter};
 
 use super::{WideRun, WideStage};
+use crate::field::is_marker;
 use crate::{RunStory, Stories};
 
 /// A line of wide events.
@@ -161,8 +162,23 @@ impl<S: WideSink> WideEvents<S> {
         self.sink
     }
 
-    fn add(&mut self, entry: &Entry) {
-        let record = entry.record();
+    /// Passes on what is known of runs that have not ended, and gives back what it passes wide events on to.
+    pub fn finish(mut self) -> S {
+        let open: Vec<String> = self.stories.iter().map(|run| run.run_id.clone()).collect();
+        for run_id in open {
+            if let Some(run) = self.stories.take(&run_id) {
+                self.pass_on(&run);
+            }
+        }
+        self.sink
+    }
+
+    /// Adds a record. The first record of a run need not be the first that is added, but the last should be the last.
+    pub fn add(&mut self, record: &EventRecord) {
+        // What a sink says of a run that has gone would make a run of nothing.
+        if is_marker(record) && self.stories.get(&record.run_id).is_none() {
+            return;
+        }
         if self.stories.get(&record.run_id).is_none() && self.stories.len() >= self.most.get() {
             let oldest = self.stories.iter().next().map(|run| run.run_id.clone());
             if let Some(run) = oldest.and_then(|run_id| self.stories.take(&run_id)) {
@@ -170,7 +186,7 @@ impl<S: WideSink> WideEvents<S> {
                 self.pass_on(&run);
             }
         }
-        let is_over = self.stories.add(&record).is_some_and(RunStory::is_over);
+        let is_over = self.stories.add(record).is_some_and(RunStory::is_over);
         if is_over && let Some(run) = self.stories.take(&record.run_id) {
             self.pass_on(&run);
         }
@@ -195,7 +211,7 @@ impl<S: WideSink> WideEvents<S> {
 impl<S: WideSink> Exporter for WideEvents<S> {
     async fn export(&mut self, entries: &[Entry]) -> Result<(), ExportError> {
         for entry in entries {
-            self.add(entry);
+            self.add(&entry.record());
         }
         Ok(())
     }

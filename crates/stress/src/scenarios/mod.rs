@@ -12,6 +12,7 @@ mod a09_permits;
 mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
+mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
 mod a21_partial;
@@ -35,6 +36,7 @@ mod t1_policies;
 mod t2_correlation;
 mod t3_cancel;
 mod t4_tenants;
+mod thu_journal;
 mod tue_loops;
 mod tue_maps;
 mod tue_spawn;
@@ -73,6 +75,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a10_starvation::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
+        a16_merge::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
         a21_partial::scenario(),
@@ -82,6 +85,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
+        thu_journal::scenario(),
         tue_loops::scenario(),
         tue_maps::scenario(),
         wed_gates::scenario(),

@@ -47,7 +47,11 @@ impl EventGrammar {
         let stage = self.stages.get(&index);
         match &call.part {
             _ if call.attempt == 0 => stage.is_some(),
-            Some(part) => self.parts.is_open(index, part, call.attempt),
+            // A part may hand its context to others in its stage.
+            Some(part) => {
+                self.parts.knows(index, part, call.attempt)
+                    && stage.is_some_and(|stage| stage.is_open)
+            }
             None => stage.is_some_and(|stage| stage.is_open && stage.attempt == call.attempt),
         }
     }

@@ -97,13 +97,6 @@ impl Parts {
             .is_some_and(|state| state.attempt >= attempt)
     }
 
-    /// Whether this attempt of a part is open.
-    pub(super) fn is_open(&self, stage: usize, part: &Arc<Part>, attempt: u32) -> bool {
-        self.states
-            .get(&(stage, Arc::clone(part)))
-            .is_some_and(|state| state.is_open && state.attempt == attempt)
-    }
-
     /// Whether a part of the stage is open.
     pub(super) fn has_open(&self, stage: usize) -> bool {
         self.open.get(&(stage, None)).is_some_and(|open| *open > 0)

@@ -28,6 +28,7 @@ pub(super) const ALL: &[(&str, Make)] = &[
     ("a stage that fails", fails),
     ("a stage that cancels", cancels),
     ("stages that talk", talk),
+    ("stages that call", call),
 ];
 
 type Maybe = Arc<Option<u64>>;
@@ -285,4 +286,39 @@ fn talk(world: &World) -> (Engine, Pipeline<u64, u64>) {
         said.map(|()| n)
     });
     (world.engine().build(), one("talk", talks))
+}
+
+/// Models and tools, the one inside the other, in every place; one call fails, one is left behind, one is made in a cleanup.
+fn call(world: &World) -> (Engine, Pipeline<u64, u64>) {
+    let calls = || {
+        world.stage(|world, cx, n| async move {
+            let late = cx.clone();
+            cx.on_cleanup("undo", move || async move {
+                let undo = late.operation(Operation::tool("undo"), async |_| Ok::<(), Stop>(()));
+                drop(undo.await);
+            });
+            let left = cx.clone();
+            drop(tokio::spawn(async move {
+                let never = std::future::pending::<Result<(), Stop>>();
+                let left = left.operation(Operation::named("left"), move |_| never);
+                drop(tokio::time::timeout(TICK, left).await);
+            }));
+            cx.operation(Operation::chat("m"), async |op| {
+                world.pauses(1).await;
+                let used = op.operation(Operation::tool("t"), async |_| {
+                    world.pauses(1).await;
+                    Err::<u64, _>("no such tool")
+                });
+                Ok::<_, Stop>(used.await.unwrap_or(n))
+            })
+            .await
+        })
+    };
+    let mut p = Pipeline::builder("calls");
+    let n = p.input::<u64>();
+    let a = p.stage("a", calls()).after(n);
+    let b = p.stage("b", calls()).spawn().after(n);
+    let c = p.stage("c", calls()).blocking().after(n);
+    let engine = world.engine().intercept(Waits(world.clone())).build();
+    (engine, sum(p, vec![a, b, c]))
 }

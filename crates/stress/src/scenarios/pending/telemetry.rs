@@ -55,16 +55,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "metrics",
     },
     Row {
-        id: "A16-MERGE",
-        title: "events in batches and shards",
-        proves: "run and number are enough to put every event back into its place",
-        theme: Theme::Thu,
-        tier: Tier::Weekly,
-        targets: &["OBS-013"],
-        modes: &["E5"],
-        needs: "sinks that shard",
-    },
-    Row {
         id: "THU-EXPORT",
         title: "a collector that is slow, broken or away",
         proves: "exports lose a bounded amount, and count all of it",
@@ -83,15 +73,5 @@ pub(super) const ROWS: &[Row] = &[
         targets: &["OBS-003"],
         modes: &[],
         needs: "OpenTelemetry export",
-    },
-    Row {
-        id: "THU-JOURNAL",
-        title: "a decision told again from its records",
-        proves: "the records alone rebuild what ran, on what, and why",
-        theme: Theme::Thu,
-        tier: Tier::Weekly,
-        targets: &["OBS-013"],
-        modes: &["E4", "E9"],
-        needs: "the journal",
     },
 ];

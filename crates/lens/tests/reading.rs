@@ -1,0 +1,139 @@
+//! Journals are read line by line, and what cannot be read is said.
+
+use std::num::NonZeroUsize;
+
+use stageflow_events::EventRecord;
+use stageflow_lens::{EXAMPLE, ReadErrorKind, Stories, read};
+
+fn all(text: &str) -> Vec<Result<EventRecord, read::ReadError>> {
+    read::lines(text.as_bytes()).collect()
+}
+
+fn message(text: &str) -> String {
+    let error = all(text)
+        .into_iter()
+        .find_map(Result::err)
+        .expect("it cannot be read");
+    error.to_string()
+}
+
+#[test]
+fn what_was_written_is_read() {
+    let records: Vec<_> = all(EXAMPLE).into_iter().collect::<Result<_, _>>().unwrap();
+    assert_eq!(records.len(), EXAMPLE.lines().count());
+    let again: String = records
+        .iter()
+        .map(|record| serde_json::to_string(record).unwrap() + "\n")
+        .collect();
+    assert_eq!(again, EXAMPLE);
+}
+
+#[test]
+fn empty_lines_and_fields_of_later_programs_are_no_trouble() {
+    let first = EXAMPLE.lines().next().unwrap();
+    let more = first.replacen('{', r#"{"later":{"more":[1]},"#, 1);
+    let read = all(&format!("\n\r\n{more}\r\n\n"));
+    assert!(
+        matches!(&*read, [Ok(record)] if record.kind == "run.started"),
+        "{read:?}"
+    );
+}
+
+#[test]
+fn a_torn_tail_is_told_from_a_bad_line() {
+    let kinds = |text: &str| -> Vec<Option<ReadErrorKind>> {
+        all(text)
+            .iter()
+            .map(|read| read.as_ref().err().map(read::ReadError::kind))
+            .collect()
+    };
+    let first = EXAMPLE.lines().next().unwrap();
+    let torn = &first[..first.len() / 2];
+    assert_eq!(
+        kinds(&format!("{first}\n{torn}")),
+        [None, Some(ReadErrorKind::Torn)]
+    );
+    // With more after it, it was not cut off: somebody changed it. The lines after it can be read.
+    let changed = format!("{torn}\n{first}\n");
+    assert_eq!(kinds(&changed), [Some(ReadErrorKind::Line), None]);
+    // A last line that only misses its line break is whole.
+    assert_eq!(kinds(first), [None]);
+}
+
+#[test]
+fn messages_name_the_place_and_the_way_out() {
+    let first = EXAMPLE.lines().next().unwrap();
+    let newer = first.replacen(r#""version":2"#, r#""version":9"#, 1);
+    let expected = "SF0553: line 1: a record of version 9, and version 2 is known here; read the journal with the program that \
+                    belongs to it";
+    assert_eq!(message(&newer), expected);
+    let said = message("{}\n");
+    assert!(
+        said.starts_with("SF0552: line 1: this line is no record of an event: missing field"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("is the file a journal, and unchanged?"),
+        "{said}"
+    );
+    let error = read::file("/nowhere/journal.jsonl")
+        .err()
+        .expect("there is none");
+    assert_eq!(
+        (error.code(), error.kind(), error.line_number()),
+        ("SF0551", ReadErrorKind::File, 0)
+    );
+    let said = error.to_string();
+    assert!(
+        said.starts_with("SF0551: /nowhere/journal.jsonl: the journal cannot be read: "),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("check the path, and who may read it"),
+        "{said}"
+    );
+}
+
+/// A file that is one endless line does not fill the memory.
+#[test]
+fn a_line_has_a_longest_length() {
+    let endless = std::io::BufReader::new(std::io::repeat(b'x'));
+    let read: Vec<_> = read::lines(endless).collect();
+    assert!(
+        matches!(&*read, [Err(error)] if error.kind() == ReadErrorKind::Line),
+        "{read:?}"
+    );
+}
+
+#[test]
+fn shards_and_rotated_files_are_one_journal() {
+    let records: Vec<_> = all(EXAMPLE).into_iter().map(Result::unwrap).collect();
+    let every = |rest: usize| records.iter().skip(rest).step_by(2).cloned().map(Ok);
+    let shards: Vec<EventRecord> = read::merged([every(0), every(1)])
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(shards, records);
+    let (old, new) = records.split_at(20);
+    let files = [new, old].map(|file| file.iter().cloned().map(Ok));
+    let rotated: Vec<EventRecord> = read::merged(files).map(Result::unwrap).collect();
+    assert_eq!(rotated, records);
+}
+
+#[test]
+fn a_bounded_number_of_stories_is_kept() {
+    let records: Vec<_> = all(EXAMPLE).into_iter().map(Result::unwrap).collect();
+    let stories = Stories::of(&records, NonZeroUsize::MIN);
+    assert_eq!(
+        (stories.len(), stories.evicted(), stories.cut_short()),
+        (1, 1, 0)
+    );
+    let last = &records.last().unwrap().run_id;
+    assert!(stories.get(last).is_some());
+    // Of runs that have not ended the oldest has to go.
+    let begun = records.iter().filter(|record| record.seq < 5);
+    let stories = Stories::of(begun, NonZeroUsize::MIN);
+    assert_eq!(
+        (stories.len(), stories.evicted(), stories.cut_short()),
+        (1, 1, 1)
+    );
+}

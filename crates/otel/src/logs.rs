@@ -1,0 +1,58 @@
+//! Log records: each event is one.
+
+use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value as Any};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
+
+use crate::Content;
+use crate::said::{Said, is_error};
+use crate::semconv;
+use crate::spans::{details, operation, usage};
+use crate::values::number;
+
+pub(crate) fn log(said: &Said, is_sampled: bool, content: Content) -> LogRecord {
+    let mut attributes = said.identity();
+    attributes.push(number(semconv::SEQ, said.record.seq));
+    said.place(&mut attributes);
+    said.ending(&mut attributes);
+    if said.kind().starts_with("operation.") {
+        attributes.extend(operation(said));
+        attributes.extend(usage(said));
+    }
+    attributes.extend(details(said, content));
+    let severity = severity(said);
+    let text = match severity {
+        SeverityNumber::Debug => "DEBUG",
+        SeverityNumber::Info => "INFO",
+        SeverityNumber::Warn => "WARN",
+        _ => "ERROR",
+    };
+    LogRecord {
+        time_unix_nano: said.at(),
+        observed_time_unix_nano: said.at(),
+        severity_number: severity.into(),
+        severity_text: text.to_owned(),
+        body: Some(AnyValue {
+            value: Some(Any::StringValue(said.kind().to_owned())),
+        }),
+        attributes,
+        flags: is_sampled.into(),
+        trace_id: said.trace.to_vec(),
+        span_id: said.span.to_vec(),
+        event_name: said.kind().to_owned(),
+        ..LogRecord::default()
+    }
+}
+
+/// Starts and notes are for looking closely, ends for following; what went wrong stands out, a run that did most.
+fn severity(said: &Said) -> SeverityNumber {
+    let went_wrong = said.outcome().is_some_and(is_error);
+    match said.kind() {
+        "run.ended" if went_wrong => SeverityNumber::Error,
+        _ if went_wrong => SeverityNumber::Warn,
+        "stage.blocking_detected" | "telemetry.dropped" => SeverityNumber::Warn,
+        kind if kind.starts_with("budget.") => SeverityNumber::Warn,
+        "run.ended" | "stage.ended" | "stage.answered" | "stage.skipped" => SeverityNumber::Info,
+        kind if kind.starts_with("approval.") => SeverityNumber::Info,
+        _ => SeverityNumber::Debug,
+    }
+}

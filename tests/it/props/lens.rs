@@ -1,0 +1,542 @@
+//! Stories, findings and drawings of random programs: made of records alone, held against reports and plans.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use stageflow::events::EventRecord;
+use stageflow::interceptors::{Around, Call, Ending, Next, Phase, async_trait};
+use stageflow::prelude::*;
+use stageflow_lens::{
+    Analyzer, Arrival, FindingKind, Findings, StageStory, Stories, WideRun, draw,
+};
+use stageflow_testkit::program::{Layered, Program, Speed, Stopper};
+use stageflow_testkit::proptest::prelude::*;
+use stageflow_testkit::proptest::test_runner::TestCaseResult;
+use stageflow_testkit::{Property, RecordingSink, paused};
+
+const INPUT: u64 = 7;
+
+/// Waits around every stage, and gives what fails for now two more attempts, a millisecond apart.
+struct Patience;
+
+#[async_trait]
+impl Around for Patience {
+    fn name(&self) -> &str {
+        "patience"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Retry
+    }
+
+    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
+        let mut ending = next.run(call).await;
+        for _ in 0..2 {
+            match &ending {
+                Ending::Failed(error) if error.class() == ErrorClass::Transient => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    ending = next.run(call).await;
+                }
+                _ => break,
+            }
+        }
+        ending
+    }
+}
+
+/// A finished run of a program, and all that was written down of it and its children.
+struct Ran {
+    pipeline: Pipeline<u64, u64>,
+    report: RunReport<u64>,
+    records: Vec<EventRecord>,
+}
+
+async fn run(program: &Program, speed: Speed) -> Ran {
+    let sink = RecordingSink::new();
+    let engine = Engine::builder()
+        .events(sink.clone())
+        .blocking_threshold(Duration::MAX);
+    let engine = match program.layered {
+        Layered::Retried => engine.intercept(Patience).build(),
+        _ => engine.build(),
+    };
+    let built = program.build(speed).unwrap();
+    let run = engine.run(&built.pipeline, INPUT, program.options());
+    let report = match program.stopped {
+        Some((after, Stopper::Handle)) => {
+            let handle = run.handle();
+            let stopper = async {
+                match speed {
+                    Speed::Clock => tokio::time::sleep(Duration::from_millis(after.into())).await,
+                    _ => {
+                        for _ in 0..after {
+                            tokio::task::yield_now().await;
+                        }
+                    }
+                }
+                handle.cancel("the test wants it");
+            };
+            futures_util::future::join(run, stopper).await.0
+        }
+        _ => run.await,
+    };
+    engine.settled().await;
+    let written =
+        |recorded: &stageflow_testkit::Recorded| EventRecord::new(&recorded.run, &recorded.event);
+    Ran {
+        pipeline: built.pipeline,
+        report,
+        records: sink.all().iter().map(written).collect(),
+    }
+}
+
+fn programs() -> impl Strategy<Value = Program> {
+    (any::<u64>(), 1_usize..30).prop_map(|(seed, nodes)| Program::random(seed, nodes))
+}
+
+/// The records in any other order.
+fn shuffled(mut records: Vec<EventRecord>, seed: u64) -> Vec<EventRecord> {
+    let mut state = seed | 1;
+    for at in (1..records.len()).rev() {
+        state = state
+            .wrapping_mul(0x5851_f42d_4c95_7f2d)
+            .wrapping_add(0x1405_7b7e_f767_814f);
+        records.swap(at, (state >> 33) as usize % (at + 1));
+    }
+    records
+}
+
+fn stories(records: &[EventRecord]) -> Stories {
+    Stories::of(records, NonZeroUsize::new(1000).unwrap())
+}
+
+/// What in random programs may look like impatience is none: their layer says that it tries three times at once.
+fn analyzed(records: &[EventRecord], arrival: Arrival) -> Findings {
+    let mut analyzer =
+        Analyzer::new(arrival).retries(NonZeroU32::new(4).unwrap(), Duration::from_secs(1));
+    for record in records {
+        analyzer.add(record);
+    }
+    analyzer.finish()
+}
+
+fn equals_report(
+    story: &StageStory,
+    stage: &stageflow::executor::StageReport<'_>,
+    is_layered: bool,
+) -> TestCaseResult {
+    let name = story.name.as_str();
+    let outcome = story.outcome().unwrap_or(Outcome::Cancelled);
+    prop_assert_eq!(outcome, stage.outcome(), "how {} ended", name);
+    prop_assert_eq!(
+        story.attempt_count(),
+        u64::from(stage.attempts()),
+        "attempts of {}",
+        name
+    );
+    prop_assert_eq!(&story.role, stage.role().as_str(), "role of {}", name);
+    prop_assert_eq!(&story.kind, stage.kind().as_str(), "kind of {}", name);
+    if stage.attempts() > 0 {
+        if is_layered {
+            // Layers begin before the first attempt, and end after the last.
+            prop_assert!(story.ended() <= stage.ended(), "when {} ended", name);
+            prop_assert!(story.started() >= stage.started(), "when {} started", name);
+        } else {
+            prop_assert_eq!(story.ended(), stage.ended(), "when {} ended", name);
+            prop_assert_eq!(story.started(), stage.started(), "when {} started", name);
+        }
+    }
+    let (told, counted) = (story.part_tally(), stage.parts());
+    prop_assert_eq!(
+        (told.started, told.succeeded),
+        (counted.started, counted.succeeded),
+        "parts of {}",
+        name
+    );
+    // A part that is stopped while it waits for its next attempt is counted as stopped, and nothing is told of it.
+    let failed = (
+        told.failed + told.timed_out,
+        counted.failed + counted.timed_out,
+    );
+    prop_assert!(
+        failed.0 == failed.1 || (is_layered && failed.0 > failed.1),
+        "parts of {}",
+        name
+    );
+    prop_assert_eq!(
+        (told.denied, told.skipped),
+        (counted.denied, counted.skipped),
+        "parts of {}",
+        name
+    );
+    let code = story.ending().and_then(|ending| ending.code.as_deref());
+    prop_assert_eq!(
+        code,
+        stage.error().map(StageError::code),
+        "the error of {}",
+        name
+    );
+    Ok(())
+}
+
+/// The stories of records equal the report.
+fn story_equals_report(ran: &Ran, program: &Program) -> TestCaseResult {
+    let stories = stories(&ran.records);
+    let Some(story) = stories.get(&ran.report.id().to_string()) else {
+        return Err(TestCaseError::fail("the run has no story"));
+    };
+    prop_assert_eq!(story.outcome(), Some(ran.report.outcome()));
+    prop_assert_eq!(story.duration(), ran.report.duration());
+    prop_assert_eq!(story.lost(), 0);
+    prop_assert_eq!(story.stages.len(), ran.report.stages().len());
+    let is_layered = program.layered == Layered::Retried;
+    for (story, stage) in story.stages.iter().zip(ran.report.stages()) {
+        prop_assert_eq!(&*story.name, stage.name().as_str());
+        equals_report(story, &stage, is_layered)?;
+    }
+    let path: Vec<&str> = story
+        .critical_path()
+        .iter()
+        .map(|stage| &*stage.name)
+        .collect();
+    if !is_layered {
+        let wanted: Vec<&str> = ran
+            .report
+            .critical_path()
+            .iter()
+            .map(|name| name.as_str())
+            .collect();
+        prop_assert_eq!(path, wanted, "the critical path");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_story_of_a_run_equals_its_report() {
+    Property::new("the story of a run equals its report")
+        .cases(400)
+        .holds_for(&programs(), |program| {
+            story_equals_report(&paused(run(&program, Speed::Clock)), &program)
+        });
+}
+
+#[test]
+fn the_order_of_records_makes_no_difference() {
+    let cases = (programs(), any::<u64>());
+    Property::new("stories do not depend on the order of records")
+        .cases(150)
+        .holds_for(&cases, |(program, seed)| {
+            let mut ran = paused(run(&program, Speed::Clock));
+            ran.records = shuffled(ran.records, seed);
+            story_equals_report(&ran, &program)
+        });
+}
+
+#[test]
+fn the_graph_in_the_records_is_the_one_that_ran() {
+    Property::new("the graph in the records is the plan")
+        .cases(200)
+        .holds_for(&programs(), |program| {
+            let ran = paused(run(&program, Speed::Clock));
+            let stories = stories(&ran.records);
+            let story = stories.get(&ran.report.id().to_string()).unwrap();
+            let plan = ran.pipeline.plan();
+            prop_assert_eq!(story.stages.len(), plan.len());
+            for (at, stage) in story.stages.iter().enumerate() {
+                prop_assert_eq!(&*stage.name, plan.names()[at].as_str());
+                prop_assert_eq!(&*stage.role, plan.role(at).as_str());
+                let slots = plan.upstream(at).iter().map(|slot| *slot as usize);
+                let mut edges: Vec<usize> =
+                    slots.filter(|slot| *slot != plan.input_slot()).collect();
+                if let stageflow::graph::Role::Fallback { of } = plan.role(at) {
+                    edges.push(of as usize);
+                }
+                edges.sort_unstable();
+                edges.dedup();
+                prop_assert_eq!(&stage.after, &edges, "what {} waits for", &stage.name);
+            }
+            let (graph, chart) = (draw::dag(story), draw::gantt(story));
+            for stage in &story.stages {
+                prop_assert!(
+                    graph.contains(&*stage.name) && chart.contains(&*stage.name),
+                    "{} is drawn",
+                    stage.name
+                );
+            }
+            Ok(())
+        });
+}
+
+#[test]
+fn sound_journals_have_no_findings() {
+    let cases = (programs(), any::<u64>());
+    Property::new("sound journals have no findings")
+        .cases(300)
+        .holds_for(&cases, |(program, seed)| {
+            let ran = paused(run(&program, Speed::Clock));
+            let found = analyzed(&ran.records, Arrival::InOrder);
+            prop_assert!(found.is_empty(), "{:#?}", found);
+            let found = analyzed(&shuffled(ran.records, seed), Arrival::AnyOrder);
+            prop_assert!(found.is_empty(), "in any order: {:#?}", found);
+            Ok(())
+        });
+}
+
+#[test]
+fn on_several_threads_stories_are_the_same() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(4).enable_all().build().unwrap();
+    Property::new("stories equal reports on several threads")
+        .cases(100)
+        .holds_for(&programs(), |program| {
+            let ran = runtime.block_on(run(&program, Speed::Yields));
+            story_equals_report(&ran, &program)?;
+            let found = analyzed(&ran.records, Arrival::InOrder);
+            prop_assert!(found.is_empty(), "{:#?}", found);
+            Ok(())
+        });
+}
+
+#[test]
+fn the_times_of_wide_events_add_up() {
+    Property::new("queue, run and retry add up to the total")
+        .cases(300)
+        .holds_for(&programs(), |program| {
+            let ran = paused(run(&program, Speed::Clock));
+            let stories = stories(&ran.records);
+            for story in stories.iter() {
+                let wide = WideRun::of(story);
+                let stages: Vec<_> = WideRun::stages_in(story).collect();
+                for stage in &stages {
+                    prop_assert_eq!(
+                        stage.queue_us + stage.run_us + stage.retry_us,
+                        stage.total_us,
+                        "{:?}",
+                        stage
+                    );
+                    prop_assert!(stage.total_us <= wide.total_us, "{:?}", stage);
+                }
+                let by_outcome = wide.stages_succeeded + wide.stages_failed + wide.stages_timed_out;
+                let rest = wide.stages_denied + wide.stages_skipped + wide.stages_cancelled;
+                prop_assert_eq!(by_outcome + rest, wide.stages);
+            }
+            let story = stories.get(&ran.report.id().to_string()).unwrap();
+            for (stage, wide) in ran.report.stages().zip(WideRun::stages_in(story)) {
+                prop_assert_eq!(&*wide.status, stage.outcome().as_str());
+                if stage.attempts() == 1 && program.layered == Layered::Bare {
+                    prop_assert_eq!(
+                        u128::from(wide.run_us),
+                        stage.duration().as_micros(),
+                        "{}",
+                        wide.stage
+                    );
+                    prop_assert_eq!(wide.retry_us, 0);
+                }
+            }
+            Ok(())
+        });
+}
+
+/// One defect, put into a sound journal.
+#[derive(Clone, Copy, Debug)]
+enum Defect {
+    LoseEvent,
+    LoseEnd,
+    RepeatEvent,
+    SwapEvents,
+    EventAfterEnd,
+    ForgetRunEnd,
+    ForgetRunStart,
+    NoCorrelation,
+    OtherOrg,
+    NoStage,
+    TimeGoesBack,
+    OtherParent,
+    EndOfNothing,
+    MarkedLoss,
+}
+
+impl Defect {
+    const ALL: [Self; 14] = [
+        Self::LoseEvent,
+        Self::LoseEnd,
+        Self::RepeatEvent,
+        Self::SwapEvents,
+        Self::EventAfterEnd,
+        Self::ForgetRunEnd,
+        Self::ForgetRunStart,
+        Self::NoCorrelation,
+        Self::OtherOrg,
+        Self::NoStage,
+        Self::TimeGoesBack,
+        Self::OtherParent,
+        Self::EndOfNothing,
+        Self::MarkedLoss,
+    ];
+
+    /// What is found, and what else may follow from it.
+    fn found(self) -> (FindingKind, &'static [FindingKind]) {
+        use FindingKind as Kind;
+        const HOLES: &[FindingKind] = &[
+            Kind::OrphanStart,
+            Kind::EndWithoutStart,
+            Kind::StraySpan,
+            Kind::StartedEarly,
+        ];
+        match self {
+            Self::LoseEvent => (Kind::Gap, HOLES),
+            Self::LoseEnd => (Kind::OrphanStart, &[Kind::StartedEarly, Kind::StartedTwice]),
+            Self::RepeatEvent => (Kind::Repeated, &[]),
+            Self::SwapEvents => (Kind::OutOfOrder, &[]),
+            Self::EventAfterEnd => (Kind::AfterEnd, &[]),
+            Self::ForgetRunEnd => (Kind::NeverEnded, &[Kind::OrphanStart]),
+            Self::ForgetRunStart => (Kind::NeverStarted, &[]),
+            Self::NoCorrelation => (Kind::MissingField, &[]),
+            Self::OtherOrg => (Kind::MixedIdentity, &[]),
+            Self::NoStage => (
+                Kind::MissingField,
+                &[Kind::OrphanStart, Kind::StartedEarly, Kind::StraySpan],
+            ),
+            Self::TimeGoesBack => (Kind::TimeBackwards, &[]),
+            Self::OtherParent => (Kind::StraySpan, &[]),
+            Self::EndOfNothing => (Kind::EndWithoutStart, &[]),
+            Self::MarkedLoss => (Kind::Lost, HOLES),
+        }
+    }
+
+    /// Puts it in, at this place or after. `false` if there is no place for it.
+    fn inject(self, records: &mut Vec<EventRecord>, at: usize) -> bool {
+        let last = records.len() - 1;
+        let inner = 1 + at % last.max(1);
+        let place_of = |records: &[EventRecord], wanted: &dyn Fn(&EventRecord) -> bool| {
+            let places: Vec<usize> = (0..records.len())
+                .filter(|at| wanted(&records[*at]))
+                .collect();
+            (!places.is_empty()).then(|| places[at % places.len()])
+        };
+        let renumber = |records: &mut [EventRecord]| {
+            for (seq, record) in (0..).zip(records.iter_mut()) {
+                record.seq = seq;
+            }
+        };
+        match self {
+            Self::LoseEvent if inner < last => drop(records.remove(inner)),
+            Self::MarkedLoss if inner < last => {
+                let mut marker = records.remove(inner);
+                marker.kind = "telemetry.dropped".to_owned();
+                marker.data = serde_json::json!({ "count": 1, "first_seq": marker.seq, "last_seq": marker.seq });
+                records.insert(inner, marker);
+            }
+            Self::LoseEnd => {
+                let is_end = |record: &EventRecord| {
+                    let kind = record.kind.as_str();
+                    matches!(kind, "stage.ended" | "part.ended")
+                };
+                let Some(place) = place_of(records, &is_end) else {
+                    return false;
+                };
+                records.remove(place);
+                renumber(records);
+            }
+            Self::RepeatEvent => records.insert(inner, records[inner].clone()),
+            Self::SwapEvents if inner < last => records.swap(inner, inner + 1),
+            Self::EventAfterEnd => {
+                let mut more = records[inner.min(last - 1)].clone();
+                (more.seq, more.elapsed_ns) = (last as u64 + 1, records[last].elapsed_ns);
+                records.push(more);
+            }
+            Self::ForgetRunEnd => drop(records.pop()),
+            Self::ForgetRunStart => {
+                records.remove(0);
+                renumber(records);
+            }
+            Self::NoCorrelation => records[inner].correlation_id.clear(),
+            Self::OtherOrg => records[inner].org_id = Some("org_another".to_owned()),
+            Self::NoStage => {
+                let Some(place) = place_of(records, &|record| record.kind == "stage.ended") else {
+                    return false;
+                };
+                records[place].stage = None;
+            }
+            Self::TimeGoesBack => {
+                let Some(place) = place_of(records, &|record| record.elapsed_ns > 0) else {
+                    return false;
+                };
+                if records[place - 1].elapsed_ns == 0 {
+                    return false;
+                }
+                records[place].elapsed_ns = records[place - 1].elapsed_ns - 1;
+            }
+            Self::OtherParent => {
+                let is_start = |record: &EventRecord| record.kind == "part.started";
+                let Some(place) = place_of(records, &is_start) else {
+                    return false;
+                };
+                records[place].parent_span_id = Some("00000000000000ff".to_owned());
+            }
+            Self::EndOfNothing => {
+                let is_end = |record: &EventRecord| record.kind == "stage.ended";
+                let Some(place) = place_of(records, &is_end) else {
+                    return false;
+                };
+                let again = records[place].clone();
+                records.insert(place, again);
+                renumber(records);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[test]
+fn each_defect_is_found_and_nothing_else() {
+    let cases = (programs(), any::<usize>(), 0..Defect::ALL.len());
+    let mut injected = std::collections::BTreeMap::new();
+    let injected = std::sync::Mutex::new(&mut injected);
+    Property::new("each defect is found, and nothing else")
+        .cases(1500)
+        .holds_for(&cases, |(program, at, defect)| {
+            let defect = Defect::ALL[defect];
+            let ran = paused(run(&program, Speed::Clock));
+            let run_id = ran.report.id().to_string();
+            let mut records: Vec<EventRecord> = ran
+                .records
+                .into_iter()
+                .filter(|record| record.run_id == run_id)
+                .collect();
+            if records.len() < 3 || !defect.inject(&mut records, at) {
+                return Ok(());
+            }
+            *injected
+                .lock()
+                .unwrap()
+                .entry(format!("{defect:?}"))
+                .or_insert(0) += 1;
+            let found = analyzed(&records, Arrival::InOrder);
+            let (wanted, may_follow) = defect.found();
+            let lines: Vec<String> = records.iter().map(stageflow_lens::line).collect();
+            prop_assert!(
+                found.count(wanted) > 0,
+                "{:?}: {:#?}\n{}",
+                defect,
+                found,
+                lines.join("\n")
+            );
+            for (kind, _) in found.counts() {
+                prop_assert!(
+                    kind == wanted || may_follow.contains(&kind),
+                    "{:?}: {:#?}\n{}",
+                    defect,
+                    found,
+                    lines.join("\n")
+                );
+            }
+            Ok(())
+        });
+    assert_eq!(
+        injected.lock().unwrap().len(),
+        Defect::ALL.len(),
+        "each defect was tried"
+    );
+}

@@ -1,0 +1,9 @@
+//! What arrives at an OpenTelemetry collector.
+
+#![cfg(test)]
+
+mod support;
+
+mod failing;
+mod metrics;
+mod traces;
