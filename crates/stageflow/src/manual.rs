@@ -109,6 +109,8 @@ pages! {
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
     correlation = "22-correlation";
+    chunk_queues = "24-chunk-queues";
+    live_view = "25-live-view";
 }
 
 /// The README files, whose examples are compiled and run like all others.

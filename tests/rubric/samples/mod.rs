@@ -9,6 +9,7 @@ mod graph;
 mod layers;
 mod loops;
 mod pools;
+mod streaming;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -47,6 +48,7 @@ pub(crate) fn all() -> Vec<Sample> {
         pools::samples(),
         branches::samples(),
         layers::samples(),
+        streaming::samples(),
     ]
     .into_iter()
     .flatten()
