@@ -12,6 +12,7 @@ mod a09_permits;
 mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
+mod a13_sinks;
 mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
@@ -75,6 +76,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a10_starvation::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
+        a13_sinks::scenario(),
         a16_merge::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),

@@ -25,16 +25,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "spans and trace headers; T2-CORR holds the events to the same laws",
     },
     Row {
-        id: "A13-BROKEN-SINKS",
-        title: "sinks that panic, hang and fill the disk",
-        proves: "a run's result does not depend on its sink, and stopping always ends with exact books",
-        theme: Theme::Thu,
-        tier: Tier::Weekly,
-        targets: &["OBS-004"],
-        modes: &["E7", "E9"],
-        needs: "the bounded sink with a worker that can be stopped",
-    },
-    Row {
         id: "A14-CANARIES",
         title: "fifty secrets, and where they turn up",
         proves: "no secret reaches telemetry unless somebody asked for it",
