@@ -21,6 +21,8 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0561, SF0562 | `SendError`, in `stageflow-streaming` | a chunk is put into a queue |
+//! | SF0563 | `PlayoutError`, in `stageflow-streaming` | a playout buffer is made |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -99,4 +101,7 @@ pages! {
     sf0408 = "0408";
     sf0409 = "0409";
     sf0410 = "0410";
+    sf0561 = "0561";
+    sf0562 = "0562";
+    sf0563 = "0563";
 }

@@ -116,6 +116,10 @@ impl<'a> Play<'a> {
                 .collect();
             self.offer(who, &mut producers[who], &audits).await;
         }
+        if !self.case.stops_at_once && self.case.policy == Policy::Wait {
+            // Those who wait are still being served.
+            self.go_on_until(self.now + patience(Policy::Wait)).await;
+        }
         self.outcome.served = self.model.sums.delivered + self.model.sums.failed;
         if !self.case.stops_at_once {
             self.go_on_until(LONG).await;
