@@ -26,6 +26,8 @@
 //! | SF0508 | [`ChainError`](crate::events::journal::ChainError) | a journal is verified |
 //! | SF0509, SF0510 | [`ReadError`](crate::events::journal::ReadError), [`HeadError`](crate::events::journal::HeadError) | a journal is read |
 //! | SF0551 to SF0553 | `ReadError` of `stageflow-lens` | a journal is read |
+//! | SF0561, SF0562 | `SendError`, in `stageflow-streaming` | a chunk is put into a queue |
+//! | SF0563 | `PlayoutError`, in `stageflow-streaming` | a playout buffer is made |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -119,4 +121,7 @@ pages! {
     sf0551 = "0551";
     sf0552 = "0552";
     sf0553 = "0553";
+    sf0561 = "0561";
+    sf0562 = "0562";
+    sf0563 = "0563";
 }

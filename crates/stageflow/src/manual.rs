@@ -126,6 +126,8 @@ pages! {
     correlation = "22-correlation";
     journal = "19-journal";
     looking_back = "23-looking-back";
+    chunk_queues = "24-chunk-queues";
+    live_view = "25-live-view";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -13,6 +13,7 @@ mod lens;
 mod loops;
 mod otel;
 mod pools;
+mod streaming;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -55,6 +56,7 @@ pub(crate) fn all() -> Vec<Sample> {
         disk::samples(),
         otel::samples(),
         lens::samples(),
+        streaming::samples(),
     ]
     .into_iter()
     .flatten()

@@ -12,6 +12,7 @@ mod a09_permits;
 mod a10_starvation;
 mod a11_scaling;
 mod a12_grammar;
+mod a13_sinks;
 mod a14_canaries;
 mod a15_labels;
 mod a16_merge;
@@ -34,6 +35,7 @@ mod m3_skew;
 mod m4_exhaustion;
 mod pending;
 mod t1_overflow;
+mod t1_policies;
 mod t2_correlation;
 mod t2_spans;
 mod t3_cancel;
@@ -58,6 +60,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         c3_immutability::scenario(),
         c4_isolation::scenario(),
         t1_overflow::scenario(),
+        t1_policies::scenario(),
         t2_correlation::scenario(),
         t2_spans::scenario(),
         t3_cancel::scenario(),
@@ -79,6 +82,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a10_starvation::scenario(),
         a11_scaling::scenario(),
         a12_grammar::scenario(),
+        a13_sinks::scenario(),
         a16_merge::scenario(),
         a14_canaries::scenario(),
         a15_labels::scenario(),

@@ -1,7 +1,7 @@
 //! A bounded event sink that is offered more than it takes.
 //!
-//! `T1` and `D3` are the same in two sizes. Today's bounded sink drops the newest; other policies, a lane for audit events
-//! and an orderly stop belong to sinks that are yet to come, and get a model beside [`virtual_time`]'s then.
+//! `T1` and `D3` are the same in two sizes: the sink that keeps events in memory and drops the newest. The one with a
+//! downstream, other policies and a lane for audit events has a scenario of its own, `T1-POLICIES`.
 
 mod engine;
 mod queue;
@@ -66,7 +66,6 @@ pub(super) fn with_controls(scenario: Scenario) -> Scenario {
 }
 
 pub(super) fn run(lab: &mut Lab, size: &Size) -> Result<(), LabError> {
-    lab.log("pending until there is a sink that can: drop-oldest, wait, spill, failing downstreams (case e), audit lane, stop with and without drain, telemetry.dropped markers");
     let broken_engine =
         lab.is_control() && !Fault::ALL.iter().any(|fault| lab.is_broken(fault.name()));
     if !broken_engine {
