@@ -120,11 +120,11 @@ pages! {
     slots_and_priority = "15-slots-and-priority";
     budgets_and_approval = "16-budgets-and-approval";
     streaming = "17-streaming";
-    secrets_and_log_lines = "20-secrets-and-log-lines";
     sinks_under_load = "18-sinks-under-load";
+    journal = "19-journal";
+    secrets_and_log_lines = "20-secrets-and-log-lines";
     opentelemetry = "21-opentelemetry";
     correlation = "22-correlation";
-    journal = "19-journal";
     looking_back = "23-looking-back";
     chunk_queues = "24-chunk-queues";
     live_view = "25-live-view";
