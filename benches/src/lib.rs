@@ -20,6 +20,7 @@
 mod alloc;
 mod args;
 mod control;
+mod emit;
 mod harness;
 mod instructions;
 mod limits;

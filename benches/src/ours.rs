@@ -9,9 +9,10 @@ use stageflow::graph::{NamedInputs, Placement as Place};
 use stageflow::prelude::*;
 
 use crate::control;
+use crate::emit;
 use crate::harness::Batch;
 use crate::stage::{Body, Output};
-use crate::subject::{Control, Mode, Placement, Subject};
+use crate::subject::{Control, Mode, Placement, Queue, Subject};
 use crate::topology::{Listing, Plan};
 
 /// Stageflow in one mode.
@@ -82,6 +83,14 @@ impl Subject for Stageflow {
                 }
             })
         }))
+    }
+
+    fn emit(&self, queue: Queue) -> Option<Batch> {
+        Some(emit::one_by_one(queue))
+    }
+
+    fn status(&self) -> Option<Batch> {
+        Some(emit::in_batches())
     }
 
     fn fork(&self, messages: usize, depth: usize) -> Option<Batch> {

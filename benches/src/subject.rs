@@ -81,6 +81,11 @@ pub(crate) trait Subject: Send + Sync {
         None
     }
 
+    /// Hands over the two status events of a stage, in batches as a run does.
+    fn status(&self) -> Option<Batch> {
+        None
+    }
+
     /// Runs a pipeline that does this.
     fn control(&self, control: Control) -> Option<Batch> {
         let _ = control;

@@ -50,3 +50,16 @@ pub(crate) fn try_send_refused() -> Batch {
         })
     })
 }
+
+/// Sends two events into a channel with room, and takes them out again: what the status events of a stage would cost.
+pub(crate) fn try_send_twice() -> Batch {
+    Arc::new(|count| {
+        Box::pin(async move {
+            let (sender, mut receiver) = mpsc::channel::<Event>(1024);
+            for _ in 0..2 * count {
+                assert!(sender.try_send(black_box(EVENT)).is_ok(), "there is room");
+                assert!(black_box(receiver.try_recv()).is_ok(), "it was just sent");
+            }
+        })
+    })
+}

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub(crate) use buffered::buffered;
 pub(crate) use kahn::kahn;
-pub(crate) use micro::{arc_clone, try_send_accepted, try_send_refused};
+pub(crate) use micro::{arc_clone, try_send_accepted, try_send_refused, try_send_twice};
 pub(crate) use sleeps::{sleeps_at_once, sleeps_in_a_row, sleeps_in_two_rows};
 
 use crate::harness::Batch;

@@ -32,6 +32,10 @@ impl Subject for StandIn {
         Some(limits::buffered(1))
     }
 
+    fn status(&self) -> Option<Batch> {
+        Some(limits::try_send_twice())
+    }
+
     fn emit(&self, queue: Queue) -> Option<Batch> {
         Some(match queue {
             Queue::Roomy => limits::try_send_accepted(),

@@ -48,6 +48,17 @@ pub(super) fn emit(bench: &Bench) -> Vec<Line> {
     ]
 }
 
+/// Row 12: the events of a stage cost less in batches than one by one.
+pub(super) fn status(bench: &Bench) -> Vec<Line> {
+    vec![operation(
+        bench,
+        "12",
+        "both status events of a stage".to_owned(),
+        ("two mpsc try_send", limits::try_send_twice()),
+        Side::times(bench.default.status(), 0.5),
+    )]
+}
+
 fn operation(
     bench: &Bench,
     row: &'static str,

@@ -33,6 +33,9 @@
 //! | look at events in a test or at the end of a program | [`MemorySink`] |
 //! | see events in the log | [`TracingSink`] |
 //! | send events somewhere | [`EventSink`] |
+//! | send them to something that may be slow, failing or gone | [`BoundedSink`], [`Exporter`] |
+//! | have what there is no room for wait on disk | [`Spill`], [`Overflow::Spill`] |
+//! | send them to several sinks | [`FanOut`] |
 //! | write events to a file or a queue | [`EventRecord`] |
 //! | keep secrets out of what is written down | [`Redaction`] |
 //! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |

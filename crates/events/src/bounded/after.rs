@@ -16,6 +16,7 @@ pub(super) struct After {
     lots: Few<Arc<Vec<Entry>>>,
     headers: Few<Arc<RunHeader>>,
     wakers: Few<Waker>,
+    old_wakers: Few<Waker>,
     pub(super) losses: Losses,
 }
 
@@ -133,10 +134,10 @@ impl After {
         self.wakers.push(waker);
     }
 
-    /// A waker that another one has taken the place of: if it is of another task, that one has to look for itself.
-    pub(super) fn wake_other(&mut self, old: Waker, new: &Waker) {
-        if !old.will_wake(new) {
-            self.wake(old);
+    /// A waker that another one has taken the place of. It may be the last to hold its task.
+    pub(super) fn drop_waker(&mut self, waker: Option<Waker>) {
+        if let Some(waker) = waker {
+            self.old_wakers.push(waker);
         }
     }
 
@@ -147,6 +148,6 @@ impl After {
         if let Some(on_drop) = on_drop.filter(|_| self.losses.few.first.is_some()) {
             self.losses.tell(on_drop);
         }
-        let _ = quietly(|| drop((self.entries, self.lots, self.headers)));
+        let _ = quietly(|| drop((self.entries, self.lots, self.headers, self.old_wakers)));
     }
 }

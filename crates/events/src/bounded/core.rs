@@ -132,9 +132,7 @@ impl Core {
             Phase::Closing(_) => Some(Ok(Work::Last)),
             Phase::Open => {
                 let old = state.pump.replace((cx.waker().clone(), 1));
-                if let Some((old, _)) = old {
-                    after.wake_other(old, cx.waker());
-                }
+                after.drop_waker(old.map(|(old, _)| old));
                 None
             }
         });
@@ -173,9 +171,7 @@ impl Core {
                 return Poll::Ready(());
             }
             let old = state.pump.replace((cx.waker().clone(), want));
-            if let Some((old, _)) = old {
-                after.wake_other(old, cx.waker());
-            }
+            after.drop_waker(old.map(|(old, _)| old));
             Poll::Pending
         })
     }
@@ -193,22 +189,39 @@ impl Core {
         drop(self.with(|state, after| state.end(after)));
     }
 
+    /// For whoever stops the sink.
     pub(super) fn poll_ended(&self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_phase(cx, |phase| phase == Phase::Ended)
-    }
-
-    /// Ready when the last handle is gone.
-    pub(super) fn poll_abandoned(&self, cx: &Context<'_>) -> Poll<()> {
-        self.poll_phase(cx, |phase| phase == Phase::Closing(Closer::LastDrop))
-    }
-
-    fn poll_phase(&self, cx: &Context<'_>, is_it: impl FnOnce(Phase) -> bool) -> Poll<()> {
         let mut state = self.lock();
-        if is_it(state.phase) {
+        if state.phase == Phase::Ended {
             return Poll::Ready(());
         }
         state.watch(cx.waker());
         Poll::Pending
+    }
+
+    /// For the pump: ready when somebody has ended the sink.
+    pub(super) fn poll_stopped(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_phase(cx, 0, |phase| phase == Phase::Ended)
+    }
+
+    /// For the pump: ready when the last handle is gone.
+    pub(super) fn poll_abandoned(&self, cx: &Context<'_>) -> Poll<()> {
+        self.poll_phase(cx, 1, |phase| phase == Phase::Closing(Closer::LastDrop))
+    }
+
+    fn poll_phase(
+        &self,
+        cx: &Context<'_>,
+        slot: usize,
+        is_it: impl FnOnce(Phase) -> bool,
+    ) -> Poll<()> {
+        self.with(|state, after| {
+            if is_it(state.phase) {
+                return Poll::Ready(());
+            }
+            after.drop_waker(state.pump_watch[slot].replace(cx.waker().clone()));
+            Poll::Pending
+        })
     }
 
     pub(super) fn ask_for_flush(&self) -> u64 {
@@ -216,12 +229,13 @@ impl Core {
     }
 
     pub(super) fn poll_flush(&self, id: u64, cx: &Context<'_>) -> Poll<Flushed> {
-        let mut state = self.lock();
-        if let Some(result) = state.flush_result(id) {
-            return Poll::Ready(result);
-        }
-        state.watch(cx.waker());
-        Poll::Pending
+        self.with(|state, after| match state.flush_result(id) {
+            Some(result) => Poll::Ready(result),
+            None => {
+                after.drop_waker(state.watch_flush(id, cx.waker()));
+                Poll::Pending
+            }
+        })
     }
 
     pub(super) fn forget_flush(&self, id: u64) {

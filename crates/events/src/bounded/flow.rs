@@ -75,9 +75,11 @@ impl State {
             }
             entries.push(event);
         }
-        while is_last && let Some(mark) = self.ledger.marks.pop() {
-            marks.push((entries.len(), mark));
-            entries.push(self.ledger.blank());
+        if is_last {
+            while let Some(mark) = self.ledger.marks.pop() {
+                marks.push((entries.len(), mark));
+                entries.push(self.ledger.blank());
+            }
         }
         (entries, marks)
     }

@@ -1,5 +1,7 @@
 //! Who waits until what was accepted before is settled.
 
+use std::task::Waker;
+
 use crate::bounded::Flushed;
 use crate::bounded::after::After;
 use crate::bounded::state::{Phase, State};
@@ -16,6 +18,7 @@ struct Flush {
     /// All tickets before this one.
     target: u64,
     result: Option<Flushed>,
+    waker: Option<Waker>,
 }
 
 impl Flushes {
@@ -33,6 +36,7 @@ impl State {
             id,
             target: self.next_ticket,
             result: None,
+            waker: None,
         });
         if let Some((waker, _)) = self.pump.take() {
             after.wake(waker);
@@ -62,9 +66,26 @@ impl State {
         for flush in &mut self.flushes.asked {
             if flush.result.is_none() && flush.target <= up_to {
                 flush.result = Some(result);
+                if let Some(waker) = flush.waker.take() {
+                    after.wake(waker);
+                }
             }
         }
-        self.wake_all(after);
+    }
+
+    /// Has this task woken when the flush is over, instead of another one.
+    pub(super) fn watch_flush(&mut self, id: u64, waker: &Waker) -> Option<Waker> {
+        let flush = self.flushes.asked.iter_mut().find(|flush| flush.id == id)?;
+        flush.waker.replace(waker.clone())
+    }
+
+    /// Wakes all who wait for a flush.
+    pub(super) fn wake_flushes(&mut self, after: &mut After) {
+        for flush in &mut self.flushes.asked {
+            if let Some(waker) = flush.waker.take() {
+                after.wake(waker);
+            }
+        }
     }
 
     /// What came of this flush, if it is over.

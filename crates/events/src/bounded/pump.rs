@@ -90,7 +90,7 @@ async fn run(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {
         tokio::time::sleep(limit).await;
     });
     poll_fn(|cx| {
-        if core.poll_ended(cx).is_ready()
+        if core.poll_stopped(cx).is_ready()
             || work.as_mut().poll(cx).is_ready()
             || orphan.as_mut().poll(cx).is_ready()
         {

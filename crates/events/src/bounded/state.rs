@@ -103,7 +103,9 @@ pub(super) struct State {
     pub(super) flushes: Flushes,
     /// The pump, and for how many queued events it waits.
     pub(super) pump: Option<(Waker, usize)>,
-    /// Who waits for the phase to change, or for a flush.
+    /// The pump again: it waits for the end of the sink, and for its last handle to go.
+    pub(super) pump_watch: [Option<Waker>; 2],
+    /// Who waits for the end of the sink.
     pub(super) watchers: Vec<Waker>,
     pub(super) health: Health,
 }
@@ -149,6 +151,7 @@ impl State {
             waiting: Waiting::default(),
             flushes: Flushes::default(),
             pump: None,
+            pump_watch: [None, None],
             watchers: Vec::new(),
             health: Health::default(),
         }
@@ -311,12 +314,14 @@ impl State {
     /// Wakes everybody who waits for a change of phase or for a flush, and the pump.
     pub(super) fn wake_all(&mut self, after: &mut After) {
         let pump = self.pump.take().map(|(waker, _)| waker);
-        for waker in self.watchers.drain(..).chain(pump) {
+        let watches = self.pump_watch.iter_mut().filter_map(Option::take);
+        for waker in self.watchers.drain(..).chain(watches).chain(pump) {
             after.wake(waker);
         }
+        self.wake_flushes(after);
     }
 
-    /// Wakes this task when the phase changes or a flush is over.
+    /// Wakes this task when the phase changes.
     pub(super) fn watch(&mut self, waker: &Waker) {
         if !self.watchers.iter().any(|other| other.will_wake(waker)) {
             self.watchers.push(waker.clone());

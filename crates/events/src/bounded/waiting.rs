@@ -102,9 +102,7 @@ impl State {
             return Some(served);
         }
         let waiter = self.waiting.row.iter_mut().find(|waiter| waiter.id == id)?;
-        if let Some(old) = waiter.waker.replace(waker.clone()) {
-            after.wake_other(old, waker);
-        }
+        after.drop_waker(waiter.waker.replace(waker.clone()));
         None
     }
 

@@ -147,7 +147,7 @@ fn after_too_many_failures_delivery_rests_and_then_tries_once() {
         tokio::time::sleep(60 * SECOND).await;
         assert_eq!(exporter.calls(), 4, "one more try");
         assert_eq!(sink.health().breaker, BreakerState::Open);
-        exporter.from_now(Act::Take);
+        exporter.acts(Act::Take);
         tokio::time::sleep(61 * SECOND).await;
         assert_eq!(sink.health().breaker, BreakerState::Closed);
         assert_eq!(exporter.seqs(), [0, 1, 2, 3]);

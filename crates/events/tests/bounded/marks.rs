@@ -87,7 +87,7 @@ fn a_mark_that_did_not_get_out_goes_with_the_next_one() {
         let run = run(1);
         let _ = sink.try_emit(notes(&run, 0..5)); // 2 to 4 are lost, and then 0 fails
         settle().await;
-        exporter.from_now(Act::Take);
+        exporter.acts(Act::Take);
         let _ = sink.try_emit(notes(&run, 5..6));
         let counts = sink.stop(Stopping::Drain, SECOND).await;
         assert_eq!((counts.failed, counts.dropped, counts.delivered), (1, 3, 2));

@@ -73,7 +73,7 @@ fn a_failing_exporter_is_tried_for_as_long_as_it_takes() {
         let _ = sink.try_emit(notes(&run(1), 0..20));
         tokio::time::sleep(3600 * SECOND).await;
         assert_eq!(sound(&sink).queued, 20);
-        exporter.from_now(Act::Take);
+        exporter.acts(Act::Take);
         assert_eq!(sink.flush(60 * SECOND).await, Flushed::Done);
         assert_eq!(exporter.seqs(), (0..20).collect::<Vec<_>>());
     });

@@ -44,7 +44,7 @@ struct Script {
 impl Scripted {
     pub(crate) fn always(act: Act) -> Self {
         let exporter = Self::default();
-        exporter.from_now(act);
+        exporter.acts(act);
         exporter
     }
 
@@ -54,7 +54,7 @@ impl Scripted {
         exporter
     }
 
-    pub(crate) fn from_now(&self, act: Act) {
+    pub(crate) fn acts(&self, act: Act) {
         self.0.lock().unwrap().always = Some(act);
     }
 

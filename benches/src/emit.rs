@@ -1,0 +1,115 @@
+//! Events into a bounded sink: one by one, in batches as runs hand them over, and where there is no room.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::SystemTime;
+
+use stageflow::context::{ContextSnapshot, RunId, RunIdentity, SeededIds, StageIndex, StageName};
+use stageflow::events::{
+    Batch as Events, BoundedSink, Entry, Event, EventKind, EventSink as _, ExportError, Exporter,
+    Pump, RunHeader,
+};
+use stageflow::prelude::async_trait;
+
+use crate::harness::Batch;
+use crate::subject::Queue;
+
+/// As many as a run hands over at once.
+const ROW: u64 = 64;
+
+/// Takes everything, and does nothing with it.
+struct Nowhere;
+
+#[async_trait]
+impl Exporter for Nowhere {
+    async fn export(&mut self, entries: &[Entry]) -> Result<(), ExportError> {
+        std::hint::black_box(entries);
+        Ok(())
+    }
+}
+
+/// One event at a time.
+pub(crate) fn one_by_one(queue: Queue) -> Batch {
+    let run = header();
+    Arc::new(move |count| {
+        let run = Arc::clone(&run);
+        Box::pin(async move {
+            let (sink, mut pump) = sink(queue);
+            for seq in 0..count {
+                let receipt = sink.try_emit(Events::new(Arc::clone(&run), vec![status(seq)]));
+                assert_eq!(receipt.accepted, u64::from(queue == Queue::Roomy));
+                if queue == Queue::Roomy && seq % ROW == ROW - 1 {
+                    take(&mut pump).await;
+                }
+            }
+        })
+    })
+}
+
+/// The two status events of so many stages, in the batches in which a run hands them over.
+pub(crate) fn in_batches() -> Batch {
+    let run = header();
+    Arc::new(move |stages| {
+        let run = Arc::clone(&run);
+        Box::pin(async move {
+            let (sink, mut pump) = sink(Queue::Roomy);
+            let mut events = Vec::with_capacity(ROW as usize);
+            for seq in 0..2 * stages {
+                events.push(status(seq));
+                if events.len() as u64 == ROW || seq + 1 == 2 * stages {
+                    let next = Vec::with_capacity(ROW as usize);
+                    let batch = std::mem::replace(&mut events, next);
+                    assert_eq!(
+                        sink.try_emit(Events::new(Arc::clone(&run), batch)).dropped,
+                        0
+                    );
+                    take(&mut pump).await;
+                }
+            }
+        })
+    })
+}
+
+fn sink(queue: Queue) -> (BoundedSink, Pump) {
+    let capacity = match queue {
+        Queue::Roomy => const { std::num::NonZeroUsize::new(1024).unwrap() },
+        Queue::Full => std::num::NonZeroUsize::MIN,
+    };
+    let (sink, pump) = BoundedSink::builder(Nowhere).capacity(capacity).build();
+    if queue == Queue::Full {
+        let receipt = sink.try_emit(Events::new(header(), vec![status(0)]));
+        assert_eq!(receipt.accepted, 1, "there is room for one");
+    }
+    (sink, pump)
+}
+
+/// Has the pump deliver what there is.
+async fn take(pump: &mut Pump) {
+    poll_fn(|cx| {
+        assert!(
+            Pin::new(&mut *pump).poll(cx).is_pending(),
+            "nobody stopped it"
+        );
+        Poll::Ready(())
+    })
+    .await;
+}
+
+fn header() -> Arc<RunHeader> {
+    let identity = RunIdentity::new(RunId::generate(&SeededIds::new(7)));
+    let stages = Arc::from([StageName::nth(0)]);
+    let context = ContextSnapshot::new(identity);
+    Arc::new(RunHeader::new(
+        context,
+        Arc::from("bench"),
+        stages,
+        SystemTime::UNIX_EPOCH,
+    ))
+}
+
+fn status(seq: u64) -> Event {
+    let (stage, attempt) = (StageIndex::new(0), 1);
+    Event::new(seq, seq, EventKind::StageStarted { stage, attempt })
+}
