@@ -4,6 +4,8 @@
 
 mod support;
 
+mod bridge;
+mod errors;
 mod failing;
 mod metrics;
 mod rotel;

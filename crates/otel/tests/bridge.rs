@@ -1,5 +1,7 @@
 //! Spans of other libraries, below the stage they are made in.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use stageflow_otel::{Bridge, Ratio};

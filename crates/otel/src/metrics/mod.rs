@@ -14,6 +14,34 @@ pub(crate) use self::series::Source;
 use crate::said::Said;
 use crate::semconv;
 
+/// The labels of each metric.
+const RUN: &[&str] = &[semconv::PIPELINE, semconv::OUTCOME, semconv::ORG_ID];
+const STAGE: &[&str] = &[
+    semconv::PIPELINE,
+    semconv::STAGE_NAME,
+    semconv::OUTCOME,
+    semconv::ORG_ID,
+];
+const ATTEMPT: &[&str] = &[
+    semconv::PIPELINE,
+    semconv::STAGE_NAME,
+    semconv::OUTCOME,
+    semconv::ERROR_TYPE,
+    semconv::ORG_ID,
+];
+const CALL: &[&str] = &[
+    semconv::GEN_AI_OPERATION_NAME,
+    semconv::GEN_AI_REQUEST_MODEL,
+    semconv::GEN_AI_PROVIDER_NAME,
+    semconv::ERROR_TYPE,
+];
+const TOKEN: &[&str] = &[
+    semconv::GEN_AI_OPERATION_NAME,
+    semconv::GEN_AI_REQUEST_MODEL,
+    semconv::GEN_AI_PROVIDER_NAME,
+    semconv::GEN_AI_TOKEN_TYPE,
+];
+
 /// Whether the series of runs and stages are kept apart by org.
 ///
 /// Orgs are many, and their names are not for everybody who may see a dashboard: so only if you ask for it.
@@ -48,68 +76,29 @@ impl Metrics {
         use semconv as s;
         let cap = cap.get();
         let count = |name, about, keys| Instrument::counter(name, about, keys, cap);
+        let measure = |what, buckets, keys| Instrument::histogram(what, buckets, keys, cap);
+        let runs = (s::RUN_DURATION, "How long runs took");
+        let stages = (
+            s::STAGE_DURATION,
+            "How long stages took, from their first attempt to their end",
+        );
+        let calls = (
+            s::GEN_AI_CLIENT_OPERATION_DURATION,
+            "How long calls to models and tools took",
+        );
+        let tokens = (s::GEN_AI_CLIENT_TOKEN_USAGE, "Tokens that calls used");
         Self {
-            runs: count(
-                s::RUN_COUNT,
-                "Runs that ended",
-                &[s::PIPELINE, s::OUTCOME, s::ORG_ID],
-            ),
-            run_duration: Instrument::histogram(
-                (s::RUN_DURATION, "How long runs took"),
-                &SECONDS,
-                &[s::PIPELINE, s::OUTCOME, s::ORG_ID],
-                cap,
-            ),
-            stage_duration: Instrument::histogram(
-                (
-                    s::STAGE_DURATION,
-                    "How long stages took, from their first attempt to their end",
-                ),
-                &SECONDS,
-                &[s::PIPELINE, s::STAGE_NAME, s::OUTCOME, s::ORG_ID],
-                cap,
-            ),
-            stage_attempts: count(
-                s::STAGE_ATTEMPTS,
-                "Attempts of stages",
-                &[
-                    s::PIPELINE,
-                    s::STAGE_NAME,
-                    s::OUTCOME,
-                    s::ERROR_TYPE,
-                    s::ORG_ID,
-                ],
-            ),
+            runs: count(s::RUN_COUNT, "Runs that ended", RUN),
+            run_duration: measure(runs, &SECONDS, RUN),
+            stage_duration: measure(stages, &SECONDS, STAGE),
+            stage_attempts: count(s::STAGE_ATTEMPTS, "Attempts of stages", ATTEMPT),
             dropped: count(
                 s::EVENTS_DROPPED,
                 "Events that were lost on their way",
                 &[s::REASON],
             ),
-            calls: Instrument::histogram(
-                (
-                    s::GEN_AI_CLIENT_OPERATION_DURATION,
-                    "How long calls to models and tools took",
-                ),
-                &WAITS,
-                &[
-                    s::GEN_AI_OPERATION_NAME,
-                    s::GEN_AI_REQUEST_MODEL,
-                    s::GEN_AI_PROVIDER_NAME,
-                    s::ERROR_TYPE,
-                ],
-                cap,
-            ),
-            tokens: Instrument::histogram(
-                (s::GEN_AI_CLIENT_TOKEN_USAGE, "Tokens that calls used"),
-                &TOKENS,
-                &[
-                    s::GEN_AI_OPERATION_NAME,
-                    s::GEN_AI_REQUEST_MODEL,
-                    s::GEN_AI_PROVIDER_NAME,
-                    s::GEN_AI_TOKEN_TYPE,
-                ],
-                cap,
-            ),
+            calls: measure(calls, &WAITS, CALL),
+            tokens: measure(tokens, &TOKENS, TOKEN),
             unfinished: count(s::SPANS_UNFINISHED, "Spans sent without their end", &[]),
             unmatched: count(
                 s::SPANS_UNMATCHED,

@@ -49,48 +49,54 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     let ids = SeededIds::new(lab.seed().get());
     let sent = lab.on(Runtime::Mt2, send(ids, count, is_uncapped, every))?;
     let (metrics, growth) = sent.map_err(LabError::new)?;
+    lab.count_trials(count as u64);
     for (metric, per_event) in metrics {
-        let Some(metric) = metric else {
-            lab.check(false, "every metric arrives", Breach::Lost, String::new);
-            continue;
-        };
-        let mut points = points(&metric);
-        if lab.is_broken("lose-other") {
-            points.retain(|point| !point.labels.contains("=other"));
-        }
-        let series: HashSet<&str> = points.iter().map(|point| &*point.labels).collect();
-        lab.check(
-            series.len() == points.len() && points.len() <= CAP + 1,
-            "series are bounded by the cap and one more",
-            Breach::ResourceLeak,
-            || format!("{}: {} series", metric.name, points.len()),
-        );
-        let events: u64 = points.iter().map(|point| point.count).sum();
-        lab.check(
-            events == count as u64,
-            "the totals of a metric are those of its events",
-            Breach::Lost,
-            || format!("{}: {events} of {count}", metric.name),
-        );
-        let sum: f64 = points.iter().map(|point| point.sum).sum();
-        let expected = per_event * count as f64;
-        lab.check(
-            (sum - expected).abs() <= expected * 1e-9,
-            "the sums of a metric are those of its events",
-            Breach::Lost,
-            || format!("{}: {sum}, not {expected}", metric.name),
-        );
-        lab.metric(
-            &format!("series {}", metric.name),
-            "count",
-            points.len() as f64,
-        );
+        judge(lab, metric, per_event, count);
     }
     if let Some(growth) = growth {
         lab.metric("memory_growth", "MiB", growth);
         lab.gate("memory_growth", Op::AtMost, GROWTH);
     }
     Ok(())
+}
+
+/// One metric, of so many events.
+fn judge(lab: &Lab, metric: Option<Metric>, per_event: f64, count: usize) {
+    let Some(metric) = metric else {
+        lab.check(false, "every metric arrives", Breach::Lost, String::new);
+        return;
+    };
+    let mut points = points(&metric);
+    if lab.is_broken("lose-other") {
+        points.retain(|point| !point.labels.contains("=other"));
+    }
+    let series: HashSet<&str> = points.iter().map(|point| &*point.labels).collect();
+    lab.check(
+        series.len() == points.len() && points.len() <= CAP + 1,
+        "series are bounded by the cap and one more",
+        Breach::ResourceLeak,
+        || format!("{}: {} series", metric.name, points.len()),
+    );
+    let events: u64 = points.iter().map(|point| point.count).sum();
+    lab.check(
+        events == count as u64,
+        "the totals of a metric are those of its events",
+        Breach::Lost,
+        || format!("{}: {events} of {count}", metric.name),
+    );
+    let sum: f64 = points.iter().map(|point| point.sum).sum();
+    let expected = per_event * count as f64;
+    lab.check(
+        (sum - expected).abs() <= expected * 1e-9,
+        "the sums of a metric are those of its events",
+        Breach::Lost,
+        || format!("{}: {sum}, not {expected}", metric.name),
+    );
+    lab.metric(
+        &format!("series {}", metric.name),
+        "count",
+        points.len() as f64,
+    );
 }
 
 /// The metrics, each with what every event adds to it; and how much memory grew after the first tenth.

@@ -60,7 +60,9 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     let runs = lab.scaled(60);
     let engine = lab.engine();
     let done = lab.on(Runtime::Mt2, days(engine, runs, flaw, share))?;
-    judge(lab, &done.map_err(LabError::new)?);
+    let done = done.map_err(LabError::new)?;
+    lab.count_trials(done.runs);
+    judge(lab, &done);
     Ok(())
 }
 
@@ -125,31 +127,10 @@ async fn days(
         .exporter()?;
     let mut receiver = Some(first);
     let monitor = exporter.monitor();
-    let tries = NonZeroU32::MIN.saturating_add(2);
-    let sink = BoundedSink::builder(Flawed(exporter, flaw))
-        .capacity(NonZeroUsize::MIN.saturating_add(511))
-        .batch(BATCH)
-        .linger(Duration::from_millis(1))
-        .retry(RetryPolicy::new(
-            tries,
-            Duration::from_millis(2),
-            Duration::from_millis(10),
-        ))
-        .start();
+    let sink = sink(Flawed(exporter, flaw));
     let engine = engine.events(sink.clone()).build();
     let pipeline = pipeline()?;
-    let mut done = Done {
-        runs: 0,
-        succeeded: 0,
-        longest: Duration::ZERO,
-        told: 0,
-        counts: sink.counts(),
-        sent: monitor.counts(),
-        vanished: 0,
-        traces: HashMap::new(),
-        logs: 0,
-        stopped: Duration::ZERO,
-    };
+    let mut done = Done::new(sink.counts(), monitor.counts());
     let days = [
         Some(Answer::Take),
         Some(Answer::Slow(Duration::from_millis(20))),
@@ -169,15 +150,7 @@ async fn days(
             }
             (None, _) => {}
         }
-        for _ in 0..runs {
-            let started = Instant::now();
-            let report = engine.run(&pipeline, 0, RunOptions::new()).await;
-            done.longest = done.longest.max(started.elapsed());
-            done.runs += 1;
-            done.succeeded += u64::from(report.is_success());
-            done.told += EVENTS;
-            sleep(Duration::from_micros(500)).await;
-        }
+        done.work(&engine, &pipeline, runs).await;
         if receiver.is_none() {
             receiver = Some(Receiver::on(port).await?);
         }
@@ -188,6 +161,20 @@ async fn days(
     done.sent = monitor.counts();
     receiver.iter().for_each(|receiver| done.keep(receiver));
     Ok(done)
+}
+
+fn sink(exporter: Flawed) -> BoundedSink {
+    let tries = NonZeroU32::MIN.saturating_add(2);
+    BoundedSink::builder(exporter)
+        .capacity(NonZeroUsize::MIN.saturating_add(511))
+        .batch(BATCH)
+        .linger(Duration::from_millis(1))
+        .retry(RetryPolicy::new(
+            tries,
+            Duration::from_millis(2),
+            Duration::from_millis(10),
+        ))
+        .start()
 }
 
 fn pipeline() -> Result<Pipeline<u64, u64>, stageflow::graph::BuildError> {
@@ -204,6 +191,34 @@ fn pipeline() -> Result<Pipeline<u64, u64>, stageflow::graph::BuildError> {
 }
 
 impl Done {
+    fn new(counts: BoundedCounts, sent: OtlpCounts) -> Self {
+        Self {
+            runs: 0,
+            succeeded: 0,
+            longest: Duration::ZERO,
+            told: 0,
+            counts,
+            sent,
+            vanished: 0,
+            traces: HashMap::new(),
+            logs: 0,
+            stopped: Duration::ZERO,
+        }
+    }
+
+    /// Runs of a day.
+    async fn work(&mut self, engine: &Engine, pipeline: &Pipeline<u64, u64>, runs: u64) {
+        for _ in 0..runs {
+            let started = Instant::now();
+            let report = engine.run(pipeline, 0, RunOptions::new()).await;
+            self.longest = self.longest.max(started.elapsed());
+            self.runs += 1;
+            self.succeeded += u64::from(report.is_success());
+            self.told += EVENTS;
+            sleep(Duration::from_micros(500)).await;
+        }
+    }
+
     /// Takes down what a collector has.
     fn keep(&mut self, receiver: &Receiver) {
         for log in receiver.logs() {
@@ -263,6 +278,12 @@ fn judge(lab: &Lab, done: &Done) {
         },
     );
     whole(lab, done);
+    tell(lab, done);
+}
+
+/// The numbers.
+fn tell(lab: &Lab, done: &Done) {
+    let counts = &done.counts;
     lab.metric("events", "count", counts.offered as f64);
     lab.metric(
         "lost_share",

@@ -15,7 +15,7 @@ use stageflow_otel::{Content, Otlp, semconv};
 
 use crate::{Breach, Control, Lab, LabError, Runtime, Scenario, Theme, Tier};
 
-/// The attributes of the GenAI conventions, written down here once more: what is compared with itself is always right.
+/// The attributes of the `GenAI` conventions, written down here once more: what is compared with itself is always right.
 const GEN_AI: &[&str] = &[
     "gen_ai.agent.id",
     "gen_ai.agent.name",
@@ -88,21 +88,8 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     let engine = lab.engine();
     let sent = lab.on(Runtime::Ct, send(engine, content))?;
     let (mut spans, others) = sent.map_err(LabError::new)?;
-    for span in &mut spans {
-        if lab.is_broken("misspelt") {
-            let model = span
-                .attributes
-                .iter_mut()
-                .find(|attribute| attribute.key == "gen_ai.request.model");
-            model
-                .into_iter()
-                .for_each(|model| "gen_ai.model".clone_into(&mut model.key));
-        }
-        if lab.is_broken("incomplete") {
-            span.attributes
-                .retain(|attribute| attribute.key != "gen_ai.operation.name");
-        }
-    }
+    lab.count_trials(1);
+    break_on_purpose(lab, &mut spans);
     let all: Vec<&KeyValue> = spans
         .iter()
         .flat_map(|span| {
@@ -113,21 +100,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
         .chain(&others)
         .collect();
     let names: BTreeSet<&str> = all.iter().map(|attribute| &*attribute.key).collect();
-    for name in &names {
-        let is_known = if name.starts_with("gen_ai.") {
-            GEN_AI.contains(name) && semconv::STANDARD.contains(name)
-        } else if name.starts_with("stageflow.") {
-            semconv::OWN.contains(name)
-        } else {
-            semconv::STANDARD.contains(name)
-        };
-        lab.check(
-            is_known,
-            "every name is one of the lists",
-            Breach::WrongStatus,
-            || format!("`{name}`"),
-        );
-    }
+    known(lab, &names);
     lab.check(
         all.iter().all(|one| {
             attribute(std::slice::from_ref(*one), &one.key)
@@ -142,6 +115,43 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     }
     lab.metric("names", "count", names.len() as f64);
     Ok(())
+}
+
+/// Two of the controls.
+fn break_on_purpose(lab: &Lab, spans: &mut [Span]) {
+    for span in spans {
+        if lab.is_broken("misspelt") {
+            let model = span
+                .attributes
+                .iter_mut()
+                .find(|attribute| attribute.key == "gen_ai.request.model");
+            model
+                .into_iter()
+                .for_each(|model| "gen_ai.model".clone_into(&mut model.key));
+        }
+        if lab.is_broken("incomplete") {
+            span.attributes
+                .retain(|attribute| attribute.key != "gen_ai.operation.name");
+        }
+    }
+}
+
+fn known(lab: &Lab, names: &BTreeSet<&str>) {
+    for name in names {
+        let is_known = if name.starts_with("gen_ai.") {
+            GEN_AI.contains(name) && semconv::STANDARD.contains(name)
+        } else if name.starts_with("stageflow.") {
+            semconv::OWN.contains(name)
+        } else {
+            semconv::STANDARD.contains(name)
+        };
+        lab.check(
+            is_known,
+            "every name is one of the lists",
+            Breach::WrongStatus,
+            || format!("`{name}`"),
+        );
+    }
 }
 
 /// Every span of the operation has what the conventions ask for, and there is one.
