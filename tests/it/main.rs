@@ -22,6 +22,7 @@ mod children_end;
 mod children_endings;
 mod children_refused;
 mod children_streams;
+mod chunk_queues;
 mod cleanup;
 mod compose;
 mod context;

@@ -7,12 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stageflow_context::{EmitError, EmitErrorKind, Note, StageCx, Stop};
-use stageflow_events::EventKind;
-use stageflow_executor::{Engine, RunOptions};
-use stageflow_graph::{Pipeline, stage_fn};
+use stageflow_context::{EmitError, EmitErrorKind, Note};
 use stageflow_streaming::{ChunkQueue, OnFull, PlayoutBuffer, Tell};
-use stageflow_testkit::{RecordingSink, paused};
+use stageflow_testkit::paused;
 use tokio::time::sleep;
 
 /// Keeps what it is told.
@@ -223,55 +220,6 @@ fn who_is_told_may_ask_the_queue() {
     drop(held);
     drop(sender);
     assert_eq!(receiver.try_recv(), Some(0));
-}
-
-#[test]
-fn a_stage_says_it_under_its_own_name() {
-    async fn listen(cx: StageCx, frames: Arc<u32>) -> Result<u64, Stop> {
-        let (sender, receiver) = ChunkQueue::new(NonZeroUsize::MIN, OnFull::DropOldest)
-            .telling(cx.clone())
-            .split();
-        for n in 0..*frames {
-            sender.send(n).await?;
-        }
-        sender.close();
-        let mut buffer = PlayoutBuffer::new(ms(10), ms(20))?.telling(cx);
-        buffer.push((), ms(50));
-        drop(buffer.pull(ms(30)));
-        buffer.push((), ms(10));
-        Ok(receiver.counts().displaced)
-    }
-    let mut p = Pipeline::builder("voice");
-    let frames = p.input::<u32>();
-    let listen = p.stage("listen", stage_fn(listen)).after(frames);
-    let pipeline = p.output(listen).build().unwrap();
-    let sink = RecordingSink::new();
-    let engine = Engine::builder().events(sink.clone()).build();
-    let report = paused(async { engine.run(&pipeline, 5_000, RunOptions::new()).await });
-    assert_eq!(report.output().unwrap(), &4_999);
-    assert_eq!(report.events().refused_notes, 0);
-    sink.assert_sound(pipeline.plan());
-    let notes: Vec<_> = sink
-        .of_stage("listen")
-        .into_iter()
-        .filter(|told| matches!(told.event.kind(), EventKind::Note { .. }))
-        .map(|told| told.name().to_owned())
-        .collect();
-    assert_eq!(
-        notes,
-        [
-            "stream.throttle_started",
-            "stream.chunk_dropped",
-            "stream.chunk_dropped",
-            "stream.throttle_ended",
-            "stream.queue_closed",
-            "stream.buffer_overflow",
-            "stream.buffer_underrun",
-            "stream.buffer_recovered",
-            // The receiver goes with one chunk left.
-            "stream.chunk_dropped",
-        ]
-    );
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub(super) fn scenario() -> Scenario {
     .tier(Tier::Weekly)
     .targets(["OBS-004", "PERF-004", "TELECOM-002"])
     .modes(["E1", "E2", "E9"])
-    .expected(Duration::from_secs(4));
+    .expected(Duration::from_secs(6));
     let scenario = Fault::ALL.into_iter().fold(scenario, |scenario, fault| {
         scenario.control(Control::own(fault.name(), fault.breaks()))
     });
@@ -101,7 +101,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
             rate::check(lab, &case, &outcome);
         }
     }
-    let random = lab.scaled(400);
+    let random = lab.scaled(250);
     lab.trials(random, |lab, trial| {
         let case = Case::random(trial.seed);
         play::play(lab, &case, trial.seed.child(2), files.path()).map(drop)
