@@ -1,5 +1,7 @@
 //! Journals are read line by line, and what cannot be read is said.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::num::NonZeroUsize;
 
 use stageflow_events::EventRecord;
@@ -76,9 +78,7 @@ fn messages_name_the_place_and_the_way_out() {
         said.ends_with("check that the file is a journal, and unchanged"),
         "{said}"
     );
-    let error = read::file("/nowhere/journal.jsonl")
-        .err()
-        .expect("there is none");
+    let error = read::file("/nowhere/journal.jsonl").unwrap_err();
     assert_eq!(
         (error.code(), error.kind(), error.line_number()),
         ("SF0551", ReadErrorKind::File, 0)
