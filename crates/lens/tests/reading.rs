@@ -137,3 +137,19 @@ fn a_bounded_number_of_stories_is_kept() {
         (1, 1, 1)
     );
 }
+
+/// What still goes on is kept longer than what has ended.
+#[test]
+fn what_has_ended_goes_first() {
+    let records: Vec<_> = all(EXAMPLE).into_iter().map(Result::unwrap).collect();
+    let (open, ended) = (records[0].run_id.clone(), records[30].run_id.clone());
+    let is_open = |record: &&EventRecord| record.run_id == open && record.seq < 5;
+    let mut third = records[0].clone();
+    third.run_id = "run_third".to_owned();
+    let began = records.iter().filter(is_open);
+    let came = began.chain(records.iter().filter(|record| record.run_id == ended));
+    let stories = Stories::of(came.chain([&third]), NonZeroUsize::MIN.saturating_add(1));
+    assert!(stories.get(&open).is_some() && stories.get("run_third").is_some());
+    assert!(stories.get(&ended).is_none());
+    assert_eq!((stories.evicted(), stories.cut_short()), (1, 0));
+}
