@@ -7,6 +7,7 @@ mod dropped;
 mod every_await;
 mod inputs;
 mod lens;
+mod lens_defects;
 mod onion;
 mod paused;
 mod programs;

@@ -58,7 +58,7 @@ impl<R: BufRead> Lines<R> {
             let mut line = Vec::new();
             let mut rest = (&mut self.text).take(LONGEST_LINE);
             let read = rest.read_until(b'\n', &mut line);
-            let read = read.map_err(|error| ReadError::file(error))?;
+            let read = read.map_err(ReadError::file)?;
             self.number += 1;
             if read == 0 {
                 return Ok(None);

@@ -1,5 +1,7 @@
 //! Journals are read line by line, and what cannot be read is said.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::num::NonZeroUsize;
 
 use stageflow_events::EventRecord;
@@ -76,9 +78,7 @@ fn messages_name_the_place_and_the_way_out() {
         said.ends_with("check that the file is a journal, and unchanged"),
         "{said}"
     );
-    let error = read::file("/nowhere/journal.jsonl")
-        .err()
-        .expect("there is none");
+    let error = read::file("/nowhere/journal.jsonl").unwrap_err();
     assert_eq!(
         (error.code(), error.kind(), error.line_number()),
         ("SF0551", ReadErrorKind::File, 0)
@@ -136,4 +136,20 @@ fn a_bounded_number_of_stories_is_kept() {
         (stories.len(), stories.evicted(), stories.cut_short()),
         (1, 1, 1)
     );
+}
+
+/// What still goes on is kept longer than what has ended.
+#[test]
+fn what_has_ended_goes_first() {
+    let records: Vec<_> = all(EXAMPLE).into_iter().map(Result::unwrap).collect();
+    let (open, ended) = (records[0].run_id.clone(), records[30].run_id.clone());
+    let is_open = |record: &&EventRecord| record.run_id == open && record.seq < 5;
+    let mut third = records[0].clone();
+    third.run_id = "run_third".to_owned();
+    let began = records.iter().filter(is_open);
+    let came = began.chain(records.iter().filter(|record| record.run_id == ended));
+    let stories = Stories::of(came.chain([&third]), NonZeroUsize::MIN.saturating_add(1));
+    assert!(stories.get(&open).is_some() && stories.get("run_third").is_some());
+    assert!(stories.get(&ended).is_none());
+    assert_eq!((stories.evicted(), stories.cut_short()), (1, 0));
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use stageflow::events::EventRecord;
 use stageflow::interceptors::{Around, Call, Ending, Next, Phase, async_trait};
 use stageflow::prelude::*;
-use stageflow_lens::{
-    Analyzer, Arrival, FindingKind, Findings, StageStory, Stories, WideRun, draw,
-};
+use stageflow_lens::{Analyzer, Arrival, Findings, StageStory, Stories, WideRun, draw};
 use stageflow_testkit::program::{Layered, Program, Speed, Stopper};
 use stageflow_testkit::proptest::prelude::*;
 use stageflow_testkit::proptest::test_runner::TestCaseResult;
@@ -45,13 +43,13 @@ impl Around for Patience {
 }
 
 /// A finished run of a program, and all that was written down of it and its children.
-struct Ran {
+pub(super) struct Ran {
     pipeline: Pipeline<u64, u64>,
-    report: RunReport<u64>,
-    records: Vec<EventRecord>,
+    pub(super) report: RunReport<u64>,
+    pub(super) records: Vec<EventRecord>,
 }
 
-async fn run(program: &Program, speed: Speed) -> Ran {
+pub(super) async fn run(program: &Program, speed: Speed) -> Ran {
     let sink = RecordingSink::new();
     let engine = Engine::builder()
         .events(sink.clone())
@@ -90,7 +88,7 @@ async fn run(program: &Program, speed: Speed) -> Ran {
     }
 }
 
-fn programs() -> impl Strategy<Value = Program> {
+pub(super) fn programs() -> impl Strategy<Value = Program> {
     (any::<u64>(), 1_usize..30).prop_map(|(seed, nodes)| Program::random(seed, nodes))
 }
 
@@ -111,7 +109,7 @@ fn stories(records: &[EventRecord]) -> Stories {
 }
 
 /// What in random programs may look like impatience is none: their layer says that it tries three times at once.
-fn analyzed(records: &[EventRecord], arrival: Arrival) -> Findings {
+pub(super) fn analyzed(records: &[EventRecord], arrival: Arrival) -> Findings {
     let mut analyzer =
         Analyzer::new(arrival).retries(NonZeroU32::new(4).unwrap(), Duration::from_secs(1));
     for record in records {
@@ -335,208 +333,4 @@ fn the_times_of_wide_events_add_up() {
             }
             Ok(())
         });
-}
-
-/// One defect, put into a sound journal.
-#[derive(Clone, Copy, Debug)]
-enum Defect {
-    LoseEvent,
-    LoseEnd,
-    RepeatEvent,
-    SwapEvents,
-    EventAfterEnd,
-    ForgetRunEnd,
-    ForgetRunStart,
-    NoCorrelation,
-    OtherOrg,
-    NoStage,
-    TimeGoesBack,
-    OtherParent,
-    EndOfNothing,
-    MarkedLoss,
-}
-
-impl Defect {
-    const ALL: [Self; 14] = [
-        Self::LoseEvent,
-        Self::LoseEnd,
-        Self::RepeatEvent,
-        Self::SwapEvents,
-        Self::EventAfterEnd,
-        Self::ForgetRunEnd,
-        Self::ForgetRunStart,
-        Self::NoCorrelation,
-        Self::OtherOrg,
-        Self::NoStage,
-        Self::TimeGoesBack,
-        Self::OtherParent,
-        Self::EndOfNothing,
-        Self::MarkedLoss,
-    ];
-
-    /// What is found, and what else may follow from it.
-    fn found(self) -> (FindingKind, &'static [FindingKind]) {
-        use FindingKind as Kind;
-        const HOLES: &[FindingKind] = &[
-            Kind::OrphanStart,
-            Kind::EndWithoutStart,
-            Kind::StraySpan,
-            Kind::StartedEarly,
-        ];
-        match self {
-            Self::LoseEvent => (Kind::Gap, HOLES),
-            Self::LoseEnd => (Kind::OrphanStart, &[Kind::StartedEarly, Kind::StartedTwice]),
-            Self::RepeatEvent => (Kind::Repeated, &[]),
-            Self::SwapEvents => (Kind::OutOfOrder, &[]),
-            Self::EventAfterEnd => (Kind::AfterEnd, &[]),
-            Self::ForgetRunEnd => (Kind::NeverEnded, &[Kind::OrphanStart]),
-            Self::ForgetRunStart => (Kind::NeverStarted, &[]),
-            Self::NoCorrelation => (Kind::MissingField, &[]),
-            Self::OtherOrg => (Kind::MixedIdentity, &[]),
-            Self::NoStage => (
-                Kind::MissingField,
-                &[Kind::OrphanStart, Kind::StartedEarly, Kind::StraySpan],
-            ),
-            Self::TimeGoesBack => (Kind::TimeBackwards, &[]),
-            Self::OtherParent => (Kind::StraySpan, &[]),
-            Self::EndOfNothing => (Kind::EndWithoutStart, &[]),
-            Self::MarkedLoss => (Kind::Lost, HOLES),
-        }
-    }
-
-    /// Puts it in, at this place or after. `false` if there is no place for it.
-    fn inject(self, records: &mut Vec<EventRecord>, at: usize) -> bool {
-        let last = records.len() - 1;
-        let inner = 1 + at % last.max(1);
-        let place_of = |records: &[EventRecord], wanted: &dyn Fn(&EventRecord) -> bool| {
-            let places: Vec<usize> = (0..records.len())
-                .filter(|at| wanted(&records[*at]))
-                .collect();
-            (!places.is_empty()).then(|| places[at % places.len()])
-        };
-        let renumber = |records: &mut [EventRecord]| {
-            for (seq, record) in (0..).zip(records.iter_mut()) {
-                record.seq = seq;
-            }
-        };
-        match self {
-            Self::LoseEvent if inner < last => drop(records.remove(inner)),
-            Self::MarkedLoss if inner < last => {
-                let mut marker = records.remove(inner);
-                marker.kind = "telemetry.dropped".to_owned();
-                marker.data = serde_json::json!({ "count": 1, "first_seq": marker.seq, "last_seq": marker.seq });
-                records.insert(inner, marker);
-            }
-            Self::LoseEnd => {
-                let is_end = |record: &EventRecord| {
-                    let kind = record.kind.as_str();
-                    matches!(kind, "stage.ended" | "part.ended")
-                };
-                let Some(place) = place_of(records, &is_end) else {
-                    return false;
-                };
-                records.remove(place);
-                renumber(records);
-            }
-            Self::RepeatEvent => records.insert(inner, records[inner].clone()),
-            Self::SwapEvents if inner < last => records.swap(inner, inner + 1),
-            Self::EventAfterEnd => {
-                let mut more = records[inner.min(last - 1)].clone();
-                (more.seq, more.elapsed_ns) = (last as u64 + 1, records[last].elapsed_ns);
-                records.push(more);
-            }
-            Self::ForgetRunEnd => drop(records.pop()),
-            Self::ForgetRunStart => {
-                records.remove(0);
-                renumber(records);
-            }
-            Self::NoCorrelation => records[inner].correlation_id.clear(),
-            Self::OtherOrg => records[inner].org_id = Some("org_another".to_owned()),
-            Self::NoStage => {
-                let Some(place) = place_of(records, &|record| record.kind == "stage.ended") else {
-                    return false;
-                };
-                records[place].stage = None;
-            }
-            Self::TimeGoesBack => {
-                let Some(place) = place_of(records, &|record| record.elapsed_ns > 0) else {
-                    return false;
-                };
-                if records[place - 1].elapsed_ns == 0 {
-                    return false;
-                }
-                records[place].elapsed_ns = records[place - 1].elapsed_ns - 1;
-            }
-            Self::OtherParent => {
-                let is_start = |record: &EventRecord| record.kind == "part.started";
-                let Some(place) = place_of(records, &is_start) else {
-                    return false;
-                };
-                records[place].parent_span_id = Some("00000000000000ff".to_owned());
-            }
-            Self::EndOfNothing => {
-                let is_end = |record: &EventRecord| record.kind == "stage.ended";
-                let Some(place) = place_of(records, &is_end) else {
-                    return false;
-                };
-                let again = records[place].clone();
-                records.insert(place, again);
-                renumber(records);
-            }
-            _ => return false,
-        }
-        true
-    }
-}
-
-#[test]
-fn each_defect_is_found_and_nothing_else() {
-    let cases = (programs(), any::<usize>(), 0..Defect::ALL.len());
-    let mut injected = std::collections::BTreeMap::new();
-    let injected = std::sync::Mutex::new(&mut injected);
-    Property::new("each defect is found, and nothing else")
-        .cases(1500)
-        .holds_for(&cases, |(program, at, defect)| {
-            let defect = Defect::ALL[defect];
-            let ran = paused(run(&program, Speed::Clock));
-            let run_id = ran.report.id().to_string();
-            let mut records: Vec<EventRecord> = ran
-                .records
-                .into_iter()
-                .filter(|record| record.run_id == run_id)
-                .collect();
-            if records.len() < 3 || !defect.inject(&mut records, at) {
-                return Ok(());
-            }
-            *injected
-                .lock()
-                .unwrap()
-                .entry(format!("{defect:?}"))
-                .or_insert(0) += 1;
-            let found = analyzed(&records, Arrival::InOrder);
-            let (wanted, may_follow) = defect.found();
-            let lines: Vec<String> = records.iter().map(stageflow_lens::line).collect();
-            prop_assert!(
-                found.count(wanted) > 0,
-                "{:?}: {:#?}\n{}",
-                defect,
-                found,
-                lines.join("\n")
-            );
-            for (kind, _) in found.counts() {
-                prop_assert!(
-                    kind == wanted || may_follow.contains(&kind),
-                    "{:?}: {:#?}\n{}",
-                    defect,
-                    found,
-                    lines.join("\n")
-                );
-            }
-            Ok(())
-        });
-    assert_eq!(
-        injected.lock().unwrap().len(),
-        Defect::ALL.len(),
-        "each defect was tried"
-    );
 }

@@ -88,6 +88,7 @@ impl Findings {
     }
 
     /// What was kept.
+    #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Finding> {
         self.kept.iter()
     }

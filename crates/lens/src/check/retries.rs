@@ -61,7 +61,7 @@ impl Retries {
                 self.0.remove(&(stage, part));
             }
             "stage.ended" | "part.ended" => {
-                self.failed((stage, part), record, patience, complaints)
+                self.failed((stage, part), record, patience, complaints);
             }
             _ => {}
         }

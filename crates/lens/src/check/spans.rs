@@ -39,7 +39,7 @@ impl Spans {
             }
             "stage.ended" | "part.ended" | "operation.ended" => self.close(record, complaints),
             "stage.answered" | "stage.resolved" | "stage.skipped" => {
-                self.lies_in_run(record, complaints)
+                self.lies_in_run(record, complaints);
             }
             kind if is_note(kind) && !self.open.contains_key(&record.span_id) => {
                 let what = format!(

@@ -75,7 +75,8 @@ impl Seqs {
     pub(crate) fn gaps(&self) -> impl Iterator<Item = RangeInclusive<u64>> + '_ {
         let befores = std::iter::once(0).chain(self.stretches.iter().map(|stretch| stretch.1 + 1));
         let pairs = befores.zip(&self.stretches);
-        pairs.filter_map(|(from, stretch)| (from < stretch.0).then(|| from..=stretch.0 - 1))
+        let holes = pairs.filter(|(from, stretch)| *from < stretch.0);
+        holes.map(|(from, stretch)| from..=stretch.0 - 1)
     }
 
     /// How many are missing below the highest one.

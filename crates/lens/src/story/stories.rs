@@ -103,6 +103,7 @@ impl Stories {
     }
 
     /// All of them, in the order in which they were first heard of.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &RunStory> {
         self.runs.values()
     }
