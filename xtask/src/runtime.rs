@@ -101,15 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_executor_and_the_testkit_may_ask_for_the_runtime() {
+    fn only_those_that_run_or_deliver_may_ask_for_the_runtime() {
         assert_eq!(declared(&asking("executor", None, &["rt"])).len(), 0);
+        assert_eq!(declared(&asking("graph", None, &["sync", "time"])).len(), 0);
+        assert_eq!(declared(&asking("graph", Some("dev"), &["rt"])).len(), 0);
         assert_eq!(
-            declared(&asking("events", None, &["sync", "time"])).len(),
-            0
-        );
-        assert_eq!(declared(&asking("events", Some("dev"), &["rt"])).len(), 0);
-        assert_eq!(
-            declared(&asking("events", None, &["sync", "rt-multi-thread"])).len(),
+            declared(&asking("graph", None, &["sync", "rt-multi-thread"])).len(),
             1
         );
     }
