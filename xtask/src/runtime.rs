@@ -1,4 +1,5 @@
-//! The runtime rule: only what runs pipelines (the executor, the testkit, the stress suite) asks tokio for its runtime.
+//! The runtime rule: only what runs pipelines (the executor, the testkit, the stress suite) or delivers in the background
+//! (events, otel) asks tokio for its runtime.
 //!
 //! Two looks, because either alone can be fooled: what the manifests ask for, and, for the two crates at the bottom,
 //! what Cargo resolves when they are built alone (a dependency may ask on their behalf).
@@ -8,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::workspace::{Kind, Workspace};
 
 /// The crates that may run things.
-const MAY_RUN: [&str; 3] = ["executor", "testkit", "stress"];
+const MAY_RUN: [&str; 5] = ["events", "executor", "otel", "testkit", "stress"];
 
 /// The crates that must stay free of a runtime even through their dependencies.
 pub(crate) const RUNTIME_FREE: [&str; 2] = ["stageflow-context", "stageflow-graph"];
@@ -100,15 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_executor_and_the_testkit_may_ask_for_the_runtime() {
+    fn only_those_that_run_or_deliver_may_ask_for_the_runtime() {
         assert_eq!(declared(&asking("executor", None, &["rt"])).len(), 0);
+        assert_eq!(declared(&asking("graph", None, &["sync", "time"])).len(), 0);
+        assert_eq!(declared(&asking("graph", Some("dev"), &["rt"])).len(), 0);
         assert_eq!(
-            declared(&asking("events", None, &["sync", "time"])).len(),
-            0
-        );
-        assert_eq!(declared(&asking("events", Some("dev"), &["rt"])).len(), 0);
-        assert_eq!(
-            declared(&asking("events", None, &["sync", "rt-multi-thread"])).len(),
+            declared(&asking("graph", None, &["sync", "rt-multi-thread"])).len(),
             1
         );
     }

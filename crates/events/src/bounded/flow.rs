@@ -66,7 +66,8 @@ impl State {
         if self.ledger.marks.is_empty() {
             return (events, Vec::new());
         }
-        let is_last = self.lanes.len() == 0 && self.on_disk() <= events.len() as u64;
+        let is_last_on_disk = self.leaves_disk || self.on_disk() <= events.len() as u64;
+        let is_last = self.lanes.len() == 0 && is_last_on_disk;
         let (mut entries, mut marks) = (Vec::with_capacity(events.len() + 1), Vec::new());
         for event in events {
             if let Some(mark) = self.ledger.marks.due_before(&event) {
