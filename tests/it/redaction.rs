@@ -205,7 +205,7 @@ const PROSE: &[&str] = &[
     "no answer from",
     "the key",
     "was not found in",
-    "/home/ada/",
+    "/srv/ada/",
     "https://example.org/",
     "failed with",
     "(",

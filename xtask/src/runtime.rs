@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::workspace::{Kind, Workspace};
 
 /// The crates that may run things.
-const MAY_RUN: [&str; 5] = ["events", "executor", "otel", "testkit", "stress"];
+const MAY_RUN: [&str; 6] = ["events", "executor", "lens", "otel", "testkit", "stress"];
 
 /// The crates that must stay free of a runtime even through their dependencies.
 pub(crate) const RUNTIME_FREE: [&str; 2] = ["stageflow-context", "stageflow-graph"];

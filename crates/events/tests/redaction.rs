@@ -140,8 +140,8 @@ const SECRET: &[(&str, &str)] = &[
         "key [redacted] and [redacted]",
     ),
     (
-        "/home/ada/tok-4f9a2b/notes.md",
-        "/home/ada/[redacted]/notes.md",
+        "/srv/ada/tok-4f9a2b/notes.md",
+        "/srv/ada/[redacted]/notes.md",
     ),
     ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dGVzdA", "[redacted]"),
     ("id 12345678", "id [redacted]"),

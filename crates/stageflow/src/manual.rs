@@ -1,4 +1,4 @@
-//! The manual: seventeen short pages, best read in order.
+//! The manual: twenty-five short pages, best read in order.
 //!
 //! | page | about | reference |
 //! |---|---|---|

@@ -52,7 +52,7 @@ pub(super) fn canary(shape: u32, rng: &mut ChaCha8Rng) -> Canary {
         20 => around(letters, |secret| {
             format!("-----BEGIN PRIVATE KEY-----\n{secret}\n-----END PRIVATE KEY-----")
         }),
-        21 => around(mixed, |secret| format!("/home/ada/{secret}/notes.md")),
+        21 => around(mixed, |secret| format!("/srv/ada/{secret}/notes.md")),
         22 => around(letters, |secret| {
             format!("{{\\\"access_token\\\":\\\"{secret}\\\"}}")
         }),
