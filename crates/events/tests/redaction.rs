@@ -247,7 +247,7 @@ fn names_of_models_tools_and_parts_stay() {
 }
 
 fn stage_error(source: impl Into<BoxError>) -> StageError {
-    let name: StageName = "fetch-2024a".parse().expect("a good name");
+    let name: StageName = "fetch-2024a".parse().unwrap();
     let kind = StageErrorKind::Failed(ErrorClass::Permanent);
     StageError::new(name, NonZeroU32::MIN, kind, source)
 }

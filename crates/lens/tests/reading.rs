@@ -41,7 +41,7 @@ fn empty_lines_and_fields_of_later_programs_are_no_trouble() {
     );
 }
 
-/// A journal has lines of its own between the records, and may write records as CloudEvents.
+/// A journal has lines of its own between the records, and may write records as `CloudEvents`.
 #[test]
 fn what_a_journal_writes_is_read_in_both_forms() {
     let first = EXAMPLE.lines().next().unwrap();
