@@ -246,6 +246,7 @@ fn names_of_models_tools_and_parts_stay() {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 fn stage_error(source: impl Into<BoxError>) -> StageError {
     let name: StageName = "fetch-2024a".parse().unwrap();
     let kind = StageErrorKind::Failed(ErrorClass::Permanent);
