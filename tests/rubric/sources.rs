@@ -27,7 +27,10 @@ impl Sources {
             for file in rust_files(&folder.join("src")) {
                 let text = fs::read_to_string(file).unwrap();
                 types.extend(error_types(&text));
-                enums.extend(kind_enums(&text));
+                for (name, variants) in kind_enums(&text) {
+                    // Two crates may have a type of the same name.
+                    enums.entry(name).or_default().extend(variants);
+                }
             }
         }
         // `BuildError` is a list of problems, each with a kind.
@@ -68,7 +71,8 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 /// Public types for which a file implements `Error`, by hand or by `thiserror`.
 fn error_types(text: &str) -> Vec<String> {
     let by_hand = text.lines().filter_map(|line| {
-        let line = line.strip_prefix("impl ")?;
+        let line = line.strip_prefix("impl")?;
+        let line = line.strip_prefix("<T>").unwrap_or(line).strip_prefix(' ')?;
         let (port, name) = line.split_once(" for ")?;
         (port.rsplit("::").next() == Some("Error")).then(|| word(name))
     });

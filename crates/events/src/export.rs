@@ -120,8 +120,7 @@ fn cause(source: Option<&(dyn std::error::Error + Send + Sync + 'static)>) -> im
 fn advice(kind: ExportErrorKind) -> impl fmt::Display {
     match kind {
         ExportErrorKind::Transient => {
-            "nothing was taken; it is tried again, but look at what it sends to if that goes on"
-                .to_owned()
+            "nothing was taken; look at what it sends to, if trying again does not help".to_owned()
         }
         ExportErrorKind::Permanent => {
             "nothing was taken, and another try would not help: look at what it sends to".to_owned()

@@ -1,11 +1,12 @@
 //! What happened: the event model and its sinks.
 //!
 //! ```text
-//!   one run:   RunStarted ▸ { StageStarted ▸ [Note | Approval | part]* ▸ StageEnded | StageResolved | StageSkipped }*
+//!   one run:   RunStarted ▸ { StageStarted ▸ [Note | Approval | operation | part]* ▸ StageEnded | StageResolved | StageSkipped }*
 //!              ▸ [CleanupEnded]* ▸ RunEnded; Budget anywhere between; the whole of it: see `EventKind`
 //!
 //!   engine ──batches──▶ EventSink ──▶ MemorySink | TracingSink | your own
-//!            envelope: run, request, session, user, org, correlation, trace; seq from 0 without gaps
+//!            │                   └──▶ BoundedSink ──entries──▶ Exporter: Journal, stageflow-otel, your own
+//!            └─ envelope: run, request, session, user, org, correlation, trace; seq from 0 without gaps
 //! ```
 //!
 //! ```
@@ -32,29 +33,36 @@
 //! |---|---|
 //! | look at events in a test or at the end of a program | [`MemorySink`] |
 //! | see events in the log | [`TracingSink`] |
-//! | send events somewhere | [`EventSink`] |
+//! | take events yourself | [`EventSink`] |
 //! | send them to something that may be slow, failing or gone | [`BoundedSink`], [`Exporter`] |
-//! | have what there is no room for wait on disk | [`Spill`], [`Overflow::Spill`] |
+//! | say what happens when there is no room | [`Overflow`]; on disk: [`Spill`] |
+//! | know what was lost | [`BoundedSink::counts`], [`BoundedSink::losses`], [`BoundedSink::health`] |
 //! | send them to several sinks | [`FanOut`] |
-//! | write events to a file or a queue | [`EventRecord`] |
-//! | keep secrets out of what is written down | [`Redaction`] |
-//! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |
 //! | write events to files, and show later that nobody altered them | [`Journal`], [`journal`] |
 //! | write events to a queue or a table | [`EventRecord`], [`CloudEvent`] |
+//! | keep secrets out of what is written down | [`Redaction`] |
+//! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |
 //! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
 //!
 //! # Invariants
 //!
 //! * Of one run, `seq` starts at 0 and has no gaps; what is missing was dropped by a sink, and counted.
 //! * Each attempt has one start and exactly one end. The run's end is its last event, after all cleanups.
-//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `part.*`, `cleanup.*`, `telemetry.*`, `approval.*` and
-//!   `budget.*`.
-//! * Offered = accepted + dropped, at any moment ([`Receipt`], [`SinkCounts`]).
+//! * An operation has one start and one end, inside the attempt, the part and the operation that it belongs to.
+//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `part.*`, `cleanup.*`, `approval.*`, `budget.*` and
+//!   `operation.*`; only sinks write `telemetry.*`.
+//! * Offered = accepted + dropped, at any moment ([`Receipt`], [`SinkCounts`]); of a bounded sink, accepted = delivered + failed +
+//!   discarded + queued ([`BoundedCounts`]).
+//! * Where not all can stay, the audit lane stays before the telemetry lane ([`Lane`]); lanes never change the order.
+//! * Text from outside is written down only through the run's [`Redaction`].
+//! * No lock is held while an exporter, a hook or another sink runs.
 //!
 //! # Errors
 //!
-//! A sink says what it dropped in its [`Receipt`]. What waits on disk or is kept there has errors of its own: [`SpillError`],
-//! [`journal::JournalError`], [`journal::ChainError`], [`journal::ReadError`].
+//! A sink says what it dropped in its [`Receipt`]. An exporter says what it did not take with an [`ExportError`], `SF0501` to
+//! `SF0503`. `SF0504` and `SF0505` ([`SpillError`]) are about what waits on disk, `SF0506` and `SF0507`
+//! ([`journal::JournalError`]) about opening a journal, `SF0508` to `SF0510` ([`journal::ChainError`], [`journal::ReadError`],
+//! [`journal::HeadError`]) about what is wrong in its files.
 //!
 //! # Feature flags
 //!

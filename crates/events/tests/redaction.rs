@@ -246,9 +246,9 @@ fn names_of_models_tools_and_parts_stay() {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 fn stage_error(source: impl Into<BoxError>) -> StageError {
-    let parsed = "fetch-2024a".parse();
-    let name = parsed.unwrap_or_else(|_| StageName::nth(0));
+    let name: StageName = "fetch-2024a".parse().unwrap();
     let kind = StageErrorKind::Failed(ErrorClass::Permanent);
     StageError::new(name, NonZeroU32::MIN, kind, source)
 }

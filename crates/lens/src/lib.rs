@@ -28,7 +28,7 @@
 //! | know what became of a run | [`Stories`], [`RunStory`] |
 //! | have one flat line for each run and each stage | [`WideRun`], [`WideStage`], [`WideEvents`] |
 //! | know whether records fit together | [`analyze`], [`Analyzer`] |
-//! | watch runs in the terminal | `live`, behind the flag of that name |
+//! | watch runs in the terminal | `live`, with the feature of that name |
 //! | draw a run | [`draw::dag`], [`draw::gantt`] |
 //! | see everything that happened, in order | [`line`](line()) |
 //!
@@ -40,18 +40,18 @@
 //!
 //! # Errors
 //!
-//! [`ReadError`]: a journal that cannot be read.
+//! `SF0551` to `SF0553` ([`ReadError`]): a journal, or a line of one, cannot be read.
 //!
 //! # Feature flags
 //!
-//! | flag | gives |
-//! |---|---|
-//! | `live` | the live view in the terminal |
-//! | `tool` | the program behind `cargo xtask logs` |
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `live` | off | `live`, the view of runs in the terminal |
+//! | `tool` | off | the programs behind `cargo xtask logs` and, with `live`, `cargo xtask live` |
 //!
 //! # Where it sits
 //!
-//! Above `stageflow-events`. It knows neither pipelines nor engines.
+//! Above `stageflow-events`, beside the graph and the executor. It knows neither pipelines nor engines.
 //!
 //! # Stability
 //!

@@ -7,9 +7,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize as _;
-use serde_json::Value;
-use stageflow_events::{EventRecord, WIRE_VERSION};
+use stageflow_events::{EventRecord, journal};
 
 pub use error::{ReadError, ReadErrorKind};
 pub use merge::{Merged, merged};
@@ -33,7 +31,18 @@ pub fn file(path: impl AsRef<Path>) -> Result<Lines<BufReader<File>>, ReadError>
     }
 }
 
-/// The records in a text, one after the other, as they are asked for. Empty lines are none.
+/// The files that a path stands for: itself, or all files of the journal in that folder, the oldest first.
+///
+/// # Errors
+///
+/// [`ReadErrorKind::File`] if it cannot be looked at.
+pub fn files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, ReadError> {
+    let path = path.as_ref();
+    journal::files(path).map_err(|error| ReadError::file(error).at(Some(path), 0))
+}
+
+/// The records in a text, one after the other, as they are asked for. Empty lines are none, nor are those that a
+/// journal writes of its own.
 pub fn lines<R: BufRead>(text: R) -> Lines<R> {
     Lines {
         text,
@@ -69,25 +78,22 @@ impl<R: BufRead> Lines<R> {
                 self.is_over = true;
                 return Err(ReadError::too_long());
             }
-            if !line.trim_ascii().is_empty() {
-                return record(&line, is_whole).map(Some);
+            if !line.trim_ascii().is_empty()
+                && let Some(record) = record(&line, is_whole)?
+            {
+                return Ok(Some(record));
             }
         }
     }
 }
 
-fn record(line: &[u8], is_whole: bool) -> Result<EventRecord, ReadError> {
-    let value: Value = serde_json::from_slice(line).map_err(|error| match is_whole {
-        true => ReadError::line(error),
-        false => ReadError::torn(error),
-    })?;
-    let version = value.get("version").and_then(Value::as_u64);
-    if let Some(version) = version
-        && version != u64::from(WIRE_VERSION)
-    {
-        return Err(ReadError::version(version));
-    }
-    EventRecord::deserialize(value).map_err(ReadError::line)
+/// The record of a line; none if it is one that a journal writes of its own.
+fn record(line: &[u8], is_whole: bool) -> Result<Option<EventRecord>, ReadError> {
+    journal::read_line(line).map_err(|error| match error.kind() {
+        journal::ReadErrorKind::Newer { version } => ReadError::version(version),
+        _ if is_whole => ReadError::line(error),
+        _ => ReadError::torn(error),
+    })
 }
 
 impl<R: BufRead> Iterator for Lines<R> {

@@ -41,6 +41,24 @@ fn empty_lines_and_fields_of_later_programs_are_no_trouble() {
     );
 }
 
+/// A journal has lines of its own between the records, and may write records as `CloudEvents`.
+#[test]
+fn what_a_journal_writes_is_read_in_both_forms() {
+    let first = EXAMPLE.lines().next().unwrap();
+    let record: EventRecord = serde_json::from_str(first).unwrap();
+    let cloud = serde_json::to_string(&stageflow_events::CloudEvent::from(&record)).unwrap();
+    let own = r#"{"journal":{"version":1,"what":"begins","file":1,"records":0,"chain":"audit","deleted":{"files":0,"records":0}},"chain":"1.0.0"}"#;
+    let read = all(&format!("{own}\n{first}\n{own}\n{cloud}\n"));
+    let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
+    assert_eq!(read, [record.clone(), record]);
+}
+
+#[test]
+fn what_stands_in_a_bad_line_is_not_repeated() {
+    let said = message("{\"version\":\"swordfish\"}\n");
+    assert!(!said.contains("swordfish"), "{said}");
+}
+
 #[test]
 fn a_torn_tail_is_told_from_a_bad_line() {
     let kinds = |text: &str| -> Vec<Option<ReadErrorKind>> {

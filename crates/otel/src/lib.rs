@@ -5,7 +5,22 @@
 //!                       counts, retries          spans · log records · metrics
 //! ```
 //!
-//! See [`Otlp`] for the shortest way. A run never waits for any of this, and its result does not depend on it.
+//! ```
+//! use std::time::Duration;
+//! use stageflow_events::Stopping;
+//! use stageflow_otel::Otlp;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), stageflow_otel::OtlpError> {
+//! let otlp = Otlp::builder("http://127.0.0.1:4317").service("answers").start()?;
+//! let sink = otlp.sink(); // for the engine: `Engine::builder().events(sink)`
+//! # drop(sink);
+//! let counts = otlp.stop(Stopping::Drain, Duration::from_millis(100)).await;
+//! assert_eq!(counts.accepted, counts.delivered + counts.failed + counts.discarded);
+//! # Ok(()) }
+//! ```
+//!
+//! A run never waits for any of this, and its result does not depend on it.
 //!
 //! # Which piece do I need?
 //!
@@ -15,6 +30,8 @@
 //! | put the exporter behind a sink of your own | [`OtlpBuilder::exporter`] |
 //! | send a share of the traces | [`Ratio`] |
 //! | have the spans of other libraries below stages | [`Bridge`] |
+//! | send what notes say, too | [`Content`] |
+//! | know what arrived | [`Otlp::counts`], [`Otlp::sent`] |
 //! | know the names that are sent | [`semconv`] |
 //! | test what is sent | `testing::Receiver`, with the feature `testing` |
 //!
@@ -28,19 +45,21 @@
 //!
 //! # Errors
 //!
-//! [`OtlpError`], when an exporter is made. What goes wrong later is counted by the sink in front.
+//! `SF0532` to `SF0535` ([`OtlpError`]), when an exporter is made. What goes wrong later is counted by the sink in front.
 //!
 //! # Feature flags
 //!
-//! * `testing`: a collector in the same process.
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `testing` | off | `testing::Receiver`, a collector in the same process |
 //!
 //! # Where it sits
 //!
-//! Above `stageflow-events`. It knows neither pipelines nor engines.
+//! Above `stageflow-events`, beside the graph and the executor. It knows neither pipelines nor engines.
 //!
 //! # Stability
 //!
-//! Beta. The minimum supported Rust version is 1.95.
+//! Beta; the names under `gen_ai.*` follow conventions that are still in development. The minimum supported Rust version is 1.95.
 
 mod bridge;
 mod client;

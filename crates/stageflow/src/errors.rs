@@ -21,11 +21,14 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
 //! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
 //! | SF0508 | [`ChainError`](crate::events::journal::ChainError) | a journal is verified |
 //! | SF0509, SF0510 | [`ReadError`](crate::events::journal::ReadError), [`HeadError`](crate::events::journal::HeadError) | a journal is read |
-//! | SF0551 to SF0553 | `ReadError` of `stageflow-lens` | a journal is read |
+//! | SF0531 | [`TraceParentError`](crate::context::TraceParentError) | a trace comes from outside |
+//! | SF0532 to SF0535 | `OtlpError`, in `stageflow-otel` | an exporter for a collector is made |
+//! | SF0551 to SF0553 | `ReadError`, in `stageflow-lens` | a journal is read |
 //! | SF0561, SF0562 | `SendError`, in `stageflow-streaming` | a chunk is put into a queue |
 //! | SF0563 | `PlayoutError`, in `stageflow-streaming` | a playout buffer is made |
 //!

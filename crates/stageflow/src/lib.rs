@@ -45,6 +45,14 @@
 //! | read an answer while it grows | [`executor::Run::stream`] |
 //! | run it | [`executor::Engine`], [`executor::RunOptions`] |
 //! | know what happened | [`executor::RunReport`], [`events`] |
+//! | bound what is sent, and count what is lost | [`events::BoundedSink`], [`events::FanOut`] |
+//! | keep a journal that shows what was altered | [`events::Journal`] |
+//! | keep secrets out of what is written down | [`context::Redacted`], [`events::Redaction`] |
+//! | have calls to models and tools on record | [`context::Operation`], [`context::StageCx::operation`] |
+//! | take up traces that come, and hand them on | [`context::TraceContext`], [`context::StageCx::trace_headers`] |
+//! | send to OpenTelemetry | the crate `stageflow-otel` |
+//! | look back at runs, or watch them | the crate `stageflow-lens` |
+//! | hand on chunks at two speeds | the crate `stageflow-streaming` |
 //! | wrap stages | [`interceptors`] |
 //! | learn it in order | [`manual`] |
 //! | look up an error code | [`errors`] |
@@ -65,7 +73,7 @@
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
-//! | `log-lines` | off | `events::LogLines`, for programs that use `tracing-subscriber` |
+//! | `log-lines` | off | `events::LogLines`, which writes log lines as JSON, for programs that use `tracing-subscriber` |
 //!
 //! # Where it sits
 //!

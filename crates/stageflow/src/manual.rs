@@ -19,11 +19,14 @@
 //! | [`slots_and_priority`] | limits across runs, who waits, and whose turn it is | [`Priority`], [`Lend`], [`SlotUsage`] |
 //! | [`budgets_and_approval`] | how much a run may spend, and what a person has to agree to | [`Budget`], [`Approval`], [`ApprovalDesk`] |
 //! | [`streaming`] | an answer that is read while it grows | [`RunStream`], [`StreamItem`], [`StreamOptions`] |
-//! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
 //! | [`sinks_under_load`] | what becomes of events when whatever takes them is slow, failing or gone | [`BoundedSink`], [`Overflow`], [`FanOut`] |
-//! | [`opentelemetry`] | traces, metrics and logs at a collector | `stageflow_otel::Otlp`, [`TraceContext`] |
-//! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
 //! | [`journal`] | events in files, and whether somebody has altered them | [`Journal`], [`CloudEvent`], [`SpillOptions`] |
+//! | [`secrets_and_log_lines`] | what is never written down, and whose line it is | [`Redaction`], [`Redacted`], `LogLines` |
+//! | [`opentelemetry`] | traces, metrics and logs at a collector, and what comes from outside | `stageflow_otel::Otlp`, [`TraceContext`] |
+//! | [`correlation`] | whose a record is, calls to models and tools, traces in and out | [`Operation`], [`OperationCx`], [`TraceContext`] |
+//! | [`looking_back`] | runs told again from their records, what does not fit together, drawings | `stageflow_lens::Stories`, `analyze`, `draw` |
+//! | [`chunk_queues`] | two speeds inside a stage, and what happens when there is too much | `stageflow_streaming::ChunkQueue`, `PlayoutBuffer` |
+//! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -65,12 +68,12 @@
 //! [`PipelineSpec`]: crate::graph::PipelineSpec
 //! [`Placement`]: crate::graph::Placement
 //! [`Priority`]: crate::executor::Priority
+//! [`Redacted`]: crate::context::Redacted
+//! [`Redaction`]: crate::events::Redaction
 //! [`Route`]: crate::graph::Route
 //! [`Run`]: crate::executor::Run
 //! [`RunChild`]: crate::executor::RunChild
 //! [`RunHandle`]: crate::executor::RunHandle
-//! [`Redacted`]: crate::context::Redacted
-//! [`Redaction`]: crate::events::Redaction
 //! [`RunIdentity`]: crate::context::RunIdentity
 //! [`RunOptions`]: crate::executor::RunOptions
 //! [`RunReport`]: crate::executor::RunReport
@@ -144,6 +147,12 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/otel.md")]
     mod otel {}
+
+    #[doc = include_str!("../docs/readme/lens.md")]
+    mod lens {}
+
+    #[doc = include_str!("../docs/readme/streaming.md")]
+    mod streaming {}
 
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}

@@ -36,7 +36,7 @@ impl<T> SendError<T> {
         self.kind
     }
 
-    /// The stable code of this error.
+    /// The stable code of this error; its page is in `docs/errors/`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.kind {
@@ -54,13 +54,13 @@ impl<T> SendError<T> {
 
 impl<T> fmt::Display for SendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "queue {:?}: {}: ", self.queue, self.code())?;
+        write!(f, "{}: queue {:?} took no chunk, ", self.code(), self.queue)?;
         f.write_str(match self.kind {
             SendErrorKind::Closed => {
-                "it is closed, the chunk was not taken; stop sending, and let the sender end before it closes the queue"
+                "because it is closed; let the sender end before it closes the queue, or stop sending"
             }
             SendErrorKind::Full => {
-                "it is full, the chunk was not taken; wait for room with `send`, or choose what goes with `OnFull`"
+                "because it is full; wait for room with `send`, or choose what goes with `OnFull`"
             }
         })
     }
@@ -80,7 +80,7 @@ impl<T> std::error::Error for SendError<T> {}
 /// A playout buffer that could never start to play: it would have to hold more than it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "playout buffer: {code}: it is to hold {target:?} before it plays, and at most {max:?}; lower the target to at most {max:?}, or raise the maximum",
+    "{code}: the playout buffer is to hold {target:?} before it plays, which is more than its maximum of {max:?}; raise the maximum, or make the target lower",
     code = self.code()
 )]
 pub struct PlayoutError {
@@ -93,7 +93,7 @@ impl PlayoutError {
         Self { target, max }
     }
 
-    /// The stable code of this error.
+    /// The stable code of this error; its page is in `docs/errors/`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         "SF0563"

@@ -274,6 +274,6 @@ fn a_target_above_the_maximum_is_refused() {
     assert_eq!(error.code(), "SF0563");
     assert_eq!(
         error.to_string(),
-        "playout buffer: SF0563: it is to hold 300ms before it plays, and at most 200ms; lower the target to at most 200ms, or raise the maximum"
+        "SF0563: the playout buffer is to hold 300ms before it plays, which is more than its maximum of 200ms; raise the maximum, or make the target lower"
     );
 }

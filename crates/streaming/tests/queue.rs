@@ -230,7 +230,7 @@ fn without_receivers_senders_get_their_chunks_back_and_the_rest_is_counted() {
         assert_eq!(error.code(), "SF0561");
         assert_eq!(
             error.to_string(),
-            "queue \"chunks\": SF0561: it is closed, the chunk was not taken; stop sending, and let the sender end before it closes the queue"
+            "SF0561: queue \"chunks\" took no chunk, because it is closed; let the sender end before it closes the queue, or stop sending"
         );
         let counts = sender.counts();
         assert_eq!((counts.accepted, counts.taken, counts.queued), (2, 0, 0));

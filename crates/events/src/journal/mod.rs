@@ -13,7 +13,7 @@
 //! | you want to | use |
 //! |---|---|
 //! | write events to files | [`Journal`], behind a bounded sink |
-//! | read them again | [`read`] |
+//! | read them again | [`read`]; lines that come from elsewhere: [`read_line`] |
 //! | know whether somebody altered them | [`verify`] |
 //! | know whether somebody cut off their end | [`JournalWatch::head`], kept elsewhere, and [`verify_to`] |
 
@@ -41,7 +41,7 @@ pub use chain_error::{ChainError, ChainErrorKind};
 pub use error::{JournalError, JournalErrorKind};
 pub use link::{ChainHash, HeadError, JournalHead};
 pub use options::{Chain, Format, JournalOptions, SyncPolicy};
-pub use read::{ReadError, ReadErrorKind, Records, read};
+pub use read::{ReadError, ReadErrorKind, Records, files, read, read_line};
 pub use verified::Verified;
 pub use verify::{verify, verify_to};
 pub use watch::{JournalStatus, JournalWatch};

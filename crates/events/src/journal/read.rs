@@ -92,6 +92,28 @@ impl Records {
     }
 }
 
+/// The record in one line of a journal, in either form, or nothing if the line is the journal's own: for programs that get
+/// lines from elsewhere than files.
+///
+/// # Errors
+///
+/// [`ReadErrorKind::Malformed`] or [`ReadErrorKind::Newer`], without a file and with 0 as the line.
+pub fn read_line(line: &[u8]) -> Result<Option<EventRecord>, ReadError> {
+    match Control::of(line) {
+        Some(_) => Ok(None),
+        None => parse(line).map(Some),
+    }
+}
+
+/// The files that a path stands for: itself, or those of the journal in that folder, the oldest first.
+///
+/// # Errors
+///
+/// What the operating system says if it cannot be looked at.
+pub fn files(path: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
+    folder::files(path.as_ref())
+}
+
 /// The record that a line is.
 fn parse(line: &[u8]) -> Result<EventRecord, ReadError> {
     // serde quotes values, which may be secrets.

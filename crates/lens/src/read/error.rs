@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use stageflow_context::BoxError;
-use stageflow_events::WIRE_VERSION;
+use stageflow_events::{WIRE_VERSION, journal};
 
 use super::LONGEST_LINE;
 
@@ -62,21 +62,23 @@ impl ReadError {
         Self::new(ReadErrorKind::Line, why, None)
     }
 
-    pub(super) fn line(error: serde_json::Error) -> Self {
+    pub(super) fn line(error: journal::ReadError) -> Self {
+        let said = said(&error);
         let why = format!(
-            "this line is no record of an event: {error}; check that the file is a journal, and unchanged"
+            "this line is no record of an event: {said}; check that the file is a journal, and unchanged"
         );
         Self::new(ReadErrorKind::Line, why, Some(error.into()))
     }
 
-    pub(super) fn torn(error: serde_json::Error) -> Self {
+    pub(super) fn torn(error: journal::ReadError) -> Self {
+        let said = said(&error);
         let why = format!(
-            "the last line breaks off: {error}; use the lines before it: whoever wrote it was stopped there"
+            "the last line breaks off: {said}; use the lines before it: whoever wrote it was stopped there"
         );
         Self::new(ReadErrorKind::Torn, why, Some(error.into()))
     }
 
-    pub(super) fn version(version: u64) -> Self {
+    pub(super) fn version(version: u32) -> Self {
         let why = format!(
             "a record of version {version}, and version {WIRE_VERSION} is known here; read the journal with the program that \
              belongs to it"
@@ -119,6 +121,12 @@ impl ReadError {
     pub fn line_number(&self) -> u64 {
         self.place.line
     }
+}
+
+/// What is wrong with the line, in the words of whoever read it.
+fn said(error: &journal::ReadError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| "it has another form".to_owned(), ToString::to_string)
 }
 
 impl fmt::Display for Place {

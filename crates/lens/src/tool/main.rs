@@ -25,8 +25,8 @@ use self::reading::{Read, Wanted};
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask logs", bin_name = "cargo xtask logs")]
 struct Args {
-    /// Journals: all files of one that is rotated, all shards of one sink
-    #[arg(required = true, value_name = "FILE")]
+    /// Journals: a folder of one, or its files; several of one sink
+    #[arg(required = true, value_name = "PATH")]
     files: Vec<PathBuf>,
     /// Everything that happened in this run, in order; the beginning of its id will do
     #[arg(long, value_name = "ID")]
@@ -68,12 +68,13 @@ fn main() -> ExitCode {
 
 /// Whether nothing was found.
 fn look(args: &Args) -> Result<bool, Box<dyn std::error::Error>> {
+    let files = reading::files(&args.files)?;
     if args.wide {
-        wide(args)?;
+        wide(args, &files)?;
         return Ok(true);
     }
     let wanted = Wanted::new(args.run.clone(), args.correlation.clone());
-    let read = reading::read(&args.files, wanted)?;
+    let read = reading::read(&files, wanted)?;
     if read.is_wanted() {
         show(&read.events, args.json)?;
     }
@@ -98,7 +99,7 @@ fn show(events: &[EventRecord], json: bool) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-fn wide(args: &Args) -> Result<(), ReadError> {
+fn wide(args: &Args, files: &[PathBuf]) -> Result<(), ReadError> {
     let wanted = Wanted::new(args.run.clone(), args.correlation.clone());
     let mut wide = WideEvents::new(|line: &WideLine| {
         println!("{}", serde_json::to_string(line).unwrap_or_default());
@@ -106,7 +107,7 @@ fn wide(args: &Args) -> Result<(), ReadError> {
     });
     // Of several files the end of a run may come before what is older.
     let mut ends = VecDeque::new();
-    for (number, record) in (0_u64..).zip(reading::records(&args.files)?) {
+    for (number, record) in (0_u64..).zip(reading::records(files)?) {
         while ends.front().is_some_and(|(due, _)| *due <= number) {
             ends.pop_front().iter().for_each(|(_, end)| wide.add(end));
         }

@@ -60,6 +60,12 @@ impl Read {
     }
 }
 
+/// The files of journals: a folder stands for all that are in it.
+pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
+    let files = paths.iter().map(read::files);
+    Ok(files.collect::<Result<Vec<_>, _>>()?.concat())
+}
+
 /// All records, the oldest first.
 pub(crate) fn records(
     files: &[PathBuf],
