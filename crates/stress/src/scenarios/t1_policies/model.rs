@@ -86,7 +86,12 @@ impl Model {
         while let Some((item, _)) = self.waiting.front().filter(|(_, until)| *until <= now) {
             let item = *item;
             self.waiting.pop_front();
-            self.drop(item, "full");
+            // Whoever has waited in vain may take the place of others now, if it must not be lost.
+            if item.audit && self.make_room(item) {
+                self.put(item);
+            } else {
+                self.drop(item, "full");
+            }
             self.serve();
         }
     }
@@ -146,14 +151,19 @@ impl Model {
     }
 
     fn place(&mut self, item: Item) -> bool {
-        if !self.is_full() || self.make_room(item) {
-            self.queue.push_back(item);
-            self.sums.offered += 1;
-            self.sums.accepted += 1;
-            self.sums.queued += 1;
-            return true;
+        // Where everybody waits, nobody has to go before somebody has waited in vain.
+        let fits = !self.is_full() || self.policy != Policy::Wait && self.make_room(item);
+        if fits {
+            self.put(item);
         }
-        false
+        fits
+    }
+
+    fn put(&mut self, item: Item) {
+        self.queue.push_back(item);
+        self.sums.offered += 1;
+        self.sums.accepted += 1;
+        self.sums.queued += 1;
     }
 
     fn is_full(&self) -> bool {
