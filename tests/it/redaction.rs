@@ -100,7 +100,6 @@ fn rules() -> Vec<Redaction> {
         standard.clone().known_shapes_only(),
         standard.clone().without_texts(),
         standard
-            .clone()
             .allow("a1b2c3d4")
             .field("redacted")
             .literal("or")

@@ -1,5 +1,11 @@
 //! What is in the log: whose every line is, and that no line can be split, forged or made to tell a secret.
 
+#![cfg(test)]
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tasks and threads of the program's own are what this is about"
+)]
 mod correlation;
 mod engine_lines;
 mod forging;

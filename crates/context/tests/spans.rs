@@ -1,6 +1,7 @@
 //! Span ids, which everybody works out alike.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -16,7 +17,11 @@ fn run(seed: u64) -> RunIdentity {
 type Place = (u64, String);
 
 fn part(within: Option<Arc<Part>>, during: u32, step: Step) -> Arc<Part> {
-    Part::during_attempt(within, during.try_into().unwrap(), step)
+    Part::during_attempt(
+        within,
+        NonZeroU32::new(during).unwrap_or(NonZeroU32::MIN),
+        step,
+    )
 }
 
 /// Every span of a small run, with its place.

@@ -29,7 +29,9 @@ pub(super) enum Settled {
 impl State {
     /// Whether there is something to deliver.
     pub(super) fn has_work(&self) -> bool {
-        self.lanes.len() > 0 || self.on_disk() > 0 || (self.ledger.has_marks() && !self.is_failing)
+        self.lanes.len() > 0
+            || (self.on_disk() > 0 && !self.leaves_disk)
+            || (self.ledger.has_marks() && !self.is_failing)
     }
 
     /// Takes up to `most` events, the oldest first, with marks where something is missing before them.

@@ -138,7 +138,7 @@ fn a_discard_leaves_what_is_on_disk_to_the_next_sink_and_comes_to_an_end() {
         let exporter = Scripted::default();
         let (sink, pump) = spilling(&exporter, 4, dir.path()).build();
         let _ = sink.try_emit(notes(&run(1), 0..10));
-        let ((), counts) = tokio::join!(pump, sink.stop(Stopping::Discard, SECOND));
+        let (counts, ()) = tokio::join!(sink.stop(Stopping::Discard, SECOND), pump);
         assert_eq!((counts.discarded, counts.on_disk, counts.queued), (4, 6, 6));
         assert_eq!((counts.markers, exporter.seqs().len()), (1, 0));
         sound(&sink);

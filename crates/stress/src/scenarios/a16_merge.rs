@@ -37,6 +37,12 @@ pub(super) fn scenario() -> Scenario {
         .run(run)
 }
 
+/// What each shard kept.
+type Halves = [Vec<EventRecord>; 2];
+
+/// A run, a number in it, and what was told there.
+type Told = (String, u64, String);
+
 /// Two shards; each batch goes to one of them, and is mixed with those that wait there.
 #[derive(Clone)]
 struct Shards {
@@ -45,9 +51,9 @@ struct Shards {
 
 struct Inner {
     rng: ChaCha8Rng,
-    shards: [Vec<EventRecord>; 2],
+    shards: Halves,
     /// In the order in which they were handed over.
-    told: Vec<(String, u64, String)>,
+    told: Vec<Told>,
 }
 
 impl Shards {
@@ -62,7 +68,7 @@ impl Shards {
         }
     }
 
-    fn take(&self) -> ([Vec<EventRecord>; 2], Vec<(String, u64, String)>) {
+    fn take(&self) -> (Halves, Vec<Told>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         (
             std::mem::take(&mut inner.shards),
@@ -141,7 +147,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     Ok(())
 }
 
-fn judge(lab: &Lab, shards: [Vec<EventRecord>; 2], told: &[(String, u64, String)]) {
+fn judge(lab: &Lab, shards: Halves, told: &[Told]) {
     let merged = merge(lab, shards);
     let mut wanted: Vec<_> = told.to_vec();
     // The order of the runs among each other is nobody's business.
@@ -198,7 +204,7 @@ fn early(story: &RunStory) -> Option<String> {
 }
 
 /// The shards as one, in the order of runs and numbers.
-fn merge(lab: &Lab, mut shards: [Vec<EventRecord>; 2]) -> Vec<EventRecord> {
+fn merge(lab: &Lab, mut shards: Halves) -> Vec<EventRecord> {
     if lab.is_broken("numbers-by-shard") {
         for shard in &mut shards {
             for (seq, record) in (0..).zip(shard) {
