@@ -23,6 +23,9 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// How long the last events may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long events gather before they are written.
+const GATHER: Duration = Duration::from_millis(50);
+
 /// What goes along with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -144,7 +147,7 @@ impl Setup {
             let mut sinks = FanOut::new().to("collector", started.sink());
             if side == Side::Journal {
                 let files = Journal::create(JournalOptions::new(folder.join("journal")))?;
-                let files = BoundedSink::builder(files).start();
+                let files = BoundedSink::builder(files).linger(GATHER).start();
                 sinks = sinks.to("journal", files.clone());
                 journal = Some(files);
             }

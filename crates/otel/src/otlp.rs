@@ -7,6 +7,9 @@ use stageflow_events::{BoundedCounts, BoundedSink, BoundedSinkBuilder, Flushed, 
 
 use crate::{OtlpBuilder, OtlpCounts, OtlpError, OtlpErrorKind, OtlpMonitor};
 
+/// How long events gather before they are sent.
+const GATHER: Duration = Duration::from_millis(200);
+
 /// Sends what happens in runs to an OTLP collector: an exporter behind a bounded sink.
 ///
 /// ```
@@ -69,7 +72,9 @@ impl Otlp {
 }
 
 impl OtlpBuilder {
-    /// Starts an exporter behind a bounded sink, with what [`BoundedSink`] does if nothing is said.
+    /// Starts an exporter behind a bounded sink, with what [`BoundedSink`] does if nothing is said, but for one thing: events
+    /// gather for 200 milliseconds, or until there are enough of them, so that a run does not pay for a request each time
+    /// something happens in it. A flush, and the end of the sink, do not wait for that.
     ///
     /// # Errors
     ///
@@ -79,7 +84,8 @@ impl OtlpBuilder {
     }
 
     /// Starts an exporter behind a bounded sink, set up like this. How long a try may take is [`OtlpBuilder::timeout`] for each
-    /// of three requests; the sink's own limit is set above that.
+    /// of three requests; the sink's own limit is set above that. Events gather as with [`OtlpBuilder::start`] unless `set_up`
+    /// says another [`linger`](BoundedSinkBuilder::linger).
     ///
     /// # Errors
     ///
@@ -95,7 +101,9 @@ impl OtlpBuilder {
         }
         let monitor = exporter.monitor();
         let limit = 3 * self.timeout + Duration::from_secs(1);
-        let sink = BoundedSink::builder(exporter).export_timeout(limit);
+        let sink = BoundedSink::builder(exporter)
+            .export_timeout(limit)
+            .linger(GATHER);
         Ok(Otlp {
             sink: set_up(sink).start(),
             monitor,

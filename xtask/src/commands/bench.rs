@@ -6,6 +6,9 @@ use xshell::{Shell, cmd};
 
 use crate::step::Step;
 
+/// What is not a row of the table, but a program of its own.
+const TELEMETRY: &str = "telemetry";
+
 /// What the command takes.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -15,7 +18,8 @@ pub(crate) struct Args {
     /// Write the figures to this file too
     #[arg(long)]
     json: Option<PathBuf>,
-    /// Only these rows of the table, by number; `limits` for the hand-written side alone
+    /// Only these rows of the table, by number; `limits` for the hand-written side alone, `telemetry` for what telemetry costs
+    /// the pipeline of `docs_qa`
     rows: Vec<String>,
 }
 
@@ -27,20 +31,35 @@ impl Args {
         Self {
             quick: true,
             json: None,
-            rows: ["3", "10", "14", "18"].map(str::to_owned).to_vec(),
+            rows: ["3", "10", "14", "18", TELEMETRY]
+                .map(str::to_owned)
+                .to_vec(),
         }
     }
 }
 
-/// Builds both programs, because allocations are counted by one of their own, then runs the table.
+/// Builds both programs, because allocations are counted by one of their own, then runs the table; and what telemetry costs.
 pub(crate) fn steps(args: &Args, sh: &Shell) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let asks_for = |row: &String| row == TELEMETRY;
+    if args.rows.is_empty() || !args.rows.iter().all(asks_for) {
+        steps.extend(table(args, sh));
+    }
+    if args.rows.is_empty() || args.rows.iter().any(asks_for) {
+        steps.push(telemetry(args, sh));
+    }
+    steps
+}
+
+fn table(args: &Args, sh: &Shell) -> [Step; 2] {
     let quick = args.quick.then_some("--quick");
     let json = args
         .json
         .iter()
         .flat_map(|file| ["--json".into(), file.clone().into_os_string()]);
-    let (json, rows) = (json.collect::<Vec<_>>(), &args.rows);
-    vec![
+    let json = json.collect::<Vec<_>>();
+    let rows = args.rows.iter().filter(|row| *row != TELEMETRY);
+    [
         Step::program(
             "build the benches",
             cmd!(sh, "cargo build --release -p stageflow-benches"),
@@ -55,4 +74,21 @@ pub(crate) fn steps(args: &Args, sh: &Shell) -> Vec<Step> {
             "a row marked FAIL is beyond twice its bound: repeat it with `cargo xtask bench ROW`",
         ),
     ]
+}
+
+/// The pipeline of `docs_qa` with telemetry beside the same without: the median of a run, and its bound.
+fn telemetry(args: &Args, sh: &Shell) -> Step {
+    let (rounds, runs) = if args.quick {
+        ("7", "100")
+    } else {
+        ("15", "200")
+    };
+    Step::program(
+        "what telemetry costs",
+        cmd!(
+            sh,
+            "cargo run --quiet --release -p stageflow-examples --example docs_qa_cost -- --rounds {rounds} --runs {runs}"
+        ),
+        "repeat it with `cargo xtask bench telemetry`: what a run waits for, or what the exporter's task does, got slower",
+    )
 }

@@ -163,11 +163,10 @@ impl Core {
         })
     }
 
-    /// Ready when so many events are queued, or when there is something more urgent.
+    /// Ready when so many events are queued, or when there is no reason to wait for more.
     pub(super) fn poll_gathered(&self, want: usize, cx: &Context<'_>) -> Poll<()> {
         self.with(|state, after| {
-            let is_urgent = state.phase != Phase::Open || state.flushes.is_any_open();
-            if is_urgent || state.lanes.len() >= want {
+            if state.is_gathered(want) {
                 return Poll::Ready(());
             }
             let old = state.pump.replace((cx.waker().clone(), want));

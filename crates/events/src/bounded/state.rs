@@ -300,11 +300,24 @@ impl State {
         Ok(Room::Memory)
     }
 
+    /// Whether so many events are queued, or there is no reason to wait for more: somebody waits for the end of it or for room,
+    /// half of the bytes are in use, or what is left to do is not in the queue.
+    pub(super) fn is_gathered(&self, want: usize) -> bool {
+        let is_urgent = self.phase != Phase::Open || self.flushes.is_any_open();
+        let is_tight = |most| self.held > 0 && self.held_bytes >= most / 2;
+        is_urgent
+            || self.lanes.len() >= want
+            || self.limits.bytes.is_some_and(is_tight)
+            || !self.waiting.is_empty()
+            || self.on_disk() > 0
+            || (self.lanes.len() == 0 && self.has_work())
+    }
+
     /// Wakes the pump if there is what it waits for.
     pub(super) fn wake_pump(&mut self, after: &mut After) {
         let Some((_, want)) = &self.pump else { return };
         let is_alone = self.held == 0 && (self.ledger.has_marks() || self.on_disk() > 0);
-        if (is_alone || self.lanes.len() >= *want)
+        if (is_alone || self.is_gathered(*want))
             && let Some((waker, _)) = self.pump.take()
         {
             after.wake(waker);

@@ -63,6 +63,8 @@ impl State {
         }
         self.waiting.next_id += 1;
         self.waiting.row.push_back(waiter);
+        // Nothing gathers while somebody waits.
+        self.wake_pump(after);
         Err(id)
     }
 

@@ -200,3 +200,33 @@ fn batches_are_as_large_as_allowed_and_wait_to_be_full_only_if_told() {
         );
     });
 }
+
+#[test]
+fn nothing_gathers_while_somebody_waits_for_room() {
+    paused(async {
+        let exporter = Scripted::default();
+        let builder = sink(&exporter, 1_000)
+            .batch(many(500))
+            .bytes(many(10_000))
+            .overflow(Overflow::Wait(SOON));
+        let sink = builder.linger(Duration::from_secs(3_600)).start();
+        let receipt = sink.emit(notes(&run(1), 0..400)).await;
+        assert_eq!((receipt.accepted, receipt.dropped), (400, 0));
+        sound(&sink);
+    });
+}
+
+#[test]
+fn nothing_gathers_while_half_of_the_bytes_are_in_use() {
+    paused(async {
+        let exporter = Scripted::default();
+        let builder = sink(&exporter, 1_000).batch(many(500)).bytes(many(10_000));
+        let sink = builder.linger(Duration::from_secs(3_600)).start();
+        let run = run(1);
+        for seq in 0..400 {
+            assert_eq!(sink.try_emit(notes(&run, seq..seq + 1)).dropped, 0);
+            settle().await;
+        }
+        assert!(exporter.seqs().len() > 300, "{:?}", sink.counts());
+    });
+}

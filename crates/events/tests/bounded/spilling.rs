@@ -144,3 +144,16 @@ fn a_discard_leaves_what_is_on_disk_to_the_next_sink_and_comes_to_an_end() {
         sound(&sink);
     });
 }
+
+#[test]
+fn what_is_on_disk_does_not_wait_for_more() {
+    let dir = tempfile::tempdir().unwrap();
+    paused(async {
+        let exporter = Scripted::default();
+        let builder = spilling(&exporter, 4, dir.path());
+        let sink = builder.linger(Duration::from_millis(50)).start();
+        let _ = sink.try_emit(notes(&run(1), 0..10));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(exporter.seqs(), (0..10).collect::<Vec<_>>());
+    });
+}
