@@ -34,6 +34,13 @@ impl Note {
         "operation",
     ];
 
+    /// Whether an event of this type is none of a stage's own: its first word belongs to the engine, or to sinks.
+    #[must_use]
+    pub fn is_reserved(name: &str) -> bool {
+        let first = name.split('.').next().unwrap_or_default();
+        Self::RESERVED.contains(&first)
+    }
+
     /// A note called `name`.
     ///
     /// # Errors
@@ -57,11 +64,7 @@ impl Note {
                 kind: EmitErrorKind::BadName,
             });
         }
-        if name
-            .split('.')
-            .next()
-            .is_some_and(|first| Self::RESERVED.contains(&first))
-        {
+        if Self::is_reserved(&name) {
             return Err(EmitError {
                 name: name.to_string(),
                 kind: EmitErrorKind::ReservedName,

@@ -1,5 +1,7 @@
 //! Which events must not be lost before others.
 
+use stageflow_context::Note;
+
 use crate::EventKind;
 
 /// How much an event matters to whoever has to tell afterwards what happened. Where there is too little room, what is in
@@ -30,19 +32,8 @@ impl Lane {
     /// `telemetry.*`, is of the upper lane.
     #[must_use]
     pub fn of_type(name: &str) -> Self {
-        const AUDIT: [&str; 9] = [
-            "run",
-            "stage",
-            "part",
-            "cleanup",
-            "telemetry",
-            "approval",
-            "budget",
-            "operation",
-            "audit",
-        ];
-        let first = name.split('.').next().unwrap_or_default();
-        if AUDIT.contains(&first) && name != "stage.blocking_detected" {
+        let is_audit = Note::is_reserved(name) || name.split('.').next() == Some("audit");
+        if is_audit && name != "stage.blocking_detected" {
             Self::Audit
         } else {
             Self::Telemetry

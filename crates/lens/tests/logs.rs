@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![cfg(feature = "tool")]
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use stageflow_lens::EXAMPLE;
+use stageflow_events::journal::{Format, Journal, JournalOptions};
+use stageflow_events::{Entry, Exporter as _};
+use stageflow_lens::{EXAMPLE, read};
 
 /// A folder of this test's own, gone at its end.
 struct Folder(PathBuf);
@@ -52,6 +55,28 @@ fn a_sound_journal_has_no_findings() {
         (code, &*said),
         (Some(0), "52 records of 2 runs: 0 findings\n")
     );
+}
+
+/// As `Journal` writes it: several files, with lines of its own, in either form.
+#[tokio::test]
+async fn the_folder_of_a_journal_is_read() {
+    const SMALL: NonZeroU64 = NonZeroU64::new(8192).unwrap();
+    for form in [Format::Native, Format::CloudEvents] {
+        let folder = Folder::of(&format!("folder-{form:?}"));
+        let options = JournalOptions::new(&folder.0).rotate_at(SMALL).format(form);
+        let mut journal = Journal::create(options).unwrap();
+        for record in read::lines(EXAMPLE.as_bytes()) {
+            let entry = Entry::Record(record.unwrap().into());
+            journal.export(&[entry]).await.unwrap();
+        }
+        drop(journal);
+        assert!(read::files(&folder.0).unwrap().len() > 2);
+        let (code, said) = logs(&[&folder.0], &[]);
+        assert_eq!(
+            (code, &*said),
+            (Some(0), "52 records of 2 runs: 0 findings\n")
+        );
+    }
 }
 
 #[test]

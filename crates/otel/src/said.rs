@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use serde_json::Value;
-use stageflow_context::{Outcome, SpanId, TraceId, Wire, Wiring};
+use stageflow_context::{Note, Outcome, SpanId, TraceId, Wire, Wiring};
 use stageflow_events::{Entry, EventRecord};
 
 use crate::Ratio;
@@ -95,18 +95,7 @@ impl Said {
 
     /// Whether a stage said it, or somebody in its name: everything that is no event of the engine or of a sink.
     pub(crate) fn is_note(&self) -> bool {
-        const OURS: [&str; 8] = [
-            "run",
-            "stage",
-            "part",
-            "cleanup",
-            "telemetry",
-            "approval",
-            "budget",
-            "operation",
-        ];
-        let first = self.kind().split('.').next().unwrap_or_default();
-        !OURS.contains(&first)
+        !Note::is_reserved(self.kind())
     }
 
     /// What kind of error it tells of, in few different words; nothing if it tells of none.
