@@ -87,7 +87,7 @@ impl Receipt {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event sink",
     label = "this cannot take events",
-    note = "use `MemorySink` or `TracingSink`, or implement `EventSink`: `try_emit` takes a batch and says how much of it was taken"
+    note = "use `BoundedSink`, `MemorySink` or `TracingSink`, or implement `EventSink`: `try_emit` takes a batch and says how much of it was taken"
 )]
 #[async_trait]
 pub trait EventSink: Send + Sync + 'static {
