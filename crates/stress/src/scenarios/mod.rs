@@ -34,6 +34,7 @@ mod m1_failures;
 mod m3_skew;
 mod m4_exhaustion;
 mod pending;
+mod t1_flood;
 mod t1_overflow;
 mod t1_policies;
 mod t2_correlation;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         c2_writes::scenario(),
         c3_immutability::scenario(),
         c4_isolation::scenario(),
+        t1_flood::scenario(),
         t1_overflow::scenario(),
         t1_policies::scenario(),
         t2_correlation::scenario(),

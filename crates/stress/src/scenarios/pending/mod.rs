@@ -3,7 +3,6 @@
 mod chaos;
 mod context;
 mod layers;
-mod telemetry;
 mod tenants;
 
 use crate::{Scenario, Theme, Tier};
@@ -22,13 +21,7 @@ struct Row {
 }
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let themes = [
-        context::ROWS,
-        layers::ROWS,
-        telemetry::ROWS,
-        tenants::ROWS,
-        chaos::ROWS,
-    ];
+    let themes = [context::ROWS, layers::ROWS, tenants::ROWS, chaos::ROWS];
     themes
         .into_iter()
         .flatten()

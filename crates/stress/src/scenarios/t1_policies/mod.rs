@@ -79,7 +79,7 @@ impl Fault {
             }
             Self::ForgetsLanes => "a sink to which audit events are like all others",
             Self::LosesInFlight => "a sink that loses what is being delivered when it is stopped",
-            Self::Swaps => "a sink that swaps two neighbours every 1000 deliveries",
+            Self::Swaps => "a sink that swaps two neighbours in one of ten deliveries of several",
             Self::Unbounded => "a sink that takes everything",
         }
     }
