@@ -15,6 +15,9 @@ use stageflow_testkit::dag::{DagSpec, StageSpec, Tempo, Watch};
 
 use crate::{Breach, Control, Lab, LabError, Runtime, Scenario, Theme};
 
+/// What is told of an event.
+type Told = (String, u64, String);
+
 pub(super) fn scenario() -> Scenario {
     let engine = Control::engine;
     Scenario::new("A16-MERGE", "events in batches and shards")
@@ -62,7 +65,7 @@ impl Shards {
         }
     }
 
-    fn take(&self) -> ([Vec<EventRecord>; 2], Vec<(String, u64, String)>) {
+    fn take(&self) -> ([Vec<EventRecord>; 2], Vec<Told>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         (
             std::mem::take(&mut inner.shards),
