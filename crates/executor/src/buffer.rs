@@ -94,7 +94,13 @@ impl EventBuffer {
         }
     }
 
+    /// Adds what the engine says.
     pub(crate) fn push(&mut self, at: Tick, kind: EventKind) {
+        self.push_with(at, || kind);
+    }
+
+    /// Adds what may be of the lane that is lost first.
+    pub(crate) fn push_loose(&mut self, at: Tick, kind: EventKind) {
         let may_be_lost = Lane::of(&kind) == Lane::Telemetry;
         self.push_with(at, || kind);
         self.telemetry += u64::from(may_be_lost);

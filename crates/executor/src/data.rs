@@ -187,7 +187,7 @@ impl RunData {
                     }
                 }
             };
-            self.events.push(at, kind);
+            self.events.push_loose(at, kind);
         }
     }
 
@@ -199,7 +199,7 @@ impl RunData {
 
         let micros = u32::try_from(held.as_micros()).unwrap_or(u32::MAX);
         self.events
-            .push(now, EventKind::BlockingDetected { stage, micros });
+            .push_loose(now, EventKind::BlockingDetected { stage, micros });
         if self.blocking.len() < MOST {
             self.blocking.push(Blocking { stage, held });
             tracing::warn!(

@@ -117,7 +117,7 @@ fn is_code(word: &str) -> bool {
 }
 
 /// `run_` and 32 hex digits
-fn is_id(word: &str) -> bool {
+pub(super) fn is_id(word: &str) -> bool {
     let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     IDS.iter()
         .filter_map(|prefix| word.strip_prefix(prefix))

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::harmless::is_id;
+
 pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
     users(text, found);
     pem(text, found);
@@ -44,7 +46,9 @@ fn pem(text: &str, found: &mut Vec<Range<usize>>) {
 /// Groups of digits with one space or hyphen between them.
 fn cards(text: &str, found: &mut Vec<Range<usize>>) {
     const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
-    let groups = digit_groups(text);
+    let mut groups = digit_groups(text);
+    // An id of our own may have such digits by chance.
+    groups.retain(|group| !is_id(word_around(text, group)));
     for (first, group) in groups.iter().enumerate() {
         let mut digits = Luhn::default();
         let mut end = group.start;
@@ -63,6 +67,14 @@ fn cards(text: &str, found: &mut Vec<Range<usize>>) {
             }
         }
     }
+}
+
+/// The letters, digits and underscores around a group of digits.
+fn word_around<'a>(text: &'a str, group: &Range<usize>) -> &'a str {
+    let outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    let before = text[..group.start].trim_end_matches(|c| !outside(c));
+    let after = text[group.end..].trim_start_matches(|c| !outside(c));
+    &text[before.len()..text.len() - after.len()]
 }
 
 fn digit_groups(text: &str) -> Vec<Range<usize>> {

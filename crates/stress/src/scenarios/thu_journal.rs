@@ -35,7 +35,7 @@ pub(super) fn scenario() -> Scenario {
         .control(engine("forget-end", "one end of an attempt in 500 is not told", "ForgetEnd", 500))
         .control(engine("forget-part-end", "one end of a round or an item in 100 is not told", "ForgetPartEnd", 100))
         .control(engine("confuse-runs", "one run in 100 carries the identity of the first", "ConfuseRuns", 100))
-        .control(engine("start-early", "once in 200 a stage starts before its last dependency", "StartEarly", 200))
+        .control(engine("start-early", "once in 20 a stage starts before its last dependency", "StartEarly", 20))
         .control(Control::own("forgets-edges", "a journal that leaves out what a stage waits for"))
         .control(Control::own("rounds-times", "a journal that keeps times in milliseconds"))
         .run(run)
