@@ -348,3 +348,14 @@ fn one_line_escapes_what_ends_lines_and_moves_cursors() {
     assert!(matches!(one_line("plain".into()), Cow::Borrowed(_)));
     assert_eq!(Redaction::standard().line("x\ny4z5w6"), r"x\n[redacted]");
 }
+
+#[test]
+fn ids_of_our_own_stay_whatever_their_digits() {
+    let rules = Redaction::standard();
+    // 4111 1111 1111 1111 passes the check of card numbers.
+    let id = "cor_a4111111111111111bcdef0123456789";
+    assert_eq!(rules.text(id), id);
+    let text = format!("{id} but 4111111111111111");
+    assert_eq!(rules.text(&text), format!("{id} but [redacted]"));
+    assert_eq!(rules.text("x_4111111111111111"), "[redacted]");
+}
