@@ -69,12 +69,17 @@ fn cards(text: &str, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// The letters, digits and underscores around a group of digits.
+/// The letters, digits and underscores around a group of digits, as far as an id of our own may reach: a longer word is none,
+/// and is not gone through for each of its groups.
 fn word_around<'a>(text: &'a str, group: &Range<usize>) -> &'a str {
-    let outside = |c: char| !c.is_ascii_alphanumeric() && c != '_';
-    let before = text[..group.start].trim_end_matches(|c| !outside(c));
-    let after = text[group.end..].trim_start_matches(|c| !outside(c));
-    &text[before.len()..text.len() - after.len()]
+    const REACH: usize = 40;
+    let is_inside = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let bytes = text.as_bytes();
+    let before = bytes[..group.start].iter().rev().take(REACH);
+    let after = bytes[group.end..].iter().take(REACH);
+    let start = group.start - before.take_while(|byte| is_inside(byte)).count();
+    let end = group.end + after.take_while(|byte| is_inside(byte)).count();
+    &text[start..end]
 }
 
 fn digit_groups(text: &str) -> Vec<Range<usize>> {
