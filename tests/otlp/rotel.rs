@@ -305,7 +305,8 @@ async fn a_collector_that_is_killed_changes_no_answer_and_what_it_missed_is_coun
         .args(["--otlp", &rotel.endpoint()])
         .spawn()
         .unwrap();
-    rotel.says("invoke_workflow docs-qa").await;
+    // Metrics go out when the spans and the log records of a batch have been answered.
+    rotel.says("-> Name: stageflow.run.count").await;
     rotel.kill();
     let found = program.wait_with_output().unwrap();
     std::fs::remove_file(&questions).unwrap();
