@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::{Control, Lab, LabError, Runtime, Scenario, Theme, Tier};
 use queue::Fault;
+pub(super) use queue::hold;
 
 pub(super) fn scenario() -> Scenario {
     const SIZE: Size = Size {

@@ -265,6 +265,6 @@ impl Producer {
     clippy::disallowed_methods,
     reason = "a sink that blocks is what this control is about"
 )]
-fn hold(time: Duration) {
+pub(crate) fn hold(time: Duration) {
     std::thread::sleep(time);
 }

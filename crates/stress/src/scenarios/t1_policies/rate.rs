@@ -17,6 +17,7 @@ use super::Fault;
 use super::case::{Case, Policy, SLOWER};
 use super::model::Item;
 use super::play::Outcome;
+use crate::scenarios::d3_overflow;
 use crate::stats::quantile;
 use crate::{Breach, Lab, LabError, Op};
 
@@ -110,7 +111,7 @@ pub(super) fn latency(lab: &mut Lab, fault: Option<Fault>) -> Result<(), LabErro
                 let batch = producer.one();
                 let before = Instant::now();
                 if fault == Some(Fault::Blocks) && call % 500 == 0 {
-                    hold(Duration::from_millis(1));
+                    d3_overflow::hold(Duration::from_millis(1));
                 }
                 let _either = sink.try_emit(batch);
                 taken.push(before.elapsed().as_secs_f64() * 1e6);
@@ -178,12 +179,4 @@ pub(super) fn check(lab: &Lab, case: &Case, outcome: &Outcome) {
     lab.metric(&of("audit_lost"), "events", outcome.audit_lost as f64);
     let lag = quantile(&outcome.lags_ms, 0.99);
     lab.metric(&of("delivery_lag_ms_p99"), "ms", lag);
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a sink that blocks is what this control is about"
-)]
-fn hold(time: Duration) {
-    std::thread::sleep(time);
 }
