@@ -40,6 +40,15 @@ struct Inner {
     attempt: NonZeroU32,
     kind: StageErrorKind,
     source: Option<BoxError>,
+    more: Option<Box<More>>,
+}
+
+/// What few errors have.
+#[derive(Clone, Default)]
+struct More {
+    /// Those of the attempts before, in order.
+    earlier: Arc<[StageError]>,
+    retry_after: Option<Duration>,
 }
 
 /// The ways an attempt can fail.
@@ -56,6 +65,10 @@ pub enum StageErrorKind {
     IdleTimedOut(Duration),
     /// The engine broke a promise of its own. Please report it.
     Internal,
+    /// A value does not fit its contract.
+    Invalid,
+    /// The key of the run was used before, with other parameters.
+    KeyReused,
     /// A loop ended without a result that was good enough.
     LoopEnded {
         /// How many rounds were started.
@@ -65,6 +78,8 @@ pub enum StageErrorKind {
     },
     /// The stage, or a layer around it, panicked.
     Panicked(ErrorClass),
+    /// A layer had no room for the call, or takes none at present: it was not made. Later it might be.
+    Rejected,
     /// The stage asked for another attempt and got none.
     RetryRefused,
     /// The attempt took longer than its limit.
@@ -87,6 +102,7 @@ impl StageError {
             attempt,
             kind,
             source: Some(source.into()),
+            more: None,
         }))
     }
 
@@ -99,6 +115,7 @@ impl StageError {
             attempt,
             kind,
             source: None,
+            more: None,
         }))
     }
 
@@ -115,6 +132,7 @@ impl StageError {
             attempt: self.0.attempt,
             kind: self.0.kind.clone(),
             source: self.shared_source(),
+            more: self.0.more.clone(),
         }))
     }
 
@@ -157,11 +175,14 @@ impl StageError {
         match self.0.kind {
             StageErrorKind::Failed(class) | StageErrorKind::Panicked(class) => class,
             StageErrorKind::IdleTimedOut(_)
+            | StageErrorKind::Rejected
             | StageErrorKind::RetryRefused
             | StageErrorKind::TimedOut(_) => ErrorClass::Transient,
             StageErrorKind::BadRoute
             | StageErrorKind::Denied
             | StageErrorKind::Internal
+            | StageErrorKind::Invalid
+            | StageErrorKind::KeyReused
             | StageErrorKind::LoopEnded { .. }
             | StageErrorKind::WrongAnswer => ErrorClass::Permanent,
         }
@@ -181,6 +202,9 @@ impl StageError {
             StageErrorKind::Internal => "SF0308",
             StageErrorKind::BadRoute => "SF0309",
             StageErrorKind::LoopEnded { .. } => "SF0310",
+            StageErrorKind::Rejected => "SF0313",
+            StageErrorKind::Invalid => "SF0314",
+            StageErrorKind::KeyReused => "SF0315",
         }
     }
 
@@ -204,9 +228,16 @@ impl StageError {
             StageErrorKind::Internal => {
                 "this is a defect of Stageflow: please report it with this text"
             }
+            StageErrorKind::Invalid => "make the value fit its contract, or change the contract",
+            StageErrorKind::KeyReused => {
+                "use a key of its own for each request, and the same parameters when you ask again"
+            }
             StageErrorKind::LoopEnded { why, .. } => why.help(),
             StageErrorKind::Panicked(_) => {
                 "return an error instead of panicking; the message says where"
+            }
+            StageErrorKind::Rejected => {
+                "try again later, or look at the layer that is named: it protects what the stage calls"
             }
             StageErrorKind::RetryRefused => {
                 "put a retrying layer around the stage, or return a failure"
@@ -234,6 +265,48 @@ impl StageError {
             attempt: self.0.attempt,
             kind,
             source: Some(Box::new(Caused(self.clone())) as BoxError),
+            more: self.0.more.clone(),
+        }))
+    }
+
+    /// The errors of the attempts before this one, in order: all of them if a layer tried until it gave up.
+    #[must_use]
+    pub fn earlier(&self) -> &[Self] {
+        self.0.more.as_ref().map_or(&[], |more| &more.earlier)
+    }
+
+    /// The same error, after these.
+    #[must_use]
+    pub fn after(self, earlier: Vec<Self>) -> Self {
+        self.with_more(|more| more.earlier = earlier.into())
+    }
+
+    /// The least time to wait before the next attempt, if whoever failed knows one.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.more.as_ref()?.retry_after
+    }
+
+    /// The same error; the next attempt should wait at least for this long.
+    #[must_use]
+    pub fn retry_in(self, wait: Duration) -> Self {
+        self.with_more(|more| more.retry_after = Some(wait))
+    }
+
+    fn with_more(mut self, change: impl FnOnce(&mut More)) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            change(inner.more.get_or_insert_default());
+            return self;
+        }
+        let mut more = self.0.more.clone().unwrap_or_default();
+        change(&mut more);
+        Self(Arc::new(Inner {
+            stage: self.0.stage.clone(),
+            part: self.0.part.clone(),
+            attempt: self.0.attempt,
+            kind: self.0.kind.clone(),
+            source: self.shared_source(),
+            more: Some(more),
         }))
     }
 
@@ -319,6 +392,12 @@ impl StageError {
                 write!(f, " gave no sign of life for {limit:?}")?;
             }
             StageErrorKind::Internal => f.write_str(" met a defect of the engine")?,
+            StageErrorKind::Invalid => {
+                f.write_str(" met a value that does not fit its contract")?
+            }
+            StageErrorKind::KeyReused => {
+                f.write_str(" was asked for with a key that belongs to other parameters")?;
+            }
             StageErrorKind::LoopEnded { rounds, why } => {
                 let rounds = match rounds {
                     1 => "1 round".to_owned(),
@@ -327,6 +406,12 @@ impl StageError {
                 write!(f, " gave up after {rounds}: {why}")?;
             }
             StageErrorKind::Panicked(_) => f.write_str(" panicked")?,
+            StageErrorKind::Rejected => {
+                f.write_str(" was rejected")?;
+                if let Some(after) = self.retry_after() {
+                    write!(f, " for {after:?}")?;
+                }
+            }
             StageErrorKind::RetryRefused => {
                 f.write_str(" asked for another attempt and got none")?;
             }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::num::NonZeroU16;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, Note, Operation,
-    OperationEnd, OutputBag, Part, PartCall, PartFuture, RunIdentity, StageCx, StageName, Tier,
-    TraceContext,
+    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, Idempotency, LayerNotice,
+    Note, Operation, OperationEnd, OutputBag, Part, PartCall, PartFuture, RunIdentity, StageCx,
+    StageName, Tier, TraceContext,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.
@@ -160,6 +161,27 @@ pub trait RunHost: Any + Send + Sync {
     ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         let _ = cx;
         wait
+    }
+
+    /// Takes what a layer around the work at this place has to say. It is never lost for lack of room, so a layer says no more
+    /// than a few things about each attempt.
+    fn tell(&self, stage: StageIndex, notice: LayerNotice) {
+        let _ = (stage, notice);
+    }
+
+    /// Where all that is random in the run comes from: the same seed, the same choices.
+    fn seed(&self) -> u64 {
+        self.identity().run_id().as_uuid().as_u64_pair().1
+    }
+
+    /// Under which key the run may be asked for again, if it has one.
+    fn idempotency(&self) -> Option<&Idempotency> {
+        None
+    }
+
+    /// How much the run counts against others where not all can have what they want: the weight of its priority.
+    fn weight(&self) -> NonZeroU16 {
+        const { NonZeroU16::new(4).unwrap() }
     }
 
     /// Carries out a part of a stage's work. A host without layers makes one attempt.

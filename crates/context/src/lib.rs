@@ -75,8 +75,10 @@ mod clock;
 mod cx;
 mod error;
 mod host;
+mod idempotency;
 mod identity;
 mod ids;
+mod layer_notice;
 mod log_span;
 mod loop_end;
 mod mismatch;
@@ -107,11 +109,13 @@ pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClo
 pub use cx::StageCx;
 pub use error::{ErrorClass, StageError, StageErrorKind};
 pub use host::{OperationStart, RunHost, StageIndex};
+pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
 pub use identity::{DepthError, Lineage, RunIdentity};
 pub use ids::{
     ApprovalId, CorrelationId, IdError, IdErrorKind, InteractionId, OrgId, RequestId, RunId,
     SessionId, SpanId, TraceId, UserId,
 };
+pub use layer_notice::LayerNotice;
 pub use loop_end::LoopEnd;
 pub use mismatch::mismatch;
 pub use name::{NameError, StageName};

@@ -10,7 +10,7 @@ use crate::Part;
 /// Something a stage wants to be known: a name and a payload. The engine writes the envelope around it.
 ///
 /// Names are lower-case words joined by dots, `docs.loaded`. Those that start with `run.`, `stage.`, `part.`, `cleanup.`,
-/// `telemetry.`, `approval.`, `budget.` or `operation.` belong to the engine and are refused, so that a stage cannot forge
+/// `telemetry.`, `approval.`, `budget.`, `operation.`, `layer.` or `undo.` belong to the engine and are refused, so that a stage cannot forge
 /// what the engine says. Those that start with `audit.` are kept as long as what the engine says where there is too little room.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Note {
@@ -23,7 +23,7 @@ impl Note {
     /// The longest a name may be, in bytes.
     pub const MAX_NAME: usize = 128;
 
-    const RESERVED: [&'static str; 8] = [
+    const RESERVED: [&'static str; 10] = [
         "run",
         "stage",
         "part",
@@ -32,6 +32,8 @@ impl Note {
         "approval",
         "budget",
         "operation",
+        "layer",
+        "undo",
     ];
 
     /// Whether an event of this type is none of a stage's own: its first word belongs to the engine, or to sinks.
@@ -167,7 +169,7 @@ impl fmt::Display for EmitError {
             EmitErrorKind::Closed => "the run has ended; emit before the stage returns",
             EmitErrorKind::Full => "the run's buffer is full; emit less, or wait with `emit`",
             EmitErrorKind::ReservedName => {
-                "names under `run`, `stage`, `part`, `cleanup`, `telemetry`, `approval`, `budget` and `operation` belong to the engine; choose another first word"
+                "names under `run`, `stage`, `part`, `cleanup`, `telemetry`, `approval`, `budget`, `operation`, `layer` and `undo` belong to the engine; choose another first word"
             }
         })
     }

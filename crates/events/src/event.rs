@@ -1,10 +1,12 @@
 //! One thing that happened in a run.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    BudgetNotice, BudgetNoticeKind, CancelReason, Note, Outcome, Part, StageError, StageIndex,
+    BudgetNotice, BudgetNoticeKind, CancelReason, LayerNotice, Note, Outcome, Part, StageError,
+    StageIndex,
 };
 
 use crate::{ApprovalChange, ApprovalState, OperationEnded, OperationStarted};
@@ -54,7 +56,7 @@ impl Event {
 ///
 /// Each attempt has one `StageStarted` and exactly one `StageEnded`, each attempt of a part one `PartStarted` and exactly one
 /// `PartEnded`, which lie inside the attempt of the stage; `RunEnded` is the last event of a run.
-/// `Budget` may stand anywhere in between.
+/// `Budget` and `Layer` may stand anywhere in between.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -70,6 +72,13 @@ pub enum EventKind {
         stage: StageIndex,
         /// For how many microseconds.
         micros: u32,
+    },
+    /// A layer around a stage said something.
+    Layer {
+        /// The stage.
+        stage: StageIndex,
+        /// What it said.
+        notice: Box<LayerNotice>,
     },
     /// A stage said something of its own.
     Note {
@@ -222,6 +231,7 @@ impl EventKind {
             Self::Budget(_) => "budget.exceeded",
             Self::CleanupEnded(_) => "cleanup.ended",
             Self::BlockingDetected { .. } => "stage.blocking_detected",
+            Self::Layer { notice, .. } => notice.name(),
             Self::Note { note, .. } => note.name(),
             Self::OperationEnded(_) => "operation.ended",
             Self::OperationStarted(_) => "operation.started",
@@ -248,6 +258,7 @@ impl EventKind {
             Self::OperationStarted(call) => Some(call.stage),
             Self::PartAnswered(ended) | Self::PartEnded(ended) => Some(ended.stage),
             Self::BlockingDetected { stage, .. }
+            | Self::Layer { stage, .. }
             | Self::Note { stage, .. }
             | Self::PartStarted { stage, .. }
             | Self::StageAnswered { stage, .. }
@@ -268,6 +279,7 @@ impl EventKind {
             Self::PartStarted { part, .. } => Some(part),
             Self::OperationEnded(ended) => ended.call.part.as_ref(),
             Self::OperationStarted(call) => call.part.as_ref(),
+            Self::Layer { notice, .. } => notice.part(),
             Self::Note { note, .. } => note.part(),
             _ => None,
         }
@@ -280,6 +292,7 @@ impl EventKind {
             Self::PartEnded(ended) => Some(ended.attempt),
             Self::OperationEnded(ended) => Some(ended.call.attempt),
             Self::OperationStarted(call) => Some(call.attempt),
+            Self::Layer { notice, .. } => notice.attempt().map(NonZeroU32::get),
             Self::Note { attempt, .. }
             | Self::PartStarted { attempt, .. }
             | Self::StageEnded { attempt, .. }

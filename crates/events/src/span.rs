@@ -1,5 +1,7 @@
 //! Which span an event belongs to.
 
+use std::num::NonZeroU32;
+
 use stageflow_context::{Part, RunIdentity, SpanId, StageIndex};
 
 use crate::{EventKind, OperationStarted};
@@ -33,6 +35,13 @@ impl EventKind {
             Self::Approval(change) => {
                 of_work(run, change.stage, change.part.as_deref(), change.attempt)
             }
+            Self::Layer { stage, notice } => match (notice.part(), notice.attempt()) {
+                (None, None) => of_stage(run, *stage),
+                (part, attempt) => {
+                    let attempt = attempt.map_or(0, NonZeroU32::get);
+                    of_work(run, *stage, part.map(|part| &**part), attempt)
+                }
+            },
             Self::Note {
                 stage,
                 attempt,

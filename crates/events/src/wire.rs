@@ -169,6 +169,9 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
         EventKind::BlockingDetected { micros, .. } => {
             data.insert("held_us".to_owned(), json!(micros));
         }
+        EventKind::Layer { notice, .. } => {
+            return run.redaction().value(notice.payload()).into_owned();
+        }
         EventKind::Note { note, .. } => {
             return run.redaction().value(note.payload()).into_owned();
         }

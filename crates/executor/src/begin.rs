@@ -46,6 +46,8 @@ pub(crate) fn begin<'a, O>(
         options.priority,
     );
     shared.trace = options.trace;
+    shared.seed = options.seed;
+    shared.idempotency = options.idempotency;
     let shared = Arc::new(shared);
     if let Some(budget) = &options.budget {
         shared.spend_from(budget);

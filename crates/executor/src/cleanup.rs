@@ -36,7 +36,7 @@ pub(crate) async fn wind_down(
         data.hear(said);
         let now = data.shared.now();
         let shape = data.shared.plan.shape(stage as usize);
-        if !data.shared.is_by_attempt() || shape.is_called_in_parts() {
+        if !data.shared.is_by_attempt(stage) || shape.is_called_in_parts() {
             data.attempt_ended(stage, &ending, now);
         }
         data.conclude(stage, ending, now);

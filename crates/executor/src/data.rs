@@ -133,6 +133,7 @@ impl RunData {
             let kind = match what {
                 What::Approval(change) => EventKind::Approval(change),
                 What::Budget(notice) => EventKind::Budget(notice),
+                What::Layer(notice) => EventKind::Layer { stage, notice },
                 What::Note(note) => EventKind::Note {
                     stage,
                     attempt,

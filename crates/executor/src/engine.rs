@@ -8,7 +8,7 @@ use std::time::Duration;
 use stageflow_context::{DynValue, IdSource, SystemClock, SystemIds, WallClock};
 use stageflow_events::{EventSink, Redaction};
 use stageflow_graph::{Pipeline, Placement};
-use stageflow_interceptors::{Interceptor, Stack};
+use stageflow_interceptors::{Interceptor, On, StackError, Stacks};
 use tokio_util::task::TaskTracker;
 
 use crate::Run;
@@ -51,7 +51,7 @@ pub struct Engine {
 }
 
 pub(crate) struct EngineInner {
-    pub(crate) stack: Stack,
+    pub(crate) stacks: Stacks,
     pub(crate) sink: Option<Arc<dyn EventSink>>,
     pub(crate) redaction: Redaction,
     pub(crate) lost_audit: LostAudit,
@@ -76,7 +76,7 @@ impl Engine {
     /// Starts with nothing set.
     pub fn builder() -> EngineBuilder {
         EngineBuilder {
-            stack: Stack::new(),
+            stacks: Stacks::new(),
             sink: None,
             redaction: Redaction::standard(),
             lost_audit: LostAudit::default(),
@@ -119,7 +119,17 @@ impl Engine {
     /// The layers, printed from the outside in.
     #[must_use]
     pub fn describe(&self) -> String {
-        self.inner.stack.describe()
+        self.inner.stacks.describe()
+    }
+
+    /// The layers around each stage of this pipeline, where they differ from stage to stage.
+    #[must_use]
+    pub fn describe_for<I, O>(&self, pipeline: &Pipeline<I, O>) -> String
+    where
+        I: Send + Sync + 'static,
+        O: Send + Sync + 'static,
+    {
+        self.inner.stacks.describe_for(pipeline.plan())
     }
 
     /// What is in use of the engine's slots, pools and limits at this moment, and how many stages wait.
@@ -158,7 +168,7 @@ impl Default for Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("stack", &self.inner.stack)
+            .field("layers", &self.inner.stacks)
             .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
     }
@@ -167,7 +177,7 @@ impl fmt::Debug for Engine {
 /// Sets up an [`Engine`].
 #[must_use = "the engine is made by `.build()`"]
 pub struct EngineBuilder {
-    stack: Stack,
+    stacks: Stacks,
     sink: Option<Arc<dyn EventSink>>,
     redaction: Redaction,
     lost_audit: LostAudit,
@@ -182,8 +192,26 @@ pub struct EngineBuilder {
 
 impl EngineBuilder {
     /// Puts a layer around every stage. Phases decide the order, then registration.
-    pub fn intercept<Shape>(mut self, interceptor: impl Interceptor<Shape>) -> Self {
-        self.stack = self.stack.with(interceptor);
+    pub fn intercept<Shape>(self, interceptor: impl Interceptor<Shape>) -> Self {
+        self.intercept_on(On::every_stage(), interceptor)
+    }
+
+    /// Puts a layer around some stages: one of them by its name, or all of a kind. Where there may be only one such layer, the
+    /// one that is meant for fewer stages takes the place of the other.
+    ///
+    /// ```
+    /// use stageflow_executor::Engine;
+    /// use stageflow_graph::StageKind;
+    /// use stageflow_interceptors::{On, Timeout};
+    /// use std::time::Duration;
+    ///
+    /// let engine = Engine::builder()
+    ///     .intercept(Timeout::attempt(Duration::from_secs(5)))
+    ///     .intercept_on(On::kind(StageKind::Agent), Timeout::idle(Duration::from_secs(30)))
+    ///     .build();
+    /// ```
+    pub fn intercept_on<Shape>(mut self, on: On, interceptor: impl Interceptor<Shape>) -> Self {
+        self.stacks = self.stacks.with(on, interceptor);
         self
     }
 
@@ -318,10 +346,30 @@ impl EngineBuilder {
     }
 
     /// The engine.
+    ///
+    /// # Panics
+    ///
+    /// If its layers cannot stand together, as [`EngineBuilder::try_build`] says.
     #[must_use]
     pub fn build(self) -> Engine {
+        match self.try_build() {
+            Ok(engine) => engine,
+            #[expect(
+                clippy::panic,
+                reason = "which layers an engine has is written in the program"
+            )]
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The engine, if its layers can stand together: for programs that take them from their configuration.
+    ///
+    /// # Errors
+    ///
+    /// [`StackError`] if a layer that may be there only once is there twice, or one that must be outside all others is not.
+    pub fn try_build(self) -> Result<Engine, StackError> {
         let Self {
-            stack,
+            stacks,
             sink,
             redaction,
             lost_audit,
@@ -333,9 +381,10 @@ impl EngineBuilder {
             slots,
             approvals,
         } = self;
-        Engine {
+        stacks.check()?;
+        Ok(Engine {
             inner: Arc::new(EngineInner {
-                stack,
+                stacks,
                 sink,
                 redaction,
                 lost_audit,
@@ -349,14 +398,14 @@ impl EngineBuilder {
                 registry: Registry::default(),
                 approvals,
             }),
-        }
+        })
     }
 }
 
 impl fmt::Debug for EngineBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EngineBuilder")
-            .field("stack", &self.stack)
+            .field("layers", &self.stacks)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    Budget, ContextSnapshot, CorrelationId, OrgId, RequestId, RunIdentity, SessionId, TraceContext,
-    UserId,
+    Budget, ContextSnapshot, CorrelationId, Idempotency, OrgId, RequestId, RunIdentity, SessionId,
+    TraceContext, UserId,
 };
 use stageflow_graph::Placement;
 
@@ -32,6 +32,8 @@ pub struct RunOptions {
     pub(crate) priority: Priority,
     pub(crate) budget: Option<Budget>,
     pub(crate) trace: Option<Arc<TraceContext>>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) idempotency: Option<Arc<Idempotency>>,
 }
 
 impl RunOptions {
@@ -113,6 +115,20 @@ impl RunOptions {
     /// [`StageCx::reserve`](stageflow_context::StageCx::reserve); the engine counts steps and time, if they are limited.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = Some(budget);
+        self
+    }
+
+    /// Says where all that is random in the run comes from, such as the delays between attempts: the same seed, the same
+    /// choices. If nothing is said, it comes from the run's id.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Gives the request a key, under which it may be made again: work that was done under it is not done again, if the engine
+    /// has a layer that sees to that. Runs that its stages start have none.
+    pub fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.idempotency = Some(Arc::new(idempotency));
         self
     }
 

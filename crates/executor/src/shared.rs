@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stageflow_context::{
-    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, Note, OperationEnd,
-    Outcome, OutputBag, Part, StageError, StageIndex, TraceContext,
+    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, Idempotency,
+    LayerNotice, Note, OperationEnd, Outcome, OutputBag, Part, StageError, StageIndex,
+    TraceContext,
 };
 use stageflow_events::{ApprovalChange, OperationStarted, PartEnded};
 use stageflow_graph::Plan;
+use stageflow_interceptors::{PlanStacks, Stack};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -49,6 +51,12 @@ pub(crate) struct RunShared {
     pub(crate) priority: Priority,
     /// What came with the request about its trace, if something did.
     pub(crate) trace: Option<Arc<TraceContext>>,
+    /// Where all that is random comes from, if the options say.
+    pub(crate) seed: Option<u64>,
+    /// Under which key it may be asked for again, if it has one.
+    pub(crate) idempotency: Option<Arc<Idempotency>>,
+    /// The layers of each stage, if they differ from stage to stage.
+    pub(crate) layers: Option<Arc<PlanStacks>>,
     outputs: OnceLock<OutputBag>,
     inbox: Mutex<Inbox>,
     has_mail: AtomicBool,
@@ -90,6 +98,7 @@ pub(crate) enum What {
         error: Option<StageError>,
     },
     Blocking(Duration),
+    Layer(Box<LayerNotice>),
     Note(Box<Note>),
     OperationEnded(Box<(u32, OperationEnd)>),
     OperationStarted(Box<OperationStarted>),
@@ -116,6 +125,7 @@ impl RunShared {
             Ok(desk) => (desk.map(|desk| RunSlots::new(desk, priority)), Vec::new()),
             Err(refusals) => (None, refusals),
         };
+        let layers = engine.stacks.for_plan(&plan);
         Self {
             snapshot,
             plan,
@@ -129,6 +139,9 @@ impl RunShared {
             refusals,
             priority,
             trace: None,
+            seed: None,
+            idempotency: None,
+            layers,
             outputs: OnceLock::new(),
             inbox: Mutex::default(),
             has_mail: AtomicBool::new(false),
@@ -220,9 +233,24 @@ impl RunShared {
         self.meter.get().map(|meter| &**meter)
     }
 
-    /// Whether attempts are made inside a future of their own: because layers wait around them, or because they count.
-    pub(crate) fn is_by_attempt(&self) -> bool {
-        self.engine.stack.waits() || self.meter().is_some_and(Meter::counts)
+    /// The layers around a stage.
+    #[inline]
+    pub(crate) fn stack(&self, stage: u32) -> &Stack {
+        match &self.layers {
+            None => self.engine.stacks.common(),
+            Some(layers) => layers.of(stage),
+        }
+    }
+
+    /// Whether attempts of this stage are made inside a future of their own: because layers wait around them, or because they
+    /// count.
+    pub(crate) fn is_by_attempt(&self, stage: u32) -> bool {
+        self.stack(stage).waits() || self.counts_attempts()
+    }
+
+    /// Whether attempts count.
+    pub(crate) fn counts_attempts(&self) -> bool {
+        self.meter().is_some_and(Meter::counts)
     }
 
     /// Says something that is never dropped: starts and ends of attempts.

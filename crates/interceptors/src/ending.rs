@@ -64,7 +64,11 @@ impl Ending {
                     Some(after) => format!("{reason} (not before {after:?} have passed)"),
                     None => reason,
                 };
-                Self::Failed(error(StageErrorKind::RetryRefused, source.into()))
+                let error = error(StageErrorKind::RetryRefused, source.into());
+                Self::Failed(match after {
+                    Some(after) => error.retry_in(after),
+                    None => error,
+                })
             }
             other => Self::Failed(error(
                 StageErrorKind::Failed(ErrorClass::Permanent),

@@ -1,10 +1,12 @@
 //! The two shapes of a layer.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use stageflow_context::{DynValue, StageError};
 
-use crate::{Call, Ending, Next, Phase};
+use crate::{Call, Claim, Ending, Next, Phase};
 
 /// A layer that looks and decides, but does not wait: it costs nanoseconds.
 ///
@@ -44,6 +46,11 @@ pub trait Hook: Send + Sync + 'static {
         Phase::Inner
     }
 
+    /// What it asks of the other layers around the same stage.
+    fn claim(&self) -> Claim {
+        Claim::Nothing
+    }
+
     /// Before the stage: go on, refuse, or answer in its place.
     fn enter(&self, call: &mut Call<'_>) -> Flow {
         let _ = call;
@@ -65,11 +72,14 @@ pub enum Flow {
     Answer(DynValue),
     /// Go on. The layer's `exit` is called at the end, whatever that is.
     Continue,
-    /// Refuse; nothing further inside is called. See [`Call::denied`].
+    /// Refuse; nothing further inside is called, and the run ends as denied. See [`Call::denied`].
     Deny(StageError),
     /// Go on. The layer's `exit` is called unless the call succeeds: one that only looks at what goes wrong costs nothing where
     /// all goes well. From the 65th layer of an onion on it is called in any case.
     Guard,
+    /// Fail the call here; nothing further inside is called. Unlike a denial it is a failure like any other: a fallback may
+    /// stand in, an optional stage is absent. See [`Call::rejected`].
+    Reject(StageError),
     /// Go on without this layer: it has done what it had to do, and its `exit` is not called. From the 65th layer of an onion
     /// on it is.
     Pass,
@@ -113,6 +123,11 @@ pub trait Around: Send + Sync + 'static {
         Phase::Inner
     }
 
+    /// What it asks of the other layers around the same stage.
+    fn claim(&self) -> Claim {
+        Claim::Nothing
+    }
+
     /// Wraps the call: `next.run(call)` goes on inside.
     async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending;
 }
@@ -123,13 +138,14 @@ pub trait Attempt: Send + Sync {
     fn run<'a>(&'a self, call: &'a mut Call<'_>) -> BoxFuture<'a, Ending>;
 }
 
-/// A hook or an around layer, as a stack holds it.
+/// A hook or an around layer, as stacks hold it. A clone is the same layer.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Layer {
     /// One that may wait.
-    Around(Box<dyn Around>),
+    Around(Arc<dyn Around>),
     /// One that does not.
-    Hook(Box<dyn Hook>),
+    Hook(Arc<dyn Hook>),
 }
 
 impl Layer {
@@ -139,6 +155,15 @@ impl Layer {
         match self {
             Self::Around(around) => around.name(),
             Self::Hook(hook) => hook.name(),
+        }
+    }
+
+    /// What the layer asks of the others.
+    #[must_use]
+    pub fn claim(&self) -> Claim {
+        match self {
+            Self::Around(around) => around.claim(),
+            Self::Hook(hook) => hook.claim(),
         }
     }
 
@@ -182,13 +207,13 @@ pub enum LayerShape {}
 
 impl<H: Hook> Interceptor<HookShape> for H {
     fn into_layer(self) -> Layer {
-        Layer::Hook(Box::new(self))
+        Layer::Hook(Arc::new(self))
     }
 }
 
 impl<A: Around> Interceptor<AroundShape> for A {
     fn into_layer(self) -> Layer {
-        Layer::Around(Box::new(self))
+        Layer::Around(Arc::new(self))
     }
 }
 

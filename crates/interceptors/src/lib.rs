@@ -72,29 +72,42 @@
 
 mod bits;
 mod call;
+mod call_state;
 mod catch_panic;
+mod claim;
 mod ending;
+mod key;
+mod keyed;
 mod layer;
 mod limits;
+mod on;
 mod panics;
 mod phase;
 mod stack;
+mod stack_error;
+mod stacks;
 mod timeout;
 mod trace;
 mod whereabouts;
 
 pub use async_trait::async_trait;
 
-pub use call::{Call, CallState};
+pub use call::Call;
+pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
+pub use claim::Claim;
 pub use ending::Ending;
+pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
 };
 pub use limits::Limits;
+pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
 pub use stack::{Next, Stack};
+pub use stack_error::{StackError, StackErrorKind};
+pub use stacks::{PlanStacks, Stacks};
 pub use timeout::Timeout;
 pub use trace::Trace;
 pub use whereabouts::Whereabouts;

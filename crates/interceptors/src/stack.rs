@@ -26,6 +26,11 @@ impl Stack {
         Self::default()
     }
 
+    /// These layers, in the order of registration.
+    pub(crate) fn of(layers: impl IntoIterator<Item = Layer>) -> Self {
+        layers.into_iter().fold(Self::new(), Self::with)
+    }
+
     /// Adds a layer: after those of its phase, outside those of later phases.
     #[must_use]
     pub fn with<Shape>(mut self, interceptor: impl Interceptor<Shape>) -> Self {
@@ -299,6 +304,7 @@ fn enter(hooks: &[Layer], call: &mut Call<'_>, answer: &mut Option<Ending>) {
             }
             Flow::Answer(value) => *answer = Some(answered(call, hook.name(), value)),
             Flow::Deny(error) => *answer = Some(Ending::Denied(error)),
+            Flow::Reject(error) => *answer = Some(Ending::Failed(error)),
         }
         call.state_mut().turn_back();
         break;

@@ -1,5 +1,7 @@
 //! The order of the onion: by phase, then by registration, whatever the order of registration.
 
+use std::sync::Arc;
+
 use stageflow_interceptors::{Around, Call, Ending, Hook, Layer, Next, Phase, Stack, async_trait};
 
 /// A layer that is only a name in a place.
@@ -156,7 +158,7 @@ fn an_empty_stack_is_empty() {
 
 #[test]
 fn a_layer_that_was_boxed_already_is_one_too() {
-    let stack = Stack::new().with(Layer::Hook(Box::new(Named("boxed", Phase::Cache))));
+    let stack = Stack::new().with(Layer::Hook(Arc::new(Named("boxed", Phase::Cache))));
     assert_eq!(
         stack.layers().collect::<Vec<_>>(),
         [(Phase::Cache, "boxed")]

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::site::{Attempts, Site};
-use crate::engine::EngineInner;
 use crate::sabotage::Fault;
 use crate::shared::{RunShared, What};
 use crate::slots::Holding;
@@ -86,7 +85,8 @@ impl OwnedCall {
 }
 
 /// The layers that wait, and the attempts inside them.
-pub(super) async fn onion(stack: &Stack, plan: &Plan, owned: OwnedCall) -> Ending {
+pub(super) async fn onion(plan: &Plan, owned: OwnedCall) -> Ending {
+    let stack = owned.shared.stack(owned.stage.get());
     let mut state = CallState::new(plan.options(owned.stage.as_usize()));
     let mut call = Call::new(&owned.host, plan, owned.stage, NonZeroU32::MIN, &mut state);
     call.set_limits(owned.limits);
@@ -131,14 +131,10 @@ impl Drop for Stopped<'_> {
 }
 
 /// The same in a task of its own, or one attempt alone if nothing waits around it.
-pub(super) async fn detached(
-    engine: Arc<EngineInner>,
-    plan: Arc<Plan>,
-    owned: OwnedCall,
-) -> Option<Ending> {
+pub(super) async fn detached(plan: Arc<Plan>, owned: OwnedCall) -> Option<Ending> {
     let in_parts = plan.shape(owned.stage.as_usize()).is_called_in_parts();
-    if owned.shared.is_by_attempt() && !in_parts {
-        return Some(onion(&engine.stack, &plan, owned).await);
+    if owned.shared.is_by_attempt(owned.stage.get()) && !in_parts {
+        return Some(onion(&plan, owned).await);
     }
     if owned.shared.cancel.is_cancelled() {
         // The run was told to stop before the task had its first turn.

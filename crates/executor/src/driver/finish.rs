@@ -32,7 +32,7 @@ impl Driver<'_> {
         };
         let mut ending = Ending::Succeeded(value);
         let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
-        self.stack.exit(&mut call, &mut ending);
+        self.stack(stage).exit(&mut call, &mut ending);
         match ending {
             Ending::Succeeded(value)
                 if value.type_id_of_value() == self.plan.value_type(stage as usize) =>
@@ -60,7 +60,7 @@ impl Driver<'_> {
     pub(super) fn leave_hooks(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
         if state.is_entered() {
             let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
-            self.stack.exit(&mut call, ending);
+            self.stack(stage).exit(&mut call, ending);
         }
     }
 

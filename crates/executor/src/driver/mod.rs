@@ -26,7 +26,7 @@ use std::time::Duration;
 use stageflow_context::{CancelReason, RunHost, StageIndex};
 use stageflow_events::EventKind;
 use stageflow_graph::Plan;
-use stageflow_interceptors::{Stack, drop_quietly};
+use stageflow_interceptors::{PlanStacks, Stack, drop_quietly};
 use tokio::task::coop;
 use tokio::time::Sleep;
 
@@ -42,7 +42,10 @@ use crate::watchdog::{Beacon, Told};
 /// The run while its stages run.
 pub(crate) struct Driver<'p> {
     pub(super) plan: &'p Plan,
-    pub(super) stack: &'p Stack,
+    /// The layers around stages that have none of their own.
+    common: &'p Stack,
+    /// The layers of each stage, if they differ from stage to stage.
+    layers: Option<Arc<PlanStacks>>,
     pub(super) shared: Arc<RunShared>,
     pub(super) host: Arc<dyn RunHost>,
     pub(super) machine: RunMachine<'p>,
@@ -61,8 +64,8 @@ pub(crate) struct Driver<'p> {
     pub(super) beacon: Option<Beacon>,
     /// Only if a stage of the run needs what other runs may have.
     counted: Option<Box<queue::Counted>>,
-    /// Whether attempts are made, limited and told of inside a future of their own.
-    pub(super) by_attempt: bool,
+    /// Whether attempts count, and so are made, limited and told of inside a future of their own.
+    pub(super) counts_attempts: bool,
 }
 
 /// Why the driver paused.
@@ -90,7 +93,8 @@ impl<'p> Driver<'p> {
             .map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
         Self {
             plan,
-            stack: &engine.stack,
+            common: engine.stacks.common(),
+            layers: shared.layers.clone(),
             host: Arc::clone(&shared) as Arc<dyn RunHost>,
             machine: broken::machine(plan, engine, settings.concurrency, deadline)
                 .on_failure(settings.on_failure),
@@ -98,7 +102,7 @@ impl<'p> Driver<'p> {
             now: Tick::ZERO,
             polled: Tick::ZERO,
             counted: queue::Counted::of(&shared),
-            by_attempt: shared.is_by_attempt(),
+            counts_attempts: shared.counts_attempts(),
             shared,
             data,
             settings,
@@ -108,6 +112,15 @@ impl<'p> Driver<'p> {
                 .unwrap_or(u64::MAX),
             begun: false,
             beacon: None,
+        }
+    }
+
+    /// The layers around a stage.
+    #[inline]
+    pub(super) fn stack(&self, stage: u32) -> &Stack {
+        match &self.layers {
+            None => self.common,
+            Some(layers) => layers.of(stage),
         }
     }
 

@@ -26,7 +26,7 @@ impl Driver<'_> {
     /// Whether layers that may wait are around the stage.
     #[inline]
     pub(super) fn waits(&self, stage: u32) -> bool {
-        self.by_attempt && !self.is_called_in_parts(stage)
+        (self.counts_attempts || self.stack(stage).waits()) && !self.is_called_in_parts(stage)
     }
 }
 
@@ -81,7 +81,7 @@ async fn through_layers(shared: &RunShared, part: &Arc<Part>, part_call: &PartCa
         light: None,
     };
     let attempts = Attempts::new(site, &start);
-    let stack = &shared.engine.stack;
+    let stack = shared.stack(stage.get());
     let mut state = CallState::of_part(part_call);
     let mut call = Call::new(host, &shared.plan, stage, NonZeroU32::MIN, &mut state);
     if stack.is_empty() {

@@ -74,9 +74,9 @@ impl<'p> Driver<'p> {
         let mut first = First::default();
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let index = StageIndex::new(stage);
-            if !self.stack.is_empty() && !self.is_called_in_parts(stage) {
+            if !self.stack(stage).is_empty() && !self.is_called_in_parts(stage) {
                 let mut call = Call::new(&self.host, self.plan, index, FIRST, &mut state);
-                self.stack.enter(&mut call, &mut first.answer);
+                self.stack(stage).enter(&mut call, &mut first.answer);
                 self.unless_cancelled(&mut first.answer);
                 if first.answer.is_some() {
                     return;
@@ -181,7 +181,7 @@ impl<'p> Driver<'p> {
             {
                 let mut call =
                     Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
-                self.stack.panicked(&mut call, payload)
+                self.stack(stage).panicked(&mut call, payload)
             }
             (Err(payload), First { future, .. }) => {
                 drop_quietly(future);
@@ -204,11 +204,11 @@ impl<'p> Driver<'p> {
         );
         let caught = catch_unwind(AssertUnwindSafe(|| {
             if !self.is_called_in_parts(stage) {
-                self.stack.enter(&mut call, &mut answer);
+                self.stack(stage).enter(&mut call, &mut answer);
             }
         }));
         if let Err(payload) = caught {
-            answer = Some(self.stack.panicked(&mut call, payload));
+            answer = Some(self.stack(stage).panicked(&mut call, payload));
         }
         self.unless_cancelled(&mut answer);
         if let Some(ending) = answer {
@@ -284,26 +284,22 @@ impl<'p> Driver<'p> {
         if matches!(placement, Placement::Inherit | Placement::Inline) {
             let light = self.beacon.as_ref().map(Beacon::light);
             let call = call.watched(self.settings.blocking_threshold).lit(light);
-            return Ok(Work::Onion(Box::pin(onion(self.stack, self.plan, call))));
+            return Ok(Work::Onion(Box::pin(onion(self.plan, call))));
         }
         if !self.waits(stage) {
             self.tell_started(stage);
         }
         let call = call.holding(self.units_of(stage));
-        let (plan, engine) = (
-            Arc::clone(&self.shared.plan),
-            Arc::clone(&self.shared.engine),
-        );
+        let plan = Arc::clone(&self.shared.plan);
         let tracker = &self.shared.engine.tracker;
         Ok(Work::Task(match placement {
             Placement::Blocking => {
                 let stop = CancellationToken::new();
                 let (stopped, runtime) = (stop.clone(), Handle::current());
-                let work =
-                    move || runtime.block_on(unless_stopped(stopped, detached(engine, plan, call)));
+                let work = move || runtime.block_on(unless_stopped(stopped, detached(plan, call)));
                 Task::new(tracker.spawn_blocking(work), Some(stop))
             }
-            _ => Task::new(self.spawn(stage, engine, plan, call), None),
+            _ => Task::new(self.spawn(stage, plan, call), None),
         }))
     }
 

@@ -8,7 +8,6 @@ use tokio::task::JoinHandle;
 
 use super::Driver;
 use super::attempt::{OwnedCall, detached};
-use crate::engine::EngineInner;
 use crate::machine::Tick;
 use crate::places::Work;
 use crate::watchdog::{Holder, Told, Watched};
@@ -18,7 +17,7 @@ impl Driver<'_> {
     #[inline]
     pub(super) fn watch_start(&self, stage: u32) {
         if let Some(beacon) = &self.beacon {
-            let first = if self.stack.is_empty() {
+            let first = if self.stack(stage).is_empty() {
                 Holder::Stage
             } else {
                 Holder::Layer
@@ -56,7 +55,6 @@ impl Driver<'_> {
     pub(super) fn spawn(
         &self,
         stage: u32,
-        engine: Arc<EngineInner>,
         plan: Arc<Plan>,
         call: OwnedCall,
     ) -> JoinHandle<Option<Ending>> {
@@ -65,15 +63,15 @@ impl Driver<'_> {
             self.shared.engine.watchdog.as_ref(),
         );
         let Some(watchdog) = watchdog else {
-            return tracker.spawn(detached(engine, plan, call));
+            return tracker.spawn(detached(plan, call));
         };
         let beacon = watchdog.beacon(&self.shared, Told::ByWatchdog);
-        let first = if self.stack.waits() {
+        let first = if self.stack(stage).waits() {
             Holder::Layer
         } else {
             Holder::Stage
         };
-        let work = detached(engine, plan, call.lit(Some(beacon.light())));
+        let work = detached(plan, call.lit(Some(beacon.light())));
         tracker.spawn(Watched::new(beacon, stage, first, work))
     }
 

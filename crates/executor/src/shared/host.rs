@@ -1,15 +1,16 @@
 //! What a run offers to its stages.
 
 use std::borrow::Cow;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use stageflow_context::{
-    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Note,
-    Operation, OperationEnd, OperationStart, OutputBag, Part, PartCall, PartFuture, RunHost,
-    RunIdentity, StageCx, StageIndex, StageName, Tier, TraceContext,
+    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Idempotency,
+    LayerNotice, Note, Operation, OperationEnd, OperationStart, OutputBag, Part, PartCall,
+    PartFuture, RunHost, RunIdentity, StageCx, StageIndex, StageName, Tier, TraceContext,
 };
 use stageflow_events::one_line;
 use tokio::time::Instant;
@@ -113,6 +114,24 @@ impl RunHost for RunShared {
 
     fn end_operation(&self, cx: &StageCx, number: u32, end: OperationEnd) {
         self.close_operation(cx, number, end);
+    }
+
+    fn tell(&self, stage: StageIndex, notice: LayerNotice) {
+        let attempt = notice.attempt().map_or(0, NonZeroU32::get);
+        self.say(stage, attempt, What::Layer(Box::new(notice)));
+    }
+
+    fn seed(&self) -> u64 {
+        let by_id = || self.identity().run_id().as_uuid().as_u64_pair().1;
+        self.seed.unwrap_or_else(by_id)
+    }
+
+    fn idempotency(&self) -> Option<&Idempotency> {
+        self.idempotency.as_deref()
+    }
+
+    fn weight(&self) -> NonZeroU16 {
+        self.priority.weight()
     }
 
     fn trace(&self) -> Option<&TraceContext> {

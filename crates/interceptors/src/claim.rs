@@ -1,0 +1,15 @@
+//! What layers ask of each other.
+
+/// What a layer asks of the other layers around the same stage. An engine whose layers cannot all have what they ask for is
+/// not built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Claim {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// No layer is outside it.
+    Outermost,
+    /// No other layer has its name. One that is meant for fewer stages takes the place of one that is meant for more.
+    Unique,
+}

@@ -1,0 +1,71 @@
+//! Layers that cannot stand together.
+
+use crate::{Layer, On};
+
+/// Layers that cannot stand together: an engine with them is not built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {what}; {}", self.code(), self.help())]
+pub struct StackError {
+    kind: StackErrorKind,
+    what: String,
+}
+
+/// Why layers cannot stand together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StackErrorKind {
+    /// A layer must be outside all others, and another one is outside it.
+    NotOutermost,
+    /// A layer of which there may be only one is there twice.
+    Twice,
+}
+
+impl StackError {
+    pub(crate) fn twice(layer: &Layer, on: &On) -> Self {
+        Self {
+            kind: StackErrorKind::Twice,
+            what: format!(
+                "there may be one layer `{}` around {on}, and there are two",
+                layer.name()
+            ),
+        }
+    }
+
+    pub(crate) fn not_outermost(layer: &Layer, other: &Layer) -> Self {
+        let (name, phase) = (other.name(), other.phase());
+        Self {
+            kind: StackErrorKind::NotOutermost,
+            what: format!(
+                "layer `{}` [{}] must be outside all others, and `{name}` [{phase}] is outside it",
+                layer.name(),
+                layer.phase(),
+            ),
+        }
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn kind(&self) -> StackErrorKind {
+        self.kind
+    }
+
+    /// The stable code of this error; its page is in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            StackErrorKind::NotOutermost => "SF0411",
+            StackErrorKind::Twice => "SF0412",
+        }
+    }
+
+    fn help(&self) -> &'static str {
+        match self.kind {
+            StackErrorKind::NotOutermost => {
+                "register it before the layers of its phase, and give it the phase `security`"
+            }
+            StackErrorKind::Twice => {
+                "leave one out, or mean one of them for fewer stages with `intercept_on`"
+            }
+        }
+    }
+}
