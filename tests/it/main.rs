@@ -62,6 +62,7 @@ mod props;
 mod races;
 mod redaction;
 mod report;
+mod retry;
 mod routing;
 mod shutdown;
 mod skip_optional;

@@ -127,7 +127,7 @@ impl StageError {
         }
         match earlier.len().saturating_sub(TOLD) {
             0 => Ok(()),
-            more => write!(f, " and {more} more"),
+            more => write!(f, ", and {more} more"),
         }
     }
 }
