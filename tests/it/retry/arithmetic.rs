@@ -94,7 +94,7 @@ impl Case {
 }
 
 /// A little more than rounding takes away.
-const EPSILON: f64 = 1e-3;
+const EPSILON: f64 = 1e-6;
 
 #[test]
 fn every_delay_is_as_its_formula_says() {
