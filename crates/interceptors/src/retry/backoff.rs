@@ -67,7 +67,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The delay after `made` attempts, at least `asked` (or the cap, if less), and the next `previous`.
+    /// The delay after `made` attempts, at least `asked` (or the cap, if less) and at most the cap, and the next `previous`.
     pub(super) fn delay(
         &self,
         made: u32,
@@ -77,7 +77,12 @@ impl Backoff {
     ) -> (Duration, Duration) {
         let drawn = self.jittered(made, previous, rng);
         let asked = asked.unwrap_or_default().min(self.cap);
-        (drawn.max(asked), drawn)
+        let delay = match self.jitter {
+            Jitter::None => drawn.max(asked),
+            // A server asks many for the same: after that time they come one by one, too.
+            _ => asked.saturating_add(drawn).min(self.cap),
+        };
+        (delay, drawn)
     }
 
     fn jittered(&self, made: u32, previous: Duration, rng: &mut Rng) -> Duration {
