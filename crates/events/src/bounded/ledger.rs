@@ -9,7 +9,7 @@ use stageflow_context::OrgId;
 use crate::bounded::after::After;
 use crate::bounded::marks::{Marks, Place, nobody};
 use crate::bounded::{Loss, LossCount, LossReason};
-use crate::{Entry, Event, EventRecord, RunHeader};
+use crate::{Entry, Event, EventRecord, Lane, RunHeader};
 
 /// How many types are known by name.
 const NAMES: usize = 512;
@@ -35,7 +35,7 @@ impl<'a> Lost<'a> {
             run: Some(run),
             org: None,
             kind: event.kind().name(),
-            place: (event.seq(), event.at().as_nanos() as u64),
+            place: (event.seq(), event.nanos()),
         }
     }
 
@@ -71,6 +71,7 @@ struct Memo {
     run: Option<Arc<RunHeader>>,
     org: Option<OrgId>,
     kind: Arc<str>,
+    lane: Lane,
     reason: LossReason,
     places: [Place; 2],
     count: u64,
@@ -84,6 +85,16 @@ impl Memo {
             _ => false,
         };
         same_run && self.reason == reason && *self.kind == *lost.kind
+    }
+}
+
+impl Memo {
+    #[inline]
+    fn add(&mut self, place: Place) {
+        self.count += 1;
+        let [first, last] = &mut self.places;
+        *first = (*first).min(place);
+        *last = (*last).max(place);
     }
 }
 
@@ -116,16 +127,26 @@ impl Ledger {
     #[inline]
     pub(super) fn lose(&mut self, lost: &Lost<'_>, reason: LossReason, after: &mut After) {
         match &mut self.memo {
-            Some(memo) if memo.is_like(lost, reason) => {
-                memo.count += 1;
-                memo.places[0] = memo.places[0].min(lost.place);
-                memo.places[1] = memo.places[1].max(lost.place);
-            }
+            Some(memo) if memo.is_like(lost, reason) => memo.add(lost.place),
             _ => self.begin(lost, reason, after),
         }
         if !after.losses.is_deaf() {
             self.tell(lost, reason, after);
         }
+    }
+
+    /// Counts a note that is dropped because the queue is full, if it is like what was lost last.
+    #[inline]
+    pub(super) fn again(&mut self, run: &Arc<RunHeader>, event: &Event) -> bool {
+        let Some(memo) = &mut self.memo else {
+            return false;
+        };
+        let is_loose = memo.lane == Lane::Telemetry;
+        let is_again = is_loose && memo.is_like(&Lost::event(run, event), LossReason::Full);
+        if is_again {
+            memo.add((event.seq(), event.nanos()));
+        }
+        is_again
     }
 
     fn begin(&mut self, lost: &Lost<'_>, reason: LossReason, after: &mut After) {
@@ -134,6 +155,7 @@ impl Ledger {
             run: lost.run.cloned(),
             org: lost.org(),
             kind: self.name(lost.kind),
+            lane: Lane::of_type(lost.kind),
             reason,
             places: [lost.place; 2],
             count: 1,
