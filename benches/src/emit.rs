@@ -121,7 +121,7 @@ async fn take(pump: &mut Pump) {
     .await;
 }
 
-fn header() -> Arc<RunHeader> {
+pub(crate) fn header() -> Arc<RunHeader> {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(7)));
     let stages = Arc::from([StageName::nth(0)]);
     let context = ContextSnapshot::new(identity);
@@ -134,7 +134,7 @@ fn header() -> Arc<RunHeader> {
 }
 
 /// What a stage says, with its payload made beforehand.
-fn note() -> EventKind {
+pub(crate) fn note() -> EventKind {
     let payload = serde_json::json!({"documents": 12, "from": "index"});
     let note = Note::new("docs.loaded", payload).expect("a good name");
     EventKind::Note {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::{ALL, Args, Batch, Bench, Effort, Harness, Subject, Verdict, run};
 use crate::limits::{self, Driver};
 use crate::subject::{Control, Placement, Queue};
@@ -30,6 +32,10 @@ impl Subject for StandIn {
 
     fn control(&self, _: Control) -> Option<Batch> {
         Some(limits::buffered(1))
+    }
+
+    fn account(&self) -> Option<BoxFuture<'static, Duration>> {
+        Some(Box::pin(async { Duration::ZERO }))
     }
 
     fn status(&self) -> Option<Batch> {

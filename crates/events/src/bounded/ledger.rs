@@ -7,6 +7,7 @@ use serde_json::Value;
 use stageflow_context::OrgId;
 
 use crate::bounded::after::After;
+use crate::bounded::log::Unsaid;
 use crate::bounded::marks::{Marks, Place, nobody};
 use crate::bounded::{Loss, LossCount, LossReason};
 use crate::{Entry, Event, EventRecord, Lane, RunHeader};
@@ -107,6 +108,7 @@ pub(super) struct Ledger {
     /// What found no row.
     others: [u64; LossReason::COUNT],
     pub(super) marks: Marks,
+    pub(super) unsaid: Unsaid,
     /// Holds the place of a mark until it is written.
     blank: Arc<EventRecord>,
 }
@@ -120,6 +122,7 @@ impl Ledger {
             rows: FxHashMap::default(),
             others: [0; LossReason::COUNT],
             marks: Marks::default(),
+            unsaid: Unsaid::default(),
             blank: Arc::new(nobody(0, Value::Null)),
         }
     }
@@ -129,6 +132,9 @@ impl Ledger {
         match &mut self.memo {
             Some(memo) if memo.is_like(lost, reason) => memo.add(lost.place),
             _ => self.begin(lost, reason, after),
+        }
+        if let Some(waker) = self.unsaid.take_watch() {
+            after.wake(waker);
         }
         if !after.losses.is_deaf() {
             self.tell(lost, reason, after);
@@ -141,8 +147,8 @@ impl Ledger {
         let Some(memo) = &mut self.memo else {
             return false;
         };
-        let is_loose = memo.lane == Lane::Telemetry;
-        let is_again = is_loose && memo.is_like(&Lost::event(run, event), LossReason::Full);
+        let is_simple = memo.lane == Lane::Telemetry && !self.unsaid.is_watched();
+        let is_again = is_simple && memo.is_like(&Lost::event(run, event), LossReason::Full);
         if is_again {
             memo.add((event.seq(), event.nanos()));
         }
@@ -198,6 +204,7 @@ impl Ledger {
     /// Enters into the tables what was summed apart.
     pub(super) fn fold(&mut self, after: &mut After) {
         let Some(memo) = self.memo.take() else { return };
+        self.unsaid.add(memo.reason, memo.count);
         let mark = self.marks.of(memo.run.as_ref(), memo.places[0]);
         mark.add(&memo.kind, memo.reason, memo.places, memo.count);
         let row = (memo.kind, memo.reason, memo.org);

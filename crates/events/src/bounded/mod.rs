@@ -16,6 +16,7 @@ mod flow;
 mod flush;
 mod lanes;
 mod ledger;
+mod log;
 #[cfg(all(test, stageflow_loom))]
 mod loom;
 mod marks;

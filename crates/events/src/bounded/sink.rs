@@ -23,7 +23,8 @@ const FLUSH: Duration = Duration::from_secs(30);
 /// A clone is another handle of the same sink. It holds a bounded number of events, and says what happens beyond that
 /// ([`Overflow`](crate::Overflow)). What the engine says is never lost before what stages say. [`BoundedSink::counts`] adds up at any moment:
 /// `offered = accepted + dropped`, `accepted = delivered + failed + discarded + queued`. Where something is missing in a
-/// run's stream, a record `telemetry.dropped` says how much, once there is room again.
+/// run's stream, a record `telemetry.dropped` says how much, once there is room again. The log says it, too: at most one line
+/// in ten seconds, with the target `stageflow`.
 ///
 /// A sink that was stopped stays stopped: whatever comes later is dropped, and counted. When the last handle is dropped
 /// without that, what is held is still delivered, as long as that takes no longer than one call of the exporter may.
