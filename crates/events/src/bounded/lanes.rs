@@ -14,7 +14,7 @@ pub(super) struct Slot {
 
 /// What came in one step: its events have tickets one after the other.
 struct Parcel {
-    /// Of the first that is left.
+    /// Of the first, whether it is still there or not: what came in one step is before or after any other event as a whole.
     ticket: u64,
     load: Load,
 }
@@ -49,7 +49,7 @@ pub(super) enum End {
 
 /// What is known of events that were taken out.
 pub(super) struct Popped {
-    /// The ticket of the first, if there is one.
+    /// The ticket of the first, or of one that came with it.
     pub(super) first: Option<u64>,
     pub(super) bytes: usize,
 }
@@ -119,7 +119,7 @@ impl Lanes {
         self.telemetry.pop(end)
     }
 
-    /// The ticket of the one that came first.
+    /// The ticket of the one that came first, or of one that came with it.
     pub(super) fn front(&self) -> Option<u64> {
         let fronts = [self.audit.front(), self.telemetry.front()];
         fronts.into_iter().flatten().min()
@@ -158,10 +158,7 @@ impl Queue {
             Load::Row(run, events) if events.len() > 1 => {
                 let event = match end {
                     End::Newest => events.next_back(),
-                    End::Oldest => {
-                        parcel.ticket += 1;
-                        events.next()
-                    }
+                    End::Oldest => events.next(),
                 }?;
                 Slot::weightless(Arc::clone(run), event)
             }
@@ -203,7 +200,6 @@ impl Queue {
                 self.len -= most;
                 let entry = |event| Entry::Event(Arc::clone(&run), event);
                 entries.extend(events.by_ref().take(most).map(entry));
-                parcel.ticket += most as u64;
                 parcel.load = Load::Row(run, events);
                 self.parcels.push_front(parcel);
             }

@@ -141,14 +141,15 @@ impl Ledger {
         }
     }
 
-    /// Counts a note that is dropped because the queue is full, if it is like what was lost last.
+    /// Counts a note that is dropped because the queue is full, if it is like what was lost last. Nobody waits to be woken for
+    /// a loss by then: the first of them has done that.
     #[inline]
     pub(super) fn again(&mut self, run: &Arc<RunHeader>, event: &Event) -> bool {
         let Some(memo) = &mut self.memo else {
             return false;
         };
-        let is_simple = memo.lane == Lane::Telemetry && !self.unsaid.is_watched();
-        let is_again = is_simple && memo.is_like(&Lost::event(run, event), LossReason::Full);
+        let is_loose = memo.lane == Lane::Telemetry;
+        let is_again = is_loose && memo.is_like(&Lost::event(run, event), LossReason::Full);
         if is_again {
             memo.add((event.seq(), event.nanos()));
         }

@@ -25,11 +25,6 @@ impl Unsaid {
         self.counts[reason as usize] += count;
     }
 
-    /// Whether somebody has to be woken.
-    pub(super) fn is_watched(&self) -> bool {
-        self.watch.is_some()
-    }
-
     pub(super) fn take_watch(&mut self) -> Option<Waker> {
         self.watch.take()
     }
@@ -49,6 +44,7 @@ impl Unsaid {
 impl Core {
     fn poll_unsaid(&self, cx: &Context<'_>) -> Poll<[u64; LossReason::COUNT]> {
         self.with(|state, after| {
+            // Nothing is summed apart while somebody waits: so the next loss is one that looks for whom to wake.
             state.ledger.fold(after);
             match state.ledger.unsaid.take_or_watch(cx.waker()) {
                 Ok(counts) => Poll::Ready(counts),
