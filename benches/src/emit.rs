@@ -136,7 +136,9 @@ pub(crate) fn header() -> Arc<RunHeader> {
 /// What a stage says, with its payload made beforehand.
 pub(crate) fn note() -> EventKind {
     let payload = serde_json::json!({"documents": 12, "from": "index"});
-    let note = Note::new("docs.loaded", payload).expect("a good name");
+    let Ok(note) = Note::new("docs.loaded", payload) else {
+        panic!("a good name")
+    };
     EventKind::Note {
         stage: StageIndex::new(0),
         attempt: 1,

@@ -223,7 +223,10 @@ impl Core {
             if is_it(state.phase) {
                 return Poll::Ready(());
             }
-            after.drop_waker(state.pump_watch[slot].replace(cx.waker().clone()));
+            let watch = &mut state.pump_watch[slot];
+            if !watch.as_ref().is_some_and(|old| old.will_wake(cx.waker())) {
+                after.drop_waker(watch.replace(cx.waker().clone()));
+            }
             Poll::Pending
         })
     }

@@ -85,8 +85,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
     use std::time::SystemTime;
 
-    use serde_json::Value;
-    use stageflow_context::{ContextSnapshot, Note, RunId, RunIdentity, SeededIds, StageIndex};
+    use stageflow_context::{ContextSnapshot, RunId, RunIdentity, SeededIds, StageIndex};
 
     use super::*;
     use crate::EventKind;
@@ -94,25 +93,28 @@ mod tests {
     use crate::bounded::flow::Settled;
     use crate::bounded::state::Limits;
 
-    fn event(seq: u64, is_note: bool) -> Event {
-        let (stage, attempt) = (StageIndex::new(0), 1);
-        let note = Note::new("docs.loaded", Value::Null).map(Box::new).unwrap();
-        let note = EventKind::Note {
-            stage,
-            attempt,
-            note,
-        };
-        let kind = if is_note {
-            note
-        } else {
-            EventKind::StageStarted { stage, attempt }
+    const STAGE: StageIndex = StageIndex::new(0);
+
+    fn loose(seq: u64) -> Event {
+        let micros = 100;
+        let kind = EventKind::BlockingDetected {
+            stage: STAGE,
+            micros,
         };
         Event::new(seq, seq, kind)
     }
 
-    /// A delivery ends, and before the next begins two notes come: the last loss tells nothing of what they find.
+    fn audit(seq: u64) -> Event {
+        let kind = EventKind::StageStarted {
+            stage: STAGE,
+            attempt: 1,
+        };
+        Event::new(seq, seq, kind)
+    }
+
+    /// A delivery ends, and before the next begins two events come: the last loss tells nothing of what they find.
     #[test]
-    fn a_note_takes_the_place_of_an_older_one_also_right_after_one_was_dropped() {
+    fn an_event_takes_the_place_of_an_older_one_also_right_after_one_was_dropped() {
         let limits = Limits {
             capacity: 2,
             bytes: None,
@@ -124,25 +126,19 @@ mod tests {
         let header = RunHeader::new(context, "p".into(), [].into(), SystemTime::UNIX_EPOCH);
         let run = Arc::new(header);
         for seq in 0..2 {
-            assert!(core.offer_one(&run, event(seq, false)).is_ok());
+            assert!(core.offer_one(&run, audit(seq)).is_ok());
         }
         let cx = Context::from_waker(Waker::noop());
         let Poll::Ready(Work::Deliver(delivery)) = core.poll_work(1, &cx) else {
             panic!("there is something to deliver")
         };
         assert!(
-            core.offer_one(&run, event(2, true)).is_err(),
+            core.offer_one(&run, loose(2)).is_err(),
             "what the engine says stays"
         );
         core.settle(Settled::Delivered, delivery);
-        assert!(
-            core.offer_one(&run, event(3, true)).is_ok(),
-            "there is room"
-        );
-        assert!(
-            core.offer_one(&run, event(4, true)).is_ok(),
-            "the oldest note goes"
-        );
+        assert!(core.offer_one(&run, loose(3)).is_ok(), "there is room");
+        assert!(core.offer_one(&run, loose(4)).is_ok(), "the oldest goes");
         let counts = core.counts();
         assert_eq!((counts.dropped, counts.discarded), (1, 1));
     }
