@@ -105,11 +105,11 @@ fn an_unknown_row_is_refused_with_the_known_ones() {
     let args = Args {
         quick: true,
         json: None,
-        rows: vec!["13".to_owned()],
+        rows: vec!["99".to_owned()],
     };
     let error = run(&args).err().unwrap();
     assert!(
-        error.starts_with("no row `13`; there are: limits, 1, 2"),
+        error.starts_with("no row `99`; there are: limits, 1, 2"),
         "{error}"
     );
 }

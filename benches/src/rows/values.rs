@@ -65,12 +65,16 @@ pub(super) fn account(bench: &Bench) -> Vec<Line> {
     let line = |flavor: Flavor| {
         let mut fastest: Option<Figure> = None;
         let line = |figure| Line {
-            default: Column::new(figure, Some(Must::AtMost(STOP))),
+            limit: Some(Figure {
+                wall: STOP,
+                cpu: STOP,
+            }),
+            default: Column::new(figure, Some(Must::Times(1.0))),
             ..Line::of_limit(
                 "13",
                 "stop after the last event".to_owned(),
                 flavor.name(),
-                "-",
+                "ten milliseconds",
             )
         };
         for _ in 0..=bench.harness.effort.repeats {
