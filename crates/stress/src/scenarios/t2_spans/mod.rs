@@ -1,8 +1,9 @@
 //! The spans of a run are one tree, across every boundary and into the runs inside.
 
 mod chain;
-mod forest;
+pub(super) mod forest;
 mod judge;
+pub(super) mod rebuild;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -16,7 +17,8 @@ use stageflow::prelude::*;
 use stageflow_testkit::RecordingSink;
 
 use self::chain::{Again, Bench, FLAKY, INSIDE, Job, OUTER, STAGES, Slip, Ticket, Twist, chain};
-use self::judge::{Case, Tally};
+use self::judge::Case;
+use self::rebuild::Tally;
 use super::t2_correlation::who;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
 
@@ -131,7 +133,7 @@ fn check_all(
         (outer.name(), &**outer.plan()),
         (bench.inner().name(), &**bench.inner().plan()),
     ]);
-    let mut groups = judge::by(records, "correlation_id");
+    let mut groups = rebuild::by(records, "correlation_id");
     for (case, _) in cases {
         let correlation = case.identity.correlation_id().to_string();
         let told = groups.remove(&*correlation).unwrap_or_default();
