@@ -39,6 +39,7 @@ mod t1_overflow;
 mod t1_policies;
 mod t2_correlation;
 mod t2_nested;
+mod t2_sampling;
 mod t2_spans;
 mod t3_cancel;
 mod t4_tenants;
@@ -70,6 +71,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         t2_correlation::scenario(),
         t2_spans::scenario(),
         t2_nested::scenario(),
+        t2_sampling::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
         d1_snapshots::scenario(),

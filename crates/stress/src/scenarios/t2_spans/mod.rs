@@ -1,6 +1,7 @@
 //! The spans of a run are one tree, across every boundary and into the runs inside.
 
 mod chain;
+mod cost;
 pub(super) mod forest;
 mod judge;
 pub(super) mod rebuild;
@@ -68,7 +69,10 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     }
     lab.metric("coverage_percent", "%", share);
     lab.gate("coverage_percent", Op::AtLeast, 100.0);
-    Ok(())
+    if lab.is_control() {
+        return Ok(());
+    }
+    cost::cost(lab)
 }
 
 /// The patient chain, and for each stage one in which that stage has little time.
