@@ -159,7 +159,6 @@ impl Exporter for Downstream {
 
 /// What came of a flood.
 pub(super) struct Flood {
-    pub(super) shape: Shape,
     pub(super) took: Duration,
     pub(super) sent: u64,
     pub(super) audits: u64,
@@ -213,7 +212,6 @@ pub(super) async fn flood(shape: Shape, flaw: Flaw) -> Flood {
     let came = came.lock().unwrap_or_else(PoisonError::into_inner);
     let total = |of: fn(&Stream) -> u64| came.streams.iter().map(of).sum();
     Flood {
-        shape,
         took,
         sent: sums.sent,
         audits: sums.audits,

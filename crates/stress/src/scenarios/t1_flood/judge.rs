@@ -64,15 +64,13 @@ fn stream(lab: &Lab, flood: &Flood) {
 
 /// What rate was reached is for the machine to say: it is written down, and bounds nothing.
 fn numbers(lab: &Lab, flood: &Flood) {
-    let Flood { shape, last, .. } = flood;
-    let asked = f64::from(shape.rate) * shape.producers as f64;
+    let last = &flood.last;
     let lost = (last.dropped + last.discarded) as f64 / last.offered.max(1) as f64;
     let seconds = flood.took.as_secs_f64();
     for (name, unit, value) in [
         ("offered", "events", last.offered as f64),
         ("delivered", "events", last.delivered as f64),
         ("readings", "count", flood.readings as f64),
-        ("rate_asked", "events/s", asked),
         ("rate_reached", "events/s", flood.sent as f64 / seconds),
         ("drop_rate_percent", "%", lost * 100.0),
         ("queue_depth_max", "events", flood.deepest as f64),

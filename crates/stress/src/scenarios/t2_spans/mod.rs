@@ -17,10 +17,11 @@ use stageflow::context::{SpanId, TraceContext, TraceFlags, TraceParent};
 use stageflow::prelude::*;
 use stageflow_testkit::RecordingSink;
 
-use self::chain::{Again, Bench, FLAKY, INSIDE, Job, OUTER, STAGES, Slip, Ticket, Twist, chain};
+use self::chain::{Bench, FLAKY, INSIDE, Job, OUTER, STAGES, Slip, Ticket, Twist, chain};
 use self::judge::Case;
 use self::rebuild::Tally;
 use super::t2_correlation::who;
+use crate::harness::again::Again;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
 
 pub(super) fn scenario() -> Scenario {
