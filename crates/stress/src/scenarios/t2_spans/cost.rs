@@ -19,8 +19,8 @@ const STAGES: usize = 5;
 const EVENTS: usize = 2 + 6 * STAGES;
 
 /// Rounds, each with as many runs that are told as runs that are not.
-const ROUNDS: usize = 40;
-const RUNS: usize = 100;
+const ROUNDS: usize = 15;
+const RUNS: usize = 50;
 
 /// Room for all events of a round: nothing is dropped, which would be cheaper.
 const ROOM: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2 * RUNS * EVENTS);
