@@ -35,7 +35,6 @@ pub(super) fn scenario() -> Scenario {
         .control(Control::engine("child-inherits-span", "a run inside says that its parent's parent is around it", "ChildInheritsSpan", 20))
         .control(Control::engine("confuses-runs", "events of one run in fifty carry the identity of the first", "ConfuseRuns", 50))
         .control(Control::engine("loses-events", "an event in 10 000 vanishes", "LoseEvent", 10_000))
-        .control(Control::engine("forgets-ends", "an attempt's end in 1000 is not told", "ForgetEnd", 1000))
         .control(Control::own("thread-local", "a stage keeps its context in a thread-local while it waits"))
         .control(Control::own("without-context", "a stage in fifty starts another pipeline as a run of nobody"))
         .run(run)
