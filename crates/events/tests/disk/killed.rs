@@ -41,7 +41,7 @@ fn writes_until_it_is_killed() {
         loop {
             let from = journal.watch().status().records;
             // Small ones, and some that are long enough to be killed in the middle.
-            let count = if from % 5 == 0 { 120 } else { 1 + from % 3 };
+            let count = if from % 7 == 0 { 120 } else { 1 + from % 3 };
             let entries: Vec<_> = (from..from + count)
                 .map(|seq| entry("stage.ended", seq, &json!({ "pages": seq })))
                 .collect();
