@@ -95,7 +95,7 @@ impl FanOut {
     /// Outside of a tokio runtime with timers, if a bounded sink is in it.
     pub async fn stop(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
         let stops = self.arms.iter().map(|arm| async move {
-            let name = arm.counts().name.clone();
+            let name = Arc::clone(&arm.counts().name);
             let close = AssertUnwindSafe(async { arm.sink.close(stopping, deadline).await });
             let stopped = close.catch_unwind().await.map_err(let_go);
             let stopped = stopped.unwrap_or_default().into_iter();
