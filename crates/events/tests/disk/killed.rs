@@ -41,7 +41,11 @@ fn writes_until_it_is_killed() {
         loop {
             let from = journal.watch().status().records;
             // Small ones, and some that are long enough to be killed in the middle.
-            let count = if from % 7 == 0 { 120 } else { 1 + from % 3 };
+            let count = if from.is_multiple_of(7) {
+                120
+            } else {
+                1 + from % 3
+            };
             let entries: Vec<_> = (from..from + count)
                 .map(|seq| entry("stage.ended", seq, &json!({ "pages": seq })))
                 .collect();
@@ -84,8 +88,8 @@ impl Writer {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.said.read_to_string(&mut all).unwrap();
-        let whole = all.lines().filter_map(|line| line.strip_prefix(TAKEN));
-        let (records, head) = whole.last().unwrap().split_once(' ').unwrap();
+        let mut whole = all.lines().filter_map(|line| line.strip_prefix(TAKEN));
+        let (records, head) = whole.next_back().unwrap().split_once(' ').unwrap();
         (records.parse().unwrap(), head.parse().unwrap())
     }
 
