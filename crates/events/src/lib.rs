@@ -121,7 +121,7 @@ pub use log_line::LogLines;
 pub use memory::{MemorySink, SinkCounts};
 pub use operation::{OperationEnded, OperationStarted};
 pub use redact::{Redaction, one_line};
-pub use sink::{Batch, EventSink, Receipt};
+pub use sink::{Batch, EventSink, Receipt, StoppedSink};
 pub use span::SpanPlace;
 pub use spill::{Spill, SpillError, SpillErrorKind, SpillOptions};
 pub use tracing_sink::TracingSink;

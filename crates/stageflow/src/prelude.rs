@@ -5,7 +5,9 @@ pub use stageflow_context::{
     Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Operation, Outcome,
     Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
 };
-pub use stageflow_events::{EventSink, MemorySink, Redaction, TracingSink};
+pub use stageflow_events::{
+    BoundedSink, EventSink, FanOut, MemorySink, Overflow, Redaction, Stopping, TracingSink,
+};
 pub use stageflow_executor::{
     ApprovalDesk, Approve, Ask, AtDeadline, Decision, Engine, FailurePolicy, Inherit, Lend,
     OnReject, Priority, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, approval, sub,

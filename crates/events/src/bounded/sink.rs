@@ -12,7 +12,7 @@ use crate::bounded::core::Core;
 use crate::bounded::over::Over;
 use crate::bounded::state::{Closer, Patience};
 use crate::bounded::{BoundedCounts, Flushed, Health, LossCount, LossReason, NotTaken, Stopping};
-use crate::{Batch, Event, EventSink, Exporter, Receipt, RunHeader};
+use crate::{Batch, Event, EventSink, Exporter, Receipt, RunHeader, StoppedSink};
 
 /// How long [`EventSink::flush`] waits, which has no deadline of its own.
 const FLUSH: Duration = Duration::from_secs(30);
@@ -183,6 +183,11 @@ impl EventSink for BoundedSink {
     async fn flush(&self) {
         // Whoever wants to know asks the other one.
         let _ = Self::flush(self, FLUSH).await;
+    }
+
+    async fn close(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
+        let counts = self.stop(stopping, deadline).await;
+        vec![StoppedSink::unnamed(counts)]
     }
 }
 
