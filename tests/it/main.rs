@@ -63,6 +63,7 @@ mod props;
 mod races;
 mod redaction;
 mod report;
+mod retry;
 mod routing;
 mod scopes;
 mod shutdown;

@@ -40,6 +40,7 @@
 //! | look, refuse, answer, or change an ending | [`Hook`] |
 //! | wait, call again, or not at all | [`Around`] |
 //! | limit how long attempts take | [`Timeout`] |
+//! | try again after transient failures | [`Retry`] |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
 //! | see the order | [`Stack::describe`] |
@@ -83,6 +84,7 @@ mod limits;
 mod on;
 mod panics;
 mod phase;
+mod retry;
 mod stack;
 mod stack_error;
 mod stacks;
@@ -105,6 +107,7 @@ pub use limits::Limits;
 pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
+pub use retry::{Jitter, Retry, RetryBudget, parse_retry_after};
 pub use stack::{Next, Stack};
 pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};

@@ -17,5 +17,6 @@ pub use stageflow_graph::{
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
-    Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,
+    Around, Call, CatchPanic, Ending, Flow, Hook, Jitter, Next, Phase, Retry, RetryBudget, Timeout,
+    Trace, async_trait,
 };
