@@ -71,6 +71,7 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod bits;
+mod breaker;
 mod call;
 mod call_state;
 mod catch_panic;
@@ -92,6 +93,7 @@ mod whereabouts;
 
 pub use async_trait::async_trait;
 
+pub use breaker::{Breaker, BreakerState, Percent};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;

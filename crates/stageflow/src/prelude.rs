@@ -15,5 +15,6 @@ pub use stageflow_graph::{
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
-    Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,
+    Around, Breaker, Call, CatchPanic, Ending, Flow, Hook, Next, Percent, Phase, Timeout, Trace,
+    async_trait,
 };
