@@ -15,6 +15,6 @@ pub use stageflow_graph::{
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
-    Around, Breaker, Call, CatchPanic, Ending, Flow, Hook, Next, Percent, Phase, Timeout, Trace,
-    async_trait,
+    Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, Next, Percent, Phase,
+    Timeout, Trace, async_trait,
 };
