@@ -11,6 +11,7 @@ mod attempts;
 mod bare;
 mod blocking;
 mod brackets;
+mod breaker_model;
 mod budget;
 mod budget_books;
 mod by_name;

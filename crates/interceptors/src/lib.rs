@@ -72,9 +72,11 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod bits;
+mod breaker;
 mod call;
 mod call_state;
 mod catch_panic;
+mod chaos;
 mod claim;
 mod ending;
 mod key;
@@ -94,9 +96,11 @@ mod whereabouts;
 
 pub use async_trait::async_trait;
 
+pub use breaker::{Breaker, BreakerState, Percent};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
+pub use chaos::{Chance, Chaos, Injected};
 pub use claim::Claim;
 pub use ending::Ending;
 pub use key::{Key, KeyBy};

@@ -17,6 +17,6 @@ pub use stageflow_graph::{
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
-    Around, Call, CatchPanic, Ending, Flow, Hook, Jitter, Next, Phase, Retry, RetryBudget, Timeout,
-    Trace, async_trait,
+    Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, Jitter, Next, Percent,
+    Phase, Retry, RetryBudget, Timeout, Trace, async_trait,
 };
