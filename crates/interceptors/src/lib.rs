@@ -42,6 +42,7 @@
 //! | limit how long attempts take | [`Timeout`] |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
+//! | not do work again that is asked for again | [`IdempotentWork`] |
 //! | see the order | [`Stack::describe`] |
 //!
 //! # Invariants
@@ -76,6 +77,7 @@ mod call_state;
 mod catch_panic;
 mod claim;
 mod ending;
+pub mod idempotency;
 mod key;
 mod keyed;
 mod layer;
@@ -97,6 +99,7 @@ pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
 pub use claim::Claim;
 pub use ending::Ending;
+pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,

@@ -2,8 +2,9 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Operation, Outcome,
-    Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, Idempotency, IdempotencyKey,
+    OnExceed, Operation, Outcome, Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop,
+    Tier, Usage,
 };
 pub use stageflow_events::{EventSink, MemorySink, Redaction, TracingSink};
 pub use stageflow_executor::{
@@ -15,5 +16,6 @@ pub use stageflow_graph::{
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
-    Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,
+    Around, Call, CatchPanic, Ending, Flow, Hook, IdempotentWork, MemoryIdempotencyStore, Next,
+    Phase, Timeout, Trace, async_trait,
 };
