@@ -41,6 +41,7 @@ mod fallback;
 mod grace;
 mod happy;
 mod hostile;
+mod idempotency_conformance;
 mod interceptors;
 mod joining;
 mod journal;

@@ -43,6 +43,7 @@
 //! | try again after transient failures | [`Retry`] |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
+//! | not do work again that is asked for again | [`IdempotentWork`] |
 //! | see the order | [`Stack::describe`] |
 //!
 //! # Invariants
@@ -79,6 +80,7 @@ mod catch_panic;
 mod chaos;
 mod claim;
 mod ending;
+pub mod idempotency;
 mod key;
 mod keyed;
 mod layer;
@@ -103,6 +105,7 @@ pub use catch_panic::CatchPanic;
 pub use chaos::{Chance, Chaos, Injected};
 pub use claim::Claim;
 pub use ending::Ending;
+pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,

@@ -2,8 +2,9 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Operation, Outcome,
-    Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, Idempotency, IdempotencyKey,
+    OnExceed, Operation, Outcome, Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop,
+    Tier, Usage,
 };
 pub use stageflow_events::{
     BoundedSink, EventSink, FanOut, MemorySink, Overflow, Redaction, Stopping, TracingSink,
@@ -17,6 +18,6 @@ pub use stageflow_graph::{
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
-    Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, Jitter, Next, Percent,
-    Phase, Retry, RetryBudget, Timeout, Trace, async_trait,
+    Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork, Jitter,
+    MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace, async_trait,
 };
