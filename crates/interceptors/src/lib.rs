@@ -71,6 +71,8 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod bits;
+#[cfg(feature = "cache")]
+mod cache;
 mod call;
 mod call_state;
 mod catch_panic;
@@ -92,6 +94,8 @@ mod whereabouts;
 
 pub use async_trait::async_trait;
 
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheStats};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
