@@ -77,6 +77,7 @@ mod call;
 mod call_state;
 mod catch_panic;
 mod claim;
+mod contract;
 mod ending;
 mod key;
 mod keyed;
@@ -100,6 +101,12 @@ pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
 pub use claim::Claim;
+#[cfg(feature = "schema")]
+pub use contract::{
+    Breaks, Broken, Compat, ContractError, ContractErrorKind, Contracts, Finding, JsonContract,
+    SchemaError, Violations, compat,
+};
+pub use contract::{Check, check};
 pub use ending::Ending;
 pub use key::{Key, KeyBy};
 pub use layer::{
