@@ -91,6 +91,7 @@ mod stack_error;
 mod stacks;
 mod timeout;
 mod trace;
+mod watch;
 mod whereabouts;
 
 pub use async_trait::async_trait;
@@ -121,4 +122,5 @@ pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};
 pub use timeout::Timeout;
 pub use trace::Trace;
+pub use watch::{ContextImmutabilityValidator, ContextSize, LoopGuard};
 pub use whereabouts::Whereabouts;

@@ -17,3 +17,9 @@ pub use stageflow_graph::{
 pub use stageflow_interceptors::{
     Around, Call, CatchPanic, Ending, Flow, Hook, Next, Phase, Timeout, Trace, async_trait,
 };
+pub use stageflow_interceptors::{ContextImmutabilityValidator, ContextSize, LoopGuard, check};
+
+#[cfg(feature = "cache")]
+pub use stageflow_interceptors::Cache;
+#[cfg(feature = "schema")]
+pub use stageflow_interceptors::{Contracts, JsonContract};
