@@ -21,3 +21,9 @@ pub use stageflow_interceptors::{
     Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork, Jitter,
     MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace, async_trait,
 };
+pub use stageflow_interceptors::{ContextImmutabilityValidator, ContextSize, LoopGuard, check};
+
+#[cfg(feature = "cache")]
+pub use stageflow_interceptors::Cache;
+#[cfg(feature = "schema")]
+pub use stageflow_interceptors::{Contracts, JsonContract};
