@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::digest::DigestOf;
 use crate::draft::{Draft, INPUT};
 use crate::erased;
 use crate::error::ProblemKind;
@@ -43,6 +44,7 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
             options: StageOptions::default(),
             spares: Vec::new(),
             default: None,
+            digest: None,
             presence: PhantomData,
         }
     }
@@ -126,6 +128,7 @@ pub struct StageBuilder<'a, S: Stage, P = IsRequired> {
     pub(crate) options: StageOptions,
     pub(crate) spares: Vec<Spare<S::Input, S::Output>>,
     pub(crate) default: Option<Make<S::Output>>,
+    pub(crate) digest: Option<DigestOf<S::Input>>,
     pub(crate) presence: PhantomData<P>,
 }
 
@@ -187,9 +190,14 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
             stage: self.stage,
             upstream,
         };
-        let node = self
-            .draft
-            .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
+        let node = self.draft.add_wired(
+            &self.name,
+            &self.options,
+            wired,
+            self.digest,
+            self.spares,
+            Wrap::Plain,
+        );
         Handle::new(self.draft.id, node)
     }
 
@@ -213,6 +221,7 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
             &self.name,
             &self.options,
             wired,
+            self.digest,
             self.spares,
             Wrap::Optional,
         );

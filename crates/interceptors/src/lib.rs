@@ -43,6 +43,7 @@
 //! | try again after transient failures | [`Retry`] |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
+//! | not do work again that is asked for again | [`IdempotentWork`] |
 //! | see the order | [`Stack::describe`] |
 //!
 //! # Invariants
@@ -72,11 +73,17 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod bits;
+mod breaker;
+#[cfg(feature = "cache")]
+mod cache;
 mod call;
 mod call_state;
 mod catch_panic;
+mod chaos;
 mod claim;
+mod contract;
 mod ending;
+pub mod idempotency;
 mod key;
 mod keyed;
 mod layer;
@@ -90,15 +97,27 @@ mod stack_error;
 mod stacks;
 mod timeout;
 mod trace;
+mod watch;
 mod whereabouts;
 
 pub use async_trait::async_trait;
 
+pub use breaker::{Breaker, BreakerState, Percent};
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheStats};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
+pub use chaos::{Chance, Chaos, Injected};
 pub use claim::Claim;
+#[cfg(feature = "schema")]
+pub use contract::{
+    Breaks, Broken, Compat, ContractError, ContractErrorKind, Contracts, Finding, JsonContract,
+    SchemaError, Violations, compat,
+};
+pub use contract::{Check, check};
 pub use ending::Ending;
+pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
@@ -113,4 +132,5 @@ pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};
 pub use timeout::Timeout;
 pub use trace::Trace;
+pub use watch::{ContextImmutabilityValidator, ContextSize, LoopGuard};
 pub use whereabouts::Whereabouts;

@@ -2,10 +2,13 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, OnExceed, Operation, Outcome,
-    Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop, Tier, Usage,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, Idempotency, IdempotencyKey,
+    OnExceed, Operation, Outcome, Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop,
+    Tier, Usage,
 };
-pub use stageflow_events::{EventSink, MemorySink, Redaction, TracingSink};
+pub use stageflow_events::{
+    BoundedSink, EventSink, FanOut, MemorySink, Overflow, Redaction, Stopping, TracingSink,
+};
 pub use stageflow_executor::{
     ApprovalDesk, Approve, Ask, AtDeadline, Decision, Engine, FailurePolicy, Inherit, Lend,
     OnReject, Priority, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, approval, sub,
@@ -15,6 +18,12 @@ pub use stageflow_graph::{
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
 pub use stageflow_interceptors::{
-    Around, Call, CatchPanic, Ending, Flow, Hook, Jitter, Next, Phase, Retry, RetryBudget, Timeout,
-    Trace, async_trait,
+    Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork, Jitter,
+    MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace, async_trait,
 };
+pub use stageflow_interceptors::{ContextImmutabilityValidator, ContextSize, LoopGuard, check};
+
+#[cfg(feature = "cache")]
+pub use stageflow_interceptors::Cache;
+#[cfg(feature = "schema")]
+pub use stageflow_interceptors::{Contracts, JsonContract};

@@ -4,9 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use serde_json::{Value, json};
 use stageflow::context::{
-    ContextSnapshot, EmitError, EmitErrorKind, ErrorClass, Extension, IdError, IdempotencyKey, Note, OutputBag,
-    OutputConflict, RunId, RunIdentity, SnapshotError, SnapshotLimits, StageError, StageErrorKind,
-    StageName,
+    ContextSnapshot, EmitError, EmitErrorKind, ErrorClass, Extension, IdError, IdempotencyKey,
+    Note, OutputBag, OutputConflict, RunId, RunIdentity, SnapshotError, SnapshotLimits, StageError,
+    StageErrorKind, StageName,
 };
 use stageflow::prelude::*;
 
@@ -15,17 +15,36 @@ use super::{CANARY, Sample, kind_name};
 const ID: &str = "run_018f3b1c2d3e7a4b8c5d6e7f8a9b0c1d";
 
 pub(super) fn samples() -> Vec<Sample> {
-    [ids(), keys(), names_and_notes(), outputs(), snapshots(), stages()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ids(),
+        keys(),
+        names_and_notes(),
+        outputs(),
+        snapshots(),
+        stages(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A key may come from outside: the message does not repeat it.
 fn keys() -> Vec<Sample> {
-    let error = format!("order 17 {CANARY}").parse::<IdempotencyKey>().unwrap_err();
-    let sample = Sample::of("IdempotencyKeyError", "IdempotencyKeyError", error.code(), &error);
-    vec![sample.names(["idempotency key"]).facts(["not visible ASCII"]).beside_a_secret()]
+    let error = format!("order 17 {CANARY}")
+        .parse::<IdempotencyKey>()
+        .unwrap_err();
+    let sample = Sample::of(
+        "IdempotencyKeyError",
+        "IdempotencyKeyError",
+        error.code(),
+        &error,
+    );
+    vec![
+        sample
+            .names(["idempotency key"])
+            .facts(["not visible ASCII"])
+            .beside_a_secret(),
+    ]
 }
 
 fn ids() -> Vec<Sample> {

@@ -49,7 +49,10 @@ pub(super) fn samples() -> Vec<Sample> {
 fn stacks() -> Vec<Sample> {
     let timeout = || Timeout::attempt(30.secs());
     let twice = Engine::builder().intercept(timeout()).intercept(timeout());
-    let inside = Engine::builder().intercept(Gate).intercept(Trace::new()).intercept(Cache);
+    let inside = Engine::builder()
+        .intercept(Gate)
+        .intercept(Trace::new())
+        .intercept(Cache);
     let sample = |builder: EngineBuilder, names: &[&'static str]| {
         let error = builder.try_build().unwrap_err();
         let kind = kind_name("StackErrorKind", &error.kind());

@@ -38,6 +38,8 @@ mod t1_flood;
 mod t1_overflow;
 mod t1_policies;
 mod t2_correlation;
+mod t2_nested;
+mod t2_sampling;
 mod t2_spans;
 mod t3_cancel;
 mod t4_tenants;
@@ -61,10 +63,15 @@ pub(crate) fn all() -> Vec<Scenario> {
         c3_immutability::scenario(),
         c4_isolation::scenario(),
         t1_flood::scenario(),
+        t1_flood::million(),
+        t1_flood::drill(),
+        t1_flood::soak(),
         t1_overflow::scenario(),
         t1_policies::scenario(),
         t2_correlation::scenario(),
         t2_spans::scenario(),
+        t2_nested::scenario(),
+        t2_sampling::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
         d1_snapshots::scenario(),
