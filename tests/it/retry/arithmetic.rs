@@ -91,6 +91,7 @@ impl Case {
         let asked = self.asked.map_or(0.0, |asked| cap.min(millis(asked)));
         match self.jitter {
             Jitter::None => (d.max(asked), d.max(asked)),
+            _ if self.asked.is_some_and(|asked| asked > self.cap) => (cap / 2.0, cap),
             _ => (cap.min(asked + least), cap.min(asked + most)),
         }
     }
