@@ -167,11 +167,15 @@ impl Cell<'_> {
                 run.await.outcome()
             }
             Some(after) => {
+                let after = Duration::from_millis(after);
                 let stop = async {
-                    sleep(Duration::from_millis(after)).await;
+                    sleep(after).await;
                     handle.cancel("enough");
                 };
-                tokio::join!(run, stop).0.outcome()
+                let (report, ()) = tokio::join!(run, stop);
+                // Whatever it was about, nothing goes on.
+                assert!(report.duration() <= after, "{self:?}");
+                report.outcome()
             }
         }
     }
