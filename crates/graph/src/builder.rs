@@ -11,6 +11,7 @@ use crate::error::ProblemKind;
 use crate::fallback::{Make, Spare, Wrap};
 use crate::handle::Handle;
 use crate::options::{Placement, Presence};
+use crate::undo::UndoOf;
 use crate::{BuildError, Pipeline, Stage, StageKind, StageOptions, Upstream};
 
 /// Collects the stages of a pipeline whose input is an `I`.
@@ -43,6 +44,7 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
             options: StageOptions::default(),
             spares: Vec::new(),
             default: None,
+            undo: None,
             presence: PhantomData,
         }
     }
@@ -126,6 +128,7 @@ pub struct StageBuilder<'a, S: Stage, P = IsRequired> {
     pub(crate) options: StageOptions,
     pub(crate) spares: Vec<Spare<S::Input, S::Output>>,
     pub(crate) default: Option<Make<S::Output>>,
+    pub(crate) undo: Option<UndoOf<S::Output>>,
     pub(crate) presence: PhantomData<P>,
 }
 
@@ -190,6 +193,7 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
         let node = self
             .draft
             .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
+        self.draft.undo_with(node, self.undo, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -216,6 +220,7 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
             self.spares,
             Wrap::Optional,
         );
+        self.draft.undo_with(node, self.undo, Wrap::Optional);
         Handle::new(self.draft.id, node)
     }
 

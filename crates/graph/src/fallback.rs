@@ -12,6 +12,7 @@ use crate::draft::Draft;
 use crate::erased::{At, ErasedStage, Optional, Required};
 use crate::options::Presence;
 use crate::role::Role;
+use crate::undo::UndoOf;
 use crate::upstream::Edges;
 use crate::{
     Handle, Inputs, Shape, Stage, StageBuilder, StageFuture, StageOptions, Upstream, WiringError,
@@ -40,6 +41,7 @@ impl<S: Stage> AnyStage<S::Input, S::Output> for S {
 pub(crate) struct Spare<I: Send + 'static, O> {
     pub(crate) name: String,
     pub(crate) stage: Box<dyn AnyStage<I, O>>,
+    pub(crate) undo: Option<UndoOf<O>>,
 }
 
 /// Reads the input of a stage from its slots; a fallback reads with its primary's wires.
@@ -224,6 +226,7 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
         self.spares.push(Spare {
             name: name.as_ref().to_owned(),
             stage: Box::new(stage),
+            undo: None,
         });
         self
     }
@@ -248,6 +251,7 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
             options: self.options,
             spares: self.spares,
             default: self.default,
+            undo: self.undo,
             presence: PhantomData,
         }
     }
@@ -264,6 +268,7 @@ impl<S: Stage> StageBuilder<'_, S, IsDefault> {
         let node = self
             .draft
             .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
+        self.draft.undo_with(node, self.undo, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -316,6 +321,7 @@ impl Draft {
             });
             let node = self.add(&spare.name, options.clone(), stage);
             self.set_role(node, Role::Fallback { of });
+            self.undo_with(node, spare.undo, wrap);
             self.wire_as(primary);
         }
     }

@@ -114,6 +114,7 @@ mod route;
 mod shape;
 mod spec;
 mod stage;
+mod undo;
 mod upstream;
 mod wires;
 
@@ -149,4 +150,5 @@ pub use shape::Shape;
 pub use spec::{PipelineSpec, Registry, StageSpec};
 pub use stage::{Stage, StageKind};
 pub use stageflow_macros::Route;
+pub use undo::{CanUndo, StageUndo, UndoFuture, UndoPolicy};
 pub use upstream::{Edges, Inputs, Upstream, WiringError};
