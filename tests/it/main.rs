@@ -29,6 +29,7 @@ mod compose;
 mod context;
 mod critical_path;
 mod deadline;
+mod decision_table;
 mod drawing;
 mod drawing_branches;
 mod dropped;

@@ -28,6 +28,7 @@
 //! | [`chunk_queues`] | two speeds inside a stage, and what happens when there is too much | `stageflow_streaming::ChunkQueue`, `PlayoutBuffer` |
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
 //! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
+//! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -63,6 +64,7 @@
 //! [`NamedInputs`]: crate::graph::NamedInputs
 //! [`Operation`]: crate::context::Operation
 //! [`OperationCx`]: crate::context::OperationCx
+//! [`Outcome`]: crate::context::Outcome
 //! [`Overflow`]: crate::events::Overflow
 //! [`Phase`]: crate::interceptors::Phase
 //! [`Pipeline`]: crate::graph::Pipeline
@@ -136,6 +138,7 @@ pages! {
     chunk_queues = "24-chunk-queues";
     live_view = "25-live-view";
     retry = "26-retry";
+    when_layers_meet = "27-when-layers-meet";
 }
 
 /// The README files, whose examples are compiled and run like all others.

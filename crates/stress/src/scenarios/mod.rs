@@ -20,6 +20,7 @@ mod a17_order;
 mod a18_slow_layers;
 mod a21_partial;
 mod a22_cleanups;
+mod a23_stampede;
 mod c1_baseline;
 mod c2_writes;
 mod c3_immutability;
@@ -31,6 +32,7 @@ mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
 mod m1_failures;
+mod m2_jitter;
 mod m3_skew;
 mod m4_exhaustion;
 mod pending;
@@ -99,8 +101,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         a18_slow_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
+        a23_stampede::scenario(),
         tue_spawn::scenario(),
         m1_failures::scenario(),
+        m2_jitter::scenario(),
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),

@@ -25,16 +25,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "the metrics layer and the tracing layer with spans",
     },
     Row {
-        id: "A23-STAMPEDE",
-        title: "a thousand runs fail at the same moment",
-        proves: "retries spread out, permanent errors are not tried again, and what a server asks for is honoured within bounds",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-005", "WORK-006", "CHAOS-002"],
-        modes: &["R5", "R6"],
-        needs: "retry and rates",
-    },
-    Row {
         id: "WED-TABLE",
         title: "timeouts, retries, breakers and cancels in one table",
         proves: "each of two hundred combinations ends as the written table says",
