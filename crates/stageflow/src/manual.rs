@@ -27,6 +27,7 @@
 //! | [`looking_back`] | runs told again from their records, what does not fit together, drawings | `stageflow_lens::Stories`, `analyze`, `draw` |
 //! | [`chunk_queues`] | two speeds inside a stage, and what happens when there is too much | `stageflow_streaming::ChunkQueue`, `PlayoutBuffer` |
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
+//! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -57,6 +58,7 @@
 //! [`Journal`]: crate::events::Journal
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
+//! [`LoopGuard`]: crate::interceptors::LoopGuard
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
 //! [`Operation`]: crate::context::Operation
@@ -90,6 +92,7 @@
 //! [`Sub`]: crate::executor::Sub
 //! [`TraceContext`]: crate::context::TraceContext
 //! [`Upstream`]: crate::graph::Upstream
+//! [`check`]: crate::interceptors::check
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
 //! [`repeat`]: crate::graph::repeat()
@@ -131,6 +134,12 @@ pages! {
     looking_back = "23-looking-back";
     chunk_queues = "24-chunk-queues";
     live_view = "25-live-view";
+}
+
+// Its examples need features.
+#[cfg(all(feature = "cache", feature = "schema"))]
+pages! {
+    caches_and_contracts = "31-caches-and-contracts";
 }
 
 /// The README files, whose examples are compiled and run like all others.
