@@ -12,6 +12,7 @@ use crate::error::ProblemKind;
 use crate::fallback::{Make, Spare, Wrap};
 use crate::handle::Handle;
 use crate::options::{Placement, Presence};
+use crate::undo::UndoOf;
 use crate::{BuildError, Pipeline, Stage, StageKind, StageOptions, Upstream};
 
 /// Collects the stages of a pipeline whose input is an `I`.
@@ -45,6 +46,7 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
             spares: Vec::new(),
             default: None,
             digest: None,
+            undo: None,
             presence: PhantomData,
         }
     }
@@ -129,6 +131,7 @@ pub struct StageBuilder<'a, S: Stage, P = IsRequired> {
     pub(crate) spares: Vec<Spare<S::Input, S::Output>>,
     pub(crate) default: Option<Make<S::Output>>,
     pub(crate) digest: Option<DigestOf<S::Input>>,
+    pub(crate) undo: Option<UndoOf<S::Output>>,
     pub(crate) presence: PhantomData<P>,
 }
 
@@ -198,6 +201,7 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
             self.spares,
             Wrap::Plain,
         );
+        self.draft.undo_with(node, self.undo, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -225,6 +229,7 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
             self.spares,
             Wrap::Optional,
         );
+        self.draft.undo_with(node, self.undo, Wrap::Optional);
         Handle::new(self.draft.id, node)
     }
 

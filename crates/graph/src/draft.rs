@@ -14,7 +14,7 @@ use crate::handle::{DraftId, Handle};
 use crate::plan::{InputUse, Node, Plan, Rows};
 use crate::role::Role;
 use crate::upstream::Edges;
-use crate::{Shape, StageKind, StageLimit, StageOptions, cycles};
+use crate::{Shape, StageKind, StageLimit, StageOptions, StageUndo, cycles};
 
 /// Stands for the pipeline's input among the numbers of stages.
 pub(crate) const INPUT: u32 = u32::MAX;
@@ -76,6 +76,7 @@ impl Draft {
                 input: InputUse::Wired,
                 role: Role::Plain,
                 digest: None,
+                undo: None,
             },
         )
     }
@@ -97,6 +98,17 @@ impl Draft {
     pub(crate) fn set_role(&mut self, node: u32, role: Role) {
         if let Some(node) = self.nodes.get_mut(node as usize) {
             node.role = role;
+        }
+    }
+
+    /// Says how to undo what a stage did.
+    pub(crate) fn set_undo(&mut self, node: u32, undo: StageUndo) {
+        if undo.policy().attempt_limit().is_zero() {
+            let name = self.names[node as usize].clone();
+            self.problem(ProblemKind::ZeroTimeout(name));
+        }
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.undo = Some(undo);
         }
     }
 
@@ -238,9 +250,11 @@ impl Draft {
         let mut asked = self.nodes.iter().map(|node| &node.options.demands);
         let is_limited = !limits.is_empty() || asked.any(|demands| !demands.is_none());
         let branches = self.nodes.iter().any(|node| node.role != Role::Plain);
+        let has_undos = self.nodes.iter().any(|node| node.undo.is_some());
         Ok(Plan {
             draft: self.id,
             branches,
+            has_undos,
             wiring: OnceLock::new(),
             limits,
             is_limited,

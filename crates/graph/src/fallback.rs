@@ -13,6 +13,7 @@ use crate::draft::Draft;
 use crate::erased::{At, ErasedStage, Optional, Required};
 use crate::options::Presence;
 use crate::role::Role;
+use crate::undo::UndoOf;
 use crate::upstream::Edges;
 use crate::{
     Handle, Inputs, Shape, Stage, StageBuilder, StageFuture, StageOptions, Upstream, WiringError,
@@ -41,6 +42,7 @@ impl<S: Stage> AnyStage<S::Input, S::Output> for S {
 pub(crate) struct Spare<I: Send + 'static, O> {
     pub(crate) name: String,
     pub(crate) stage: Box<dyn AnyStage<I, O>>,
+    pub(crate) undo: Option<UndoOf<O>>,
 }
 
 /// Reads the input of a stage from its slots; a fallback reads with its primary's wires.
@@ -225,6 +227,7 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
         self.spares.push(Spare {
             name: name.as_ref().to_owned(),
             stage: Box::new(stage),
+            undo: None,
         });
         self
     }
@@ -250,6 +253,7 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
             spares: self.spares,
             default: self.default,
             digest: self.digest,
+            undo: self.undo,
             presence: PhantomData,
         }
     }
@@ -271,6 +275,7 @@ impl<S: Stage> StageBuilder<'_, S, IsDefault> {
             self.spares,
             Wrap::Plain,
         );
+        self.draft.undo_with(node, self.undo, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -346,6 +351,7 @@ impl Draft {
             });
             let node = self.add(&spare.name, options.clone(), stage);
             self.set_role(node, Role::Fallback { of });
+            self.undo_with(node, spare.undo, wrap);
             self.wire_as(primary);
         }
         self.next()

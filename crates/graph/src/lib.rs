@@ -116,6 +116,7 @@ mod route;
 mod shape;
 mod spec;
 mod stage;
+mod undo;
 mod upstream;
 mod wires;
 
@@ -152,4 +153,5 @@ pub use shape::Shape;
 pub use spec::{PipelineSpec, Registry, StageSpec};
 pub use stage::{Stage, StageKind};
 pub use stageflow_macros::Route;
+pub use undo::{CanUndo, StageUndo, UndoFuture, UndoPolicy};
 pub use upstream::{Edges, Inputs, Upstream, WiringError};

@@ -40,8 +40,10 @@
 //! | look, refuse, answer, or change an ending | [`Hook`] |
 //! | wait, call again, or not at all | [`Around`] |
 //! | limit how long attempts take | [`Timeout`] |
+//! | try again after transient failures | [`Retry`] |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
+//! | not do work again that is asked for again | [`IdempotentWork`] |
 //! | see the order | [`Stack::describe`] |
 //!
 //! # Invariants
@@ -71,14 +73,17 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod bits;
+mod breaker;
 #[cfg(feature = "cache")]
 mod cache;
 mod call;
 mod call_state;
 mod catch_panic;
+mod chaos;
 mod claim;
 mod contract;
 mod ending;
+pub mod idempotency;
 mod key;
 mod keyed;
 mod layer;
@@ -86,6 +91,7 @@ mod limits;
 mod on;
 mod panics;
 mod phase;
+mod retry;
 mod stack;
 mod stack_error;
 mod stacks;
@@ -96,11 +102,13 @@ mod whereabouts;
 
 pub use async_trait::async_trait;
 
+pub use breaker::{Breaker, BreakerState, Percent};
 #[cfg(feature = "cache")]
 pub use cache::{Cache, CacheStats};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
+pub use chaos::{Chance, Chaos, Injected};
 pub use claim::Claim;
 #[cfg(feature = "schema")]
 pub use contract::{
@@ -109,6 +117,7 @@ pub use contract::{
 };
 pub use contract::{Check, check};
 pub use ending::Ending;
+pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
@@ -117,6 +126,7 @@ pub use limits::Limits;
 pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
+pub use retry::{Jitter, Retry, RetryBudget, parse_retry_after};
 pub use stack::{Next, Stack};
 pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};

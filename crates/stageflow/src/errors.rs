@@ -15,7 +15,8 @@
 //! | SF0212 to SF0215 | [`EmitError`](crate::context::EmitError) | a stage emits an event of its own |
 //! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
 //! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked, or a budget is put under another |
-//! | SF0301 to SF0310 | [`StageError`](crate::context::StageError) | a stage does not give its value |
+//! | SF0220 | [`IdempotencyKeyError`](crate::context::IdempotencyKeyError) | a text is parsed as a key |
+//! | SF0301 to SF0310, SF0313 to SF0315 | [`StageError`](crate::context::StageError) | a stage does not give its value |
 //! | SF0309 | [`BadRoute`](crate::graph::BadRoute), as the cause of a [`StageError`](crate::context::StageError) | a route names an arm twice |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
 //! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
@@ -24,6 +25,7 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0411, SF0412 | [`StackError`](crate::interceptors::StackError) | an engine is built |
 //! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
 //! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
@@ -91,6 +93,7 @@ pages! {
     sf0217 = "0217";
     sf0218 = "0218";
     sf0219 = "0219";
+    sf0220 = "0220";
     sf0301 = "0301";
     sf0302 = "0302";
     sf0303 = "0303";
@@ -103,6 +106,9 @@ pages! {
     sf0310 = "0310";
     sf0311 = "0311";
     sf0312 = "0312";
+    sf0313 = "0313";
+    sf0314 = "0314";
+    sf0315 = "0315";
     sf0401 = "0401";
     sf0402 = "0402";
     sf0403 = "0403";
@@ -113,6 +119,8 @@ pages! {
     sf0408 = "0408";
     sf0409 = "0409";
     sf0410 = "0410";
+    sf0411 = "0411";
+    sf0412 = "0412";
     sf0504 = "0504";
     sf0505 = "0505";
     sf0506 = "0506";

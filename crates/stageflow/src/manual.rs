@@ -27,6 +27,7 @@
 //! | [`looking_back`] | runs told again from their records, what does not fit together, drawings | `stageflow_lens::Stories`, `analyze`, `draw` |
 //! | [`chunk_queues`] | two speeds inside a stage, and what happens when there is too much | `stageflow_streaming::ChunkQueue`, `PlayoutBuffer` |
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
+//! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
@@ -54,6 +55,7 @@
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
 //! [`Inherit`]: crate::executor::Inherit
+//! [`Jitter`]: crate::interceptors::Jitter
 //! [`Join`]: crate::graph::Join
 //! [`Journal`]: crate::events::Journal
 //! [`Lend`]: crate::executor::Lend
@@ -72,6 +74,8 @@
 //! [`Priority`]: crate::executor::Priority
 //! [`Redacted`]: crate::context::Redacted
 //! [`Redaction`]: crate::events::Redaction
+//! [`Retry`]: crate::interceptors::Retry
+//! [`RetryBudget`]: crate::interceptors::RetryBudget
 //! [`Route`]: crate::graph::Route
 //! [`Run`]: crate::executor::Run
 //! [`RunChild`]: crate::executor::RunChild
@@ -134,6 +138,7 @@ pages! {
     looking_back = "23-looking-back";
     chunk_queues = "24-chunk-queues";
     live_view = "25-live-view";
+    retry = "26-retry";
 }
 
 // Its examples need features.

@@ -217,6 +217,7 @@ impl NamedBuilder {
             input: InputUse::Offered,
             shape: Shape::Plain,
             role: Role::Plain,
+            undo: None,
         };
         draft.fill((0..).zip(options).map(node).collect(), rows);
         draft.compile_named(names, output)
