@@ -13,6 +13,7 @@ mod lens;
 mod loops;
 mod otel;
 mod pools;
+mod reuse;
 mod streaming;
 
 use std::error::Error;
@@ -51,6 +52,7 @@ pub(crate) fn all() -> Vec<Sample> {
         approval::samples(),
         child::samples(),
         pools::samples(),
+        reuse::samples(),
         branches::samples(),
         layers::samples(),
         disk::samples(),

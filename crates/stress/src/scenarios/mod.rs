@@ -18,6 +18,8 @@ mod a15_labels;
 mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
+mod a19_limits_in_data;
+mod a20_shared_layers;
 mod a21_partial;
 mod a22_cleanups;
 mod c1_baseline;
@@ -38,6 +40,8 @@ mod t1_flood;
 mod t1_overflow;
 mod t1_policies;
 mod t2_correlation;
+mod t2_nested;
+mod t2_sampling;
 mod t2_spans;
 mod t3_cancel;
 mod t4_tenants;
@@ -61,10 +65,15 @@ pub(crate) fn all() -> Vec<Scenario> {
         c3_immutability::scenario(),
         c4_isolation::scenario(),
         t1_flood::scenario(),
+        t1_flood::million(),
+        t1_flood::drill(),
+        t1_flood::soak(),
         t1_overflow::scenario(),
         t1_policies::scenario(),
         t2_correlation::scenario(),
         t2_spans::scenario(),
+        t2_nested::scenario(),
+        t2_sampling::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
         d1_snapshots::scenario(),
@@ -90,6 +99,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         a15_labels::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
+        a19_limits_in_data::scenario(),
+        a20_shared_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         tue_spawn::scenario(),
