@@ -19,6 +19,9 @@ use crate::{Breach, Control, Lab, LabError, Scenario, Theme, Tier};
 
 /// How many stages run at the same time.
 const STAGES: usize = 64;
+/// They do not start together: each of these lets some of them go a little later than the one before.
+const STARTS: usize = 8;
+const APART: Duration = Duration::from_millis(37);
 
 pub(super) fn scenario() -> Scenario {
     Scenario::new(
@@ -155,6 +158,15 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
 fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
     let mut p = Pipeline::builder("shared");
     let input = p.input::<u64>();
+    let starts: Vec<_> = (0..STARTS)
+        .map(|start| {
+            let wait = stage_fn(move |_cx: StageCx, n: Arc<u64>| async move {
+                sleep(APART * start as u32).await;
+                Ok::<_, Stop>(*n)
+            });
+            p.stage(format!("start-{start}"), wait).after(input)
+        })
+        .collect();
     let all: Vec<_> = takes
         .iter()
         .enumerate()
@@ -167,7 +179,7 @@ fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
             let stage = p.stage(format!("s{at}"), work);
             // Some in the task of the run, some in tasks of their own.
             let stage = if at % 2 == 0 { stage } else { stage.spawn() };
-            stage.after(input)
+            stage.after(starts[at % STARTS])
         })
         .collect();
     let last = p
@@ -202,6 +214,7 @@ fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
         .iter()
         .enumerate()
         .map(|(at, millis)| (format!("s{at}"), vec![Duration::from_millis(*millis)]))
+        .chain((0..STARTS).map(|at| (format!("start-{at}"), vec![APART * at as u32])))
         .chain([("last".to_owned(), vec![Duration::ZERO])])
         .collect();
     let reported = report
