@@ -14,6 +14,7 @@ mod loops;
 mod otel;
 mod pools;
 mod retry;
+mod reuse;
 mod streaming;
 
 use std::error::Error;
@@ -53,6 +54,7 @@ pub(crate) fn all() -> Vec<Sample> {
         child::samples(),
         pools::samples(),
         retry::samples(),
+        reuse::samples(),
         branches::samples(),
         layers::samples(),
         disk::samples(),

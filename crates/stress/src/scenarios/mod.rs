@@ -18,6 +18,8 @@ mod a15_labels;
 mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
+mod a19_limits_in_data;
+mod a20_shared_layers;
 mod a21_partial;
 mod a22_cleanups;
 mod a23_stampede;
@@ -99,6 +101,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         a15_labels::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
+        a19_limits_in_data::scenario(),
+        a20_shared_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         a23_stampede::scenario(),
