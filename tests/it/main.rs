@@ -11,6 +11,8 @@ mod attempts;
 mod bare;
 mod blocking;
 mod brackets;
+mod breaker;
+mod breaker_crowds;
 mod breaker_model;
 mod budget;
 mod budget_books;
