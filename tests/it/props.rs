@@ -15,3 +15,4 @@ mod streaming;
 mod support;
 mod threads;
 mod together;
+mod undo;

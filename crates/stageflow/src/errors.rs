@@ -21,6 +21,7 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0413 | [`UndoPlanError`](crate::events::UndoPlanError) | records are asked what is left to undo |
 //! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
 //! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
@@ -109,6 +110,7 @@ pages! {
     sf0408 = "0408";
     sf0409 = "0409";
     sf0410 = "0410";
+    sf0413 = "0413";
     sf0504 = "0504";
     sf0505 = "0505";
     sf0506 = "0506";

@@ -27,6 +27,7 @@
 //! | [`looking_back`] | runs told again from their records, what does not fit together, drawings | `stageflow_lens::Stories`, `analyze`, `draw` |
 //! | [`chunk_queues`] | two speeds inside a stage, and what happens when there is too much | `stageflow_streaming::ChunkQueue`, `PlayoutBuffer` |
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
+//! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -89,6 +90,9 @@
 //! [`StreamOptions`]: crate::executor::StreamOptions
 //! [`Sub`]: crate::executor::Sub
 //! [`TraceContext`]: crate::context::TraceContext
+//! [`UndoAfter`]: crate::executor::UndoAfter
+//! [`UndoPlan`]: crate::events::UndoPlan
+//! [`UndoPolicy`]: crate::graph::UndoPolicy
 //! [`Upstream`]: crate::graph::Upstream
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -131,6 +135,7 @@ pages! {
     looking_back = "23-looking-back";
     chunk_queues = "24-chunk-queues";
     live_view = "25-live-view";
+    undo = "32-undo";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -14,6 +14,7 @@ mod loops;
 mod otel;
 mod pools;
 mod streaming;
+mod undo;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<Sample> {
         otel::samples(),
         lens::samples(),
         streaming::samples(),
+        undo::samples(),
     ]
     .into_iter()
     .flatten()
