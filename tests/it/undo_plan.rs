@@ -1,16 +1,21 @@
 //! How far undoing has come, told by records alone.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use stageflow::events::{Doings, EventRecord, UndoPlan, UndoPlanErrorKind, UndoState, UndoStep};
 use stageflow::graph::Plan;
+use stageflow::interceptors::On;
 use stageflow::prelude::*;
+use stageflow_lens::{Arrival, Stories, analyze};
 use stageflow_testkit::{Recorded, paused, script};
 
 use crate::support::{Lab, Log};
 use crate::undo::written;
+use crate::undo_values::Twice;
 
-/// A run with an undo that works, one that works the second time, one that never does, and a stage without.
+/// A run with an undo that works, one that works the second time, one that never does, a stage without, and two stages that a
+/// layer calls twice: well, and badly.
 fn told() -> (Arc<Plan>, RunReport<u64>, Vec<Recorded>) {
     paused(async {
         let lab = Lab::new();
@@ -90,13 +95,14 @@ fn a_plan_is_plain_data_that_says_what_is_left() {
     let step = |stage: &str, state, attempts| (stage.to_owned(), state, attempts);
 
     let before = at("stage.ended", "last", 1);
-    assert_eq!(due(&before), ["c", "b", "a"]);
+    assert_eq!(due(&before), ["c", "b", "a", "again"]);
     let failed = at("undo.ended", "c", 3);
-    assert_eq!(due(&failed), ["b", "a"]);
+    assert_eq!(due(&failed), ["b", "a", "again"]);
     let halfway = at("undo.started", "b", 2);
     assert_eq!(
         states(&halfway),
         [
+            step("again", UndoState::Done, 0),
             step("a", UndoState::Done, 0),
             step("b", UndoState::Undoing, 2),
             step("c", UndoState::Failed, 3)
@@ -108,6 +114,7 @@ fn a_plan_is_plain_data_that_says_what_is_left() {
     assert_eq!(
         states(&end),
         [
+            step("again", UndoState::Undone, 1),
             step("a", UndoState::Undone, 1),
             step("b", UndoState::Undone, 2),
             step("c", UndoState::Failed, 3)
@@ -154,6 +161,28 @@ fn what_records_do_not_tell_is_never_guessed() {
             "SF0413: the records of run {run} do not tell what is left to undo: number {ended} does not say how the undoing went; take them from a sink that has lost none, such as the journal"
         )
     );
+}
+
+#[test]
+fn a_journal_that_tells_of_undoing_fits_together_and_so_does_its_story() {
+    let (_, report, told) = told();
+    let records = records(&told);
+    let found = analyze(&records, Arrival::InOrder);
+    assert!(found.is_empty(), "{found:?}");
+    let stories = Stories::of(&records, NonZeroUsize::new(10).unwrap());
+    let story = stories.iter().next().unwrap();
+    assert_eq!(story.not_undone().collect::<Vec<_>>(), ["c"]);
+    let attempts: u32 = report.undos().iter().map(|undo| undo.attempts).sum();
+    assert_eq!(story.undos.len(), attempts as usize);
+    assert!(story.stages.iter().all(|stage| stage.notes == 0));
+
+    let mut torn = records;
+    let ended = torn
+        .iter()
+        .position(|record| record.kind == "undo.ended")
+        .unwrap();
+    torn[ended].data = serde_json::Value::Null;
+    assert_eq!(analyze(&torn, Arrival::InOrder).iter().count(), 1);
 }
 
 #[test]

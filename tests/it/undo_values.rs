@@ -179,7 +179,7 @@ async fn a_stage_that_did_its_work_is_undone_also_if_a_layer_objects_to_what_it_
 }
 
 /// Calls every stage a second time, whatever the first attempt gave.
-struct Twice;
+pub(crate) struct Twice;
 
 #[async_trait]
 impl Around for Twice {
