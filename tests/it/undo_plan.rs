@@ -18,13 +18,19 @@ use crate::undo_values::Twice;
 /// layer calls twice: well, and badly.
 fn told() -> (Arc<Plan>, RunReport<u64>, Vec<Recorded>) {
     paused(async {
-        let lab = Lab::new();
+        let lab = Lab::with(|builder| {
+            let builder = builder.intercept_on(On::stage("again"), Twice);
+            builder.intercept_on(On::stage("worse"), Twice)
+        });
         let mut p = Pipeline::builder("shop");
         let n = p.input::<u64>();
-        let a = p
-            .stage("a", script::ok(1_u64))
-            .undo(written(&Log::default()))
-            .after(n);
+        let works = || written(&Log::default());
+        let again = p.stage("again", script::ok(0_u64)).undo(works()).after(n);
+        let worse = script::ok(0_u64).then(script::skip("enough"));
+        let worse = p.stage("worse", worse).optional().undo(works());
+        let worse = worse.after(again);
+        let ok = script::ok::<(Arc<u64>, Arc<Option<u64>>), u64>(1);
+        let a = p.stage("a", ok).undo(works()).after((again, worse));
         let second = |cx: UndoCx, _: Given<u64>| {
             std::future::ready(match cx.attempt().get() {
                 1 => Err(Stop::fail("busy")),
