@@ -16,6 +16,7 @@ mod pools;
 mod retry;
 mod reuse;
 mod streaming;
+mod undo;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> Vec<Sample> {
         otel::samples(),
         lens::samples(),
         streaming::samples(),
+        undo::samples(),
     ]
     .into_iter()
     .flatten()

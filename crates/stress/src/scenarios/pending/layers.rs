@@ -35,16 +35,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "idempotency keys",
     },
     Row {
-        id: "WED-UNDO",
-        title: "sagas that fail half-way",
-        proves: "what was done is undone in reverse order, once",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-003", "WORK-010"],
-        modes: &["R2"],
-        needs: "compensation",
-    },
-    Row {
         id: "WED-CONTRACTS",
         title: "values that break their contract, at every depth",
         proves: "a validator sees each broken value before the next stage does, however deep it lies",
