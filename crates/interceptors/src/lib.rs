@@ -108,6 +108,8 @@ mod whereabouts;
 
 pub use async_trait::async_trait;
 
+#[cfg(feature = "tower")]
+pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
 pub use breaker::{Breaker, BreakerState, Percent};
 pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
 pub use call::Call;
@@ -132,7 +134,5 @@ pub use stack::{Next, Stack};
 pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};
 pub use timeout::Timeout;
-#[cfg(feature = "tower")]
-pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
 pub use trace::Trace;
 pub use whereabouts::Whereabouts;

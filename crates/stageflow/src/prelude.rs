@@ -17,7 +17,10 @@ pub use stageflow_graph::{
     Handle, Item, ItemOutcome, Join, NamedInputs, Pipeline, Review, Revision, Route, Stage,
     StageKind, correct, map, reduce, repeat, stage_fn,
 };
+#[cfg(feature = "rates")]
+pub use stageflow_interceptors::RateLimit;
 pub use stageflow_interceptors::{
-    Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork, Jitter,
-    MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace, async_trait,
+    Around, Breaker, Bulkhead, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork,
+    Jitter, MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace,
+    async_trait,
 };

@@ -46,7 +46,12 @@ impl Around for Bulkhead {
 }
 
 impl Bulkhead {
-    async fn turn(&self, call: &mut Call<'_>, key: &Key, mut place: Place) -> Result<Permit, Ending> {
+    async fn turn(
+        &self,
+        call: &mut Call<'_>,
+        key: &Key,
+        mut place: Place,
+    ) -> Result<Permit, Ending> {
         let since = Instant::now();
         let turn = match self.wait {
             None => place.turn().await,
