@@ -46,7 +46,7 @@ impl<S: Stage, P> StageBuilder<'_, S, P> {
     where
         S::Input: Serialize,
     {
-        self.with_digest(Arc::new(|input| Fingerprint::of(input)))
+        self.with_digest(Arc::new(Fingerprint::of))
     }
 
     /// Gives the stage's input a digest, made of what `of` takes from it.

@@ -14,7 +14,9 @@ mod loops;
 mod otel;
 mod pools;
 mod retry;
+mod reuse;
 mod streaming;
+mod undo;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -53,12 +55,14 @@ pub(crate) fn all() -> Vec<Sample> {
         child::samples(),
         pools::samples(),
         retry::samples(),
+        reuse::samples(),
         branches::samples(),
         layers::samples(),
         disk::samples(),
         otel::samples(),
         lens::samples(),
         streaming::samples(),
+        undo::samples(),
     ]
     .into_iter()
     .flatten()

@@ -18,6 +18,8 @@ mod a15_labels;
 mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
+mod a19_limits_in_data;
+mod a20_shared_layers;
 mod a21_partial;
 mod a22_cleanups;
 mod a23_stampede;
@@ -53,6 +55,7 @@ mod tue_maps;
 mod tue_spawn;
 mod wed_gates;
 mod wed_table;
+mod wed_undo;
 
 pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
 
@@ -100,6 +103,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         a15_labels::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
+        a19_limits_in_data::scenario(),
+        a20_shared_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         a23_stampede::scenario(),
@@ -116,6 +121,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         tue_maps::scenario(),
         wed_gates::scenario(),
         wed_table::scenario(),
+        wed_undo::scenario(),
     ];
     ready.into_iter().chain(pending::scenarios()).collect()
 }

@@ -5,26 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "A19-LIMITS-IN-DATA",
-        title: "payloads that try to change the limits",
-        proves: "nothing in a payload, header or record changes a limit, a tenant or a trace",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &[],
-        modes: &["I10", "E6"],
-        needs: "a front door that takes headers and metadata; limits are typed options of the build and the run, out of a payload's reach",
-    },
-    Row {
-        id: "A20-SHARED-STATE",
-        title: "sixty-four stages through the same layers",
-        proves: "each stage is measured and named as itself",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &[],
-        modes: &["I8"],
-        needs: "the metrics layer and the tracing layer with spans",
-    },
-    Row {
         id: "WED-TIMERS",
         title: "ten thousand timers at once",
         proves: "no timer is early, and of a hundred ninety-nine are at most five milliseconds late",
@@ -43,16 +23,6 @@ pub(super) const ROWS: &[Row] = &[
         targets: &["WORK-002"],
         modes: &["T3"],
         needs: "idempotency keys",
-    },
-    Row {
-        id: "WED-UNDO",
-        title: "sagas that fail half-way",
-        proves: "what was done is undone in reverse order, once",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-003", "WORK-010"],
-        modes: &["R2"],
-        needs: "compensation",
     },
     Row {
         id: "WED-CONTRACTS",
