@@ -158,6 +158,20 @@ async fn an_optional_stage_is_absent_if_its_value_does_not_fit() {
 }
 
 #[tokio::test]
+async fn a_stage_that_may_give_no_value_passes_without_one() {
+    let lab = Lab::with(|builder| builder.intercept(person()));
+    for (value, fits) in [
+        (None, true),
+        (Some(json!({ "name": "Ada" })), true),
+        (Some(json!({})), false),
+    ] {
+        let pipeline = alone(script::ok::<Arc<u64>, _>(value), Placement::Inline);
+        let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
+        assert_eq!(report.is_success(), fits);
+    }
+}
+
+#[tokio::test]
 async fn a_cache_never_keeps_what_does_not_fit_and_another_attempt_is_checked_again() {
     let cache = room(10);
     let lab = Lab::with(|builder| {
