@@ -9,6 +9,7 @@ use stageflow::executor::RunHandle;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, paused, script};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -100,7 +101,7 @@ fn spawned(
         let _ = tell.send(run.handle());
         run.await
     };
-    (tokio::spawn(run), told)
+    (Handle::current().spawn(run), told)
 }
 
 async fn handed_over(goes: Goes, placement: Placement) {
@@ -279,7 +280,7 @@ async fn calls_on_many_threads_run_once_for_each_input() {
     let pipeline = Arc::new(lone("p", stage, |a| a.cached()));
     let asks = (0..4).map(|_| {
         let (engine, pipeline) = (lab.engine.clone(), Arc::clone(&pipeline));
-        tokio::spawn(async move {
+        Handle::current().spawn(async move {
             for n in 0..INPUTS {
                 let report = engine.run(&pipeline, n, RunOptions::new()).await;
                 assert_eq!(report.output().unwrap(), &n);

@@ -32,8 +32,7 @@ async fn given(contract: &JsonContract, value: Value) -> RunReport<Value> {
 }
 
 fn violations(error: &StageError) -> &Violations {
-    let cause = std::error::Error::source(error).unwrap();
-    cause.downcast_ref().unwrap()
+    Violations::of(error).unwrap()
 }
 
 #[tokio::test]
@@ -220,7 +219,7 @@ fn a_version_of_a_contract_says_the_same_for_ever() {
     let error = contracts
         .register("answer", 1, json!({ "type": "string" }))
         .unwrap_err();
-    expect!["SF0317: contract `answer` has a version 1 already, with another schema; give the new one a version of its own"]
+    expect!["SF0317: contract `answer` cannot have this schema in version 1, which has another one already; give the new one a version of its own"]
         .assert_eq(&error.to_string());
     assert!(
         contracts

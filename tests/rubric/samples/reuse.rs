@@ -85,7 +85,7 @@ fn digest_error() -> InputDigestError {
     let asks = Asks::default();
     let engine = Engine::builder().intercept(asks.clone()).build();
     let run = engine.run(&pipeline, CANARY.to_owned(), RunOptions::new());
-    paused(async { run.await });
+    paused(run);
     let mut kept = asks.0.lock().unwrap_or_else(PoisonError::into_inner);
     kept.take().unwrap()
 }
