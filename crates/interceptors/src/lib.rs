@@ -41,6 +41,9 @@
 //! | wait, call again, or not at all | [`Around`] |
 //! | limit how long attempts take | [`Timeout`] |
 //! | try again after transient failures | [`Retry`] |
+//! | have only so many calls at a time | [`Bulkhead`] |
+//! | have only so many calls a second | `RateLimit`, with the feature `rates` |
+//! | use a layer that is written for tower | `TowerLayer`, with the feature `tower` |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
 //! | not do work again that is asked for again | [`IdempotentWork`] |
@@ -61,7 +64,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! * `cache`: `Cache`. * `rates`: `RateLimit`. * `schema`: `JsonContract`. * `tower`: `TowerLayer`.
+//!
+//! None is on by default.
 //!
 //! # Where it sits
 //!
@@ -74,6 +79,7 @@
 
 mod bits;
 mod breaker;
+mod bulkhead;
 #[cfg(feature = "cache")]
 mod cache;
 mod call;
@@ -91,18 +97,25 @@ mod limits;
 mod on;
 mod panics;
 mod phase;
+#[cfg(feature = "rates")]
+mod rate;
 mod retry;
 mod stack;
 mod stack_error;
 mod stacks;
 mod timeout;
+#[cfg(feature = "tower")]
+mod tower;
 mod trace;
 mod watch;
 mod whereabouts;
 
 pub use async_trait::async_trait;
 
+#[cfg(feature = "tower")]
+pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
 pub use breaker::{Breaker, BreakerState, Percent};
+pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
 #[cfg(feature = "cache")]
 pub use cache::{Cache, CacheStats};
 pub use call::Call;
@@ -126,6 +139,8 @@ pub use limits::Limits;
 pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
+#[cfg(feature = "rates")]
+pub use rate::RateLimit;
 pub use retry::{Jitter, Retry, RetryBudget, parse_retry_after};
 pub use stack::{Next, Stack};
 pub use stack_error::{StackError, StackErrorKind};

@@ -26,6 +26,7 @@
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
 //! | SF0411, SF0412 | [`StackError`](crate::interceptors::StackError) | an engine is built |
+//! | SF0413 | [`UndoPlanError`](crate::events::UndoPlanError) | records are asked what is left to undo |
 //! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
 //! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
@@ -121,6 +122,7 @@ pages! {
     sf0410 = "0410";
     sf0411 = "0411";
     sf0412 = "0412";
+    sf0413 = "0413";
     sf0504 = "0504";
     sf0505 = "0505";
     sf0506 = "0506";

@@ -18,9 +18,12 @@ pub use stageflow_graph::{
     Handle, Item, ItemOutcome, Join, NamedInputs, Pipeline, Review, Revision, Route, Stage,
     StageKind, UndoPolicy, correct, map, reduce, repeat, stage_fn,
 };
+#[cfg(feature = "rates")]
+pub use stageflow_interceptors::RateLimit;
 pub use stageflow_interceptors::{
-    Around, Breaker, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork, Jitter,
-    MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace, async_trait,
+    Around, Breaker, Bulkhead, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork,
+    Jitter, MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace,
+    async_trait,
 };
 pub use stageflow_interceptors::{ContextImmutabilityValidator, ContextSize, LoopGuard, check};
 

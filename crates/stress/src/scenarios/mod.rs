@@ -22,6 +22,7 @@ mod a19_limits_in_data;
 mod a20_shared_layers;
 mod a21_partial;
 mod a22_cleanups;
+mod a23_stampede;
 mod c1_baseline;
 mod c2_writes;
 mod c3_immutability;
@@ -33,6 +34,7 @@ mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
 mod m1_failures;
+mod m2_jitter;
 mod m3_skew;
 mod m4_exhaustion;
 mod pending;
@@ -52,6 +54,7 @@ mod tue_loops;
 mod tue_maps;
 mod tue_spawn;
 mod wed_gates;
+mod wed_undo;
 
 pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
 
@@ -103,8 +106,10 @@ pub(crate) fn all() -> Vec<Scenario> {
         a20_shared_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
+        a23_stampede::scenario(),
         tue_spawn::scenario(),
         m1_failures::scenario(),
+        m2_jitter::scenario(),
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
@@ -114,6 +119,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         tue_loops::scenario(),
         tue_maps::scenario(),
         wed_gates::scenario(),
+        wed_undo::scenario(),
     ];
     ready.into_iter().chain(pending::scenarios()).collect()
 }

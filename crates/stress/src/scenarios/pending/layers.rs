@@ -5,16 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "A23-STAMPEDE",
-        title: "a thousand runs fail at the same moment",
-        proves: "retries spread out, permanent errors are not tried again, and what a server asks for is honoured within bounds",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-005", "WORK-006", "CHAOS-002"],
-        modes: &["R5", "R6"],
-        needs: "retry and rates",
-    },
-    Row {
         id: "WED-TABLE",
         title: "timeouts, retries, breakers and cancels in one table",
         proves: "each of two hundred combinations ends as the written table says",
@@ -43,16 +33,6 @@ pub(super) const ROWS: &[Row] = &[
         targets: &["WORK-002"],
         modes: &["T3"],
         needs: "idempotency keys",
-    },
-    Row {
-        id: "WED-UNDO",
-        title: "sagas that fail half-way",
-        proves: "what was done is undone in reverse order, once",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-003", "WORK-010"],
-        modes: &["R2"],
-        needs: "compensation",
     },
     Row {
         id: "WED-CONTRACTS",
