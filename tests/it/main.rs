@@ -45,6 +45,7 @@ mod idempotency_conformance;
 mod idempotency_endings;
 mod idempotency_model;
 mod idempotency_stores;
+mod idempotency_tricks;
 mod interceptors;
 mod joining;
 mod journal;

@@ -1,5 +1,7 @@
 //! The store in memory against a model that is as plain as can be.
 
+mod model;
+
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::task::Poll;
@@ -16,6 +18,8 @@ use stageflow::interceptors::idempotency::{
 use stageflow::prelude::*;
 use stageflow_testkit::{Property, paused};
 use tokio::time::advance;
+
+use self::model::{Model, State, Told};
 
 /// What is done to the store. Numbers choose among what there is.
 #[derive(Clone, Debug)]
@@ -58,183 +62,6 @@ fn doing() -> impl Strategy<Value = Do> {
         2 => any::<usize>().prop_map(Do::Release),
         3 => (0..5_u64).prop_map(Do::Pass),
     ]
-}
-
-/// What somebody was told, with holders by the order in which they began.
-#[derive(Clone, Debug, PartialEq)]
-enum Told {
-    Mine(usize),
-    Done(u64),
-    Held(u64),
-    Mismatch,
-    Full,
-}
-
-/// The model: a list of entries, looked through from the start each time.
-#[derive(Default)]
-struct Model {
-    most: usize,
-    now: u64,
-    entries: Vec<Entry>,
-    holders: usize,
-    answers: u64,
-    /// What those who wait were told, by the number of the one who waits.
-    told: Vec<(usize, Told)>,
-}
-
-struct Entry {
-    scope: usize,
-    parameters: u8,
-    until: u64,
-    state: State,
-}
-
-enum State {
-    Done(u64),
-    Held {
-        holder: usize,
-        queue: Vec<(usize, u64)>,
-    },
-}
-
-impl Model {
-    fn tidy(&mut self) {
-        let now = self.now;
-        self.entries
-            .retain(|entry| matches!(entry.state, State::Held { .. }) || entry.until > now);
-    }
-
-    fn hand_over(&mut self, at: usize) {
-        let (now, next) = (self.now, self.holders);
-        let State::Held { holder, queue } = &mut self.entries[at].state else {
-            return;
-        };
-        if queue.is_empty() {
-            self.entries.remove(at);
-            return;
-        }
-        let (waiter, lease) = queue.remove(0);
-        *holder = next;
-        self.entries[at].until = now + lease;
-        self.holders += 1;
-        self.told.push((waiter, Told::Mine(next)));
-    }
-
-    /// Holders that are dead, where somebody waits: those first for whom somebody has waited longest.
-    fn bury(&mut self) {
-        let now = self.now;
-        let first = |entry: &Entry| match &entry.state {
-            State::Held { queue, .. } if entry.until <= now => queue.first().copied(),
-            _ => None,
-        };
-        let next = |entries: &[Entry]| {
-            (0..entries.len())
-                .filter_map(|at| Some((first(&entries[at])?, at)))
-                .min()
-        };
-        while let Some((_, at)) = next(&self.entries) {
-            self.hand_over(at);
-        }
-    }
-
-    fn begin(&mut self, scope: usize, parameters: u8, lease: u64) -> Told {
-        self.tidy();
-        self.bury();
-        let now = self.now;
-        if let Some(at) = self.entries.iter().position(|entry| entry.scope == scope) {
-            let entry = &self.entries[at];
-            match &entry.state {
-                _ if entry.parameters != parameters => return Told::Mismatch,
-                State::Done(answer) => return Told::Done(*answer),
-                State::Held { .. } if entry.until > now => return Told::Held(entry.until - now),
-                State::Held { .. } => {
-                    self.entries.remove(at);
-                }
-            }
-        }
-        if self.entries.len() >= self.most {
-            // Entries are in the order in which they were begun, but answers go in the order in which they were given.
-            let oldest = (0..self.entries.len())
-                .filter_map(|at| match self.entries[at].state {
-                    State::Done(answer) => Some((answer, at)),
-                    State::Held { .. } => None,
-                })
-                .min();
-            let dead = (0..self.entries.len())
-                .filter_map(|at| match &self.entries[at].state {
-                    State::Held { holder, queue } if queue.is_empty() => {
-                        Some((self.entries[at].until, *holder, at))
-                    }
-                    _ => None,
-                })
-                .filter(|(until, ..)| *until <= now)
-                .min();
-            match (oldest, dead) {
-                (Some((_, at)), _) | (None, Some((_, _, at))) => drop(self.entries.remove(at)),
-                (None, None) => return Told::Full,
-            }
-        }
-        let holder = self.holders;
-        self.holders += 1;
-        self.entries.push(Entry {
-            scope,
-            parameters,
-            until: now + lease,
-            state: State::Held {
-                holder,
-                queue: Vec::new(),
-            },
-        });
-        Told::Mine(holder)
-    }
-
-    fn wait(&mut self, who: usize, scope: usize, parameters: u8, lease: u64) {
-        match self.begin(scope, parameters, lease) {
-            Told::Held(_) => {
-                for entry in &mut self.entries {
-                    if let State::Held { queue, .. } = &mut entry.state
-                        && entry.scope == scope
-                    {
-                        queue.push((who, lease));
-                    }
-                }
-            }
-            told => self.told.push((who, told)),
-        }
-    }
-
-    fn held_by(&self, wanted: usize) -> Option<usize> {
-        self.entries
-            .iter()
-            .position(|entry| matches!(entry.state, State::Held { holder, .. } if holder == wanted))
-    }
-
-    fn finish(&mut self, holder: usize, keep: Option<u64>) -> bool {
-        let Some(at) = self.held_by(holder) else {
-            return false;
-        };
-        self.answers += 1;
-        let answer = self.answers;
-        let until = self.now + keep.unwrap_or(0);
-        let entry = &mut self.entries[at];
-        entry.until = until;
-        if let State::Held { queue, .. } = std::mem::replace(&mut entry.state, State::Done(answer))
-        {
-            for (waiter, _) in queue {
-                self.told.push((waiter, Told::Done(answer)));
-            }
-        }
-        self.tidy();
-        true
-    }
-
-    fn stop_waiting(&mut self, who: usize) {
-        for entry in &mut self.entries {
-            if let State::Held { queue, .. } = &mut entry.state {
-                queue.retain(|(waiter, _)| *waiter != who);
-            }
-        }
-    }
 }
 
 type Waiter = Pin<Box<dyn Future<Output = Result<Begun, StoreError>>>>;
