@@ -40,6 +40,10 @@
 //! | look, refuse, answer, or change an ending | [`Hook`] |
 //! | wait, call again, or not at all | [`Around`] |
 //! | limit how long attempts take | [`Timeout`] |
+//! | try again after transient failures | [`Retry`] |
+//! | have only so many calls at a time | [`Bulkhead`] |
+//! | have only so many calls a second | `RateLimit`, with the feature `rates` |
+//! | use a layer that is written for tower | `TowerLayer`, with the feature `tower` |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
 //! | not do work again that is asked for again | [`IdempotentWork`] |
@@ -60,7 +64,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! * `cache`: `Cache`. * `rates`: `RateLimit`. * `schema`: `JsonContract`. * `tower`: `TowerLayer`.
+//!
+//! None is on by default.
 //!
 //! # Where it sits
 //!
@@ -72,10 +78,16 @@
 //! Beta. The minimum supported Rust version is 1.95.
 
 mod bits;
+mod breaker;
+#[cfg(feature = "cache")]
+mod cache;
+mod bulkhead;
 mod call;
 mod call_state;
 mod catch_panic;
+mod chaos;
 mod claim;
+mod contract;
 mod ending;
 pub mod idempotency;
 mod key;
@@ -85,19 +97,38 @@ mod limits;
 mod on;
 mod panics;
 mod phase;
+#[cfg(feature = "rates")]
+mod rate;
+mod retry;
 mod stack;
 mod stack_error;
 mod stacks;
 mod timeout;
+#[cfg(feature = "tower")]
+mod tower;
 mod trace;
+mod watch;
 mod whereabouts;
 
 pub use async_trait::async_trait;
 
+#[cfg(feature = "tower")]
+pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
+pub use breaker::{Breaker, BreakerState, Percent};
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheStats};
+pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
+pub use chaos::{Chance, Chaos, Injected};
 pub use claim::Claim;
+#[cfg(feature = "schema")]
+pub use contract::{
+    Breaks, Broken, Compat, ContractError, ContractErrorKind, Contracts, Finding, JsonContract,
+    SchemaError, Violations, compat,
+};
+pub use contract::{Check, check};
 pub use ending::Ending;
 pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
@@ -108,9 +139,13 @@ pub use limits::Limits;
 pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
+#[cfg(feature = "rates")]
+pub use rate::RateLimit;
+pub use retry::{Jitter, Retry, RetryBudget, parse_retry_after};
 pub use stack::{Next, Stack};
 pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};
 pub use timeout::Timeout;
 pub use trace::Trace;
+pub use watch::{ContextImmutabilityValidator, ContextSize, LoopGuard};
 pub use whereabouts::Whereabouts;
