@@ -29,6 +29,7 @@
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
 //! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
 //! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
+//! | [`idempotency`] | work that is asked for again under its key is not done again | [`IdempotentWork`], [`MemoryIdempotencyStore`], [`Idempotency`] |
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //!
@@ -78,6 +79,9 @@
 //! [`Redacted`]: crate::context::Redacted
 //! [`Redaction`]: crate::events::Redaction
 //! [`Retry`]: crate::interceptors::Retry
+//! [`IdempotentWork`]: crate::interceptors::IdempotentWork
+//! [`MemoryIdempotencyStore`]: crate::interceptors::MemoryIdempotencyStore
+//! [`Idempotency`]: crate::context::Idempotency
 //! [`RetryBudget`]: crate::interceptors::RetryBudget
 //! [`Route`]: crate::graph::Route
 //! [`Run`]: crate::executor::Run
@@ -146,6 +150,7 @@ pages! {
     live_view = "25-live-view";
     retry = "26-retry";
     when_layers_meet = "27-when-layers-meet";
+    idempotency = "30-idempotency";
 }
 
 // Its examples need features.
