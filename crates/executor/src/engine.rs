@@ -19,7 +19,6 @@ use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{FailurePolicy, RunOptions, RunSettings};
 use crate::slots::{SlotSettings, SlotUsage, Slots};
-use crate::undo::UndoAfter;
 use crate::watchdog::{BlockingNow, Watchdog};
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
@@ -184,7 +183,7 @@ pub struct EngineBuilder {
     lost_audit: LostAudit,
     wall: Arc<dyn WallClock>,
     ids: Arc<dyn IdSource>,
-    settings: RunSettings,
+    pub(crate) settings: RunSettings,
     saboteur: Saboteur,
     watchdog: Option<Duration>,
     slots: SlotSettings,
@@ -305,20 +304,6 @@ impl EngineBuilder {
     /// How long all cleanups of a run together may take; 10 s if nothing is said.
     pub fn cleanup_budget(mut self, budget: Duration) -> Self {
         self.settings.cleanup_budget = budget;
-        self
-    }
-
-    /// How long all undos of a run together may take; 30 s if nothing is said. What could not be undone by then is in the
-    /// report. Cleanups come after, in a time of their own.
-    pub fn undo_budget(mut self, budget: Duration) -> Self {
-        self.settings.undo_budget = budget;
-        self
-    }
-
-    /// After which endings of a run what its stages did is undone, if its options do not say; after all but success if nothing
-    /// is said.
-    pub fn undo_after(mut self, endings: UndoAfter) -> Self {
-        self.settings.undo_after = endings;
         self
     }
 
