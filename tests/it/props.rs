@@ -9,6 +9,7 @@ mod inputs;
 mod lens;
 mod lens_defects;
 mod onion;
+mod patience;
 mod paused;
 mod programs;
 mod streaming;

@@ -38,6 +38,11 @@ impl Event {
         Duration::from_nanos(self.at)
     }
 
+    /// The same in nanoseconds, for where it is asked for every event.
+    pub(crate) fn nanos(&self) -> u64 {
+        self.at
+    }
+
     /// What happened.
     #[must_use]
     pub fn kind(&self) -> &EventKind {

@@ -42,6 +42,7 @@
 //! | write events to a queue or a table | [`EventRecord`], [`CloudEvent`] |
 //! | keep secrets out of what is written down | [`Redaction`] |
 //! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |
+//! | offer a bounded sink one event, and get it back if it is not taken | [`BoundedSink::try_emit_one`] |
 //! | know what a run that broke off has left to undo | [`UndoPlan`] |
 //! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
 //!
@@ -108,7 +109,7 @@ mod wire;
 pub use approval::{ApprovalChange, ApprovalState};
 pub use bounded::{
     BoundedCounts, BoundedSink, BoundedSinkBuilder, BreakerPolicy, BreakerState, Flushed, Health,
-    Loss, LossCount, LossReason, Overflow, Pump, RetryPolicy, Stopping,
+    Loss, LossCount, LossReason, NotTaken, Overflow, Pump, RetryPolicy, Stopping,
 };
 pub use cloud_event::CloudEvent;
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
@@ -123,7 +124,7 @@ pub use log_line::LogLines;
 pub use memory::{MemorySink, SinkCounts};
 pub use operation::{OperationEnded, OperationStarted};
 pub use redact::{Redaction, one_line};
-pub use sink::{Batch, EventSink, Receipt};
+pub use sink::{Batch, EventSink, Receipt, StoppedSink};
 pub use span::SpanPlace;
 pub use spill::{Spill, SpillError, SpillErrorKind, SpillOptions};
 pub use tracing_sink::TracingSink;

@@ -103,6 +103,8 @@
 //! `stress-sabotage` lets an engine be broken on purpose, for the controls of the stress suite. Never switch it on in a
 //! program that is released.
 //!
+//! `tower` has `Engine::service`: a pipeline as a `tower::Service`.
+//!
 //! # Where it sits
 //!
 //! Above `stageflow-interceptors`. It does not know auth or tenancy by name: those come as layers and sinks.
@@ -132,6 +134,8 @@ mod registry;
 mod report;
 mod run;
 mod sabotage;
+#[cfg(feature = "tower")]
+mod service;
 mod settings;
 mod shared;
 mod shutdown;
@@ -157,6 +161,8 @@ pub use report::{RunReport, StageReport};
 pub use run::{Run, RunHandle};
 #[cfg(feature = "stress-sabotage")]
 pub use sabotage::Fault;
+#[cfg(feature = "tower")]
+pub use service::PipelineService;
 pub use settings::{FailurePolicy, RunOptions};
 pub use shutdown::{Abandoned, Shutdown};
 pub use slots::{Lend, PoolError, PoolErrorKind, PoolKind, PoolUsage, Priority, SlotUsage};

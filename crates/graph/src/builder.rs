@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::digest::DigestOf;
 use crate::draft::{Draft, INPUT};
 use crate::erased;
 use crate::error::ProblemKind;
@@ -44,6 +45,7 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
             options: StageOptions::default(),
             spares: Vec::new(),
             default: None,
+            digest: None,
             undo: None,
             presence: PhantomData,
         }
@@ -128,6 +130,7 @@ pub struct StageBuilder<'a, S: Stage, P = IsRequired> {
     pub(crate) options: StageOptions,
     pub(crate) spares: Vec<Spare<S::Input, S::Output>>,
     pub(crate) default: Option<Make<S::Output>>,
+    pub(crate) digest: Option<DigestOf<S::Input>>,
     pub(crate) undo: Option<UndoOf<S::Output>>,
     pub(crate) presence: PhantomData<P>,
 }
@@ -190,9 +193,14 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
             stage: self.stage,
             upstream,
         };
-        let node = self
-            .draft
-            .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
+        let node = self.draft.add_wired(
+            &self.name,
+            &self.options,
+            wired,
+            self.digest,
+            self.spares,
+            Wrap::Plain,
+        );
         self.draft.undo_with(node, self.undo, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
@@ -217,6 +225,7 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
             &self.name,
             &self.options,
             wired,
+            self.digest,
             self.spares,
             Wrap::Optional,
         );

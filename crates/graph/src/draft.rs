@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stageflow_context::StageName;
 
+use crate::digest::Digest;
 use crate::erased::ErasedStage;
 use crate::error::{BuildError, Problem, ProblemKind};
 use crate::handle::{DraftId, Handle};
@@ -74,9 +75,23 @@ impl Draft {
                 place: 0,
                 input: InputUse::Wired,
                 role: Role::Plain,
+                digest: None,
                 undo: None,
             },
         )
+    }
+
+    /// Says what the input of a node is told apart by.
+    pub(crate) fn share_digest(&mut self, node: u32, digest: &Arc<dyn Digest>) {
+        let place = node as usize;
+        let Some(node) = self.nodes.get_mut(place) else {
+            return;
+        };
+        node.digest = Some(Arc::clone(digest));
+        if node.shape.is_called_in_parts() {
+            let name = self.names[place].clone();
+            self.problem(ProblemKind::DigestOfParts(name));
+        }
     }
 
     /// Says what a node is for.

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop, Wiring};
 
+use crate::digest::Digest;
 use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
 use crate::{
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) input: InputUse,
     pub(crate) shape: Shape,
     pub(crate) role: Role,
+    /// What its input is told apart by, if somebody may ask.
+    pub(crate) digest: Option<Arc<dyn Digest>>,
     pub(crate) undo: Option<StageUndo>,
 }
 

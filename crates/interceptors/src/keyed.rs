@@ -57,4 +57,20 @@ impl<S: Kept, H: BuildHasher + Clone> Keyed<S, H> {
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
+    /// What is known under this key, if it is known.
+    pub(crate) fn find(&self, key: &Key) -> Option<Arc<S>> {
+        self.kept.get(key).map(|found| Arc::clone(&found))
+    }
+
+    /// All keys and what is known under them.
+    pub(crate) fn all(&self) -> Vec<(Key, Arc<S>)> {
+        let kept = self.kept.iter();
+        kept.map(|entry| (entry.key().clone(), Arc::clone(entry.value())))
+            .collect()
+    }
+
+    /// What those share that found no place.
+    pub(crate) fn others(&self) -> &S {
+        &self.others
+    }
 }

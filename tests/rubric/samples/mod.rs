@@ -13,6 +13,8 @@ mod lens;
 mod loops;
 mod otel;
 mod pools;
+mod retry;
+mod reuse;
 mod streaming;
 mod undo;
 
@@ -52,6 +54,8 @@ pub(crate) fn all() -> Vec<Sample> {
         approval::samples(),
         child::samples(),
         pools::samples(),
+        retry::samples(),
+        reuse::samples(),
         branches::samples(),
         layers::samples(),
         disk::samples(),

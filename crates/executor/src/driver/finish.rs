@@ -38,7 +38,8 @@ impl Driver<'_> {
         };
         self.shared.keep_given(stage, &value);
         let mut ending = Ending::Succeeded(value);
-        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state)
+            .reading_slots(&self.data.values);
         self.stack(stage).exit(&mut call, &mut ending);
         match ending {
             Ending::Succeeded(value)
@@ -66,7 +67,8 @@ impl Driver<'_> {
 
     pub(super) fn leave_hooks(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
         if state.is_entered() {
-            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state)
+                .reading_slots(&self.data.values);
             self.stack(stage).exit(&mut call, ending);
         }
     }
