@@ -196,20 +196,6 @@ impl Plan {
         self.branches
     }
 
-    /// Whether what any of its stages does can be undone.
-    #[inline]
-    #[must_use]
-    pub fn has_undos(&self) -> bool {
-        self.has_undos
-    }
-
-    /// How to undo what a stage did, if it can be undone.
-    #[inline]
-    #[must_use]
-    pub fn undo(&self, stage: usize) -> Option<&StageUndo> {
-        self.nodes.get(stage)?.undo.as_ref()
-    }
-
     /// The arms of a route; empty for everything else.
     #[must_use]
     pub fn arms(&self, route: usize) -> Range<usize> {
