@@ -19,6 +19,7 @@ mod budget_books;
 mod by_name;
 mod cancel;
 mod cancel_inside;
+mod chaos;
 mod children;
 mod children_apart;
 mod children_end;
