@@ -1,12 +1,15 @@
 //! Events into a bounded sink: one by one, in batches as runs hand them over, and where there is no room.
 
 use std::future::poll_fn;
+use std::hint::black_box;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::SystemTime;
 
-use stageflow::context::{ContextSnapshot, RunId, RunIdentity, SeededIds, StageIndex, StageName};
+use stageflow::context::{
+    ContextSnapshot, Note, RunId, RunIdentity, SeededIds, StageIndex, StageName,
+};
 use stageflow::events::{
     Batch as Events, BoundedSink, Entry, Event, EventKind, EventSink as _, ExportError, Exporter,
     Pump, RunHeader,
@@ -25,27 +28,48 @@ struct Nowhere;
 #[async_trait]
 impl Exporter for Nowhere {
     async fn export(&mut self, entries: &[Entry]) -> Result<(), ExportError> {
-        std::hint::black_box(entries);
+        black_box(entries);
         Ok(())
     }
 }
 
-/// One event at a time.
+/// One note at a time, made beforehand: what is not taken is offered again.
 pub(crate) fn one_by_one(queue: Queue) -> Batch {
     let run = header();
     Arc::new(move |count| {
         let run = Arc::clone(&run);
         Box::pin(async move {
-            let (sink, mut pump) = sink(queue);
-            for seq in 0..count {
-                let receipt = sink.try_emit(Events::new(Arc::clone(&run), vec![status(seq)]));
-                assert_eq!(receipt.accepted, u64::from(queue == Queue::Roomy));
-                if queue == Queue::Roomy && seq % ROW == ROW - 1 {
-                    take(&mut pump).await;
-                }
+            match queue {
+                Queue::Roomy => accepted(&run, count).await,
+                Queue::Full => dropped(&run, count),
             }
         })
     })
+}
+
+async fn accepted(run: &Arc<RunHeader>, count: u64) {
+    let (sink, mut pump) = sink(Queue::Roomy);
+    let note = note();
+    for seq in 0..count {
+        // The payload is shared: to clone it is what the channel's side does without.
+        let event = black_box(Event::new(seq, seq, note.clone()));
+        assert!(sink.try_emit_one(run, event).is_ok(), "there is room");
+        if seq % ROW == ROW - 1 {
+            take(&mut pump).await;
+        }
+    }
+}
+
+fn dropped(run: &Arc<RunHeader>, count: u64) {
+    let (sink, _pump) = sink(Queue::Full);
+    let mut event = Event::new(0, 0, note());
+    for _ in 0..count {
+        let Err(back) = sink.try_emit_one(run, black_box(event)) else {
+            panic!("it is full")
+        };
+        event = back.event;
+    }
+    assert_eq!(sink.counts().dropped, count);
 }
 
 /// The two status events of so many stages, in the batches in which a run hands them over.
@@ -97,7 +121,7 @@ async fn take(pump: &mut Pump) {
     .await;
 }
 
-fn header() -> Arc<RunHeader> {
+pub(crate) fn header() -> Arc<RunHeader> {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(7)));
     let stages = Arc::from([StageName::nth(0)]);
     let context = ContextSnapshot::new(identity);
@@ -107,6 +131,19 @@ fn header() -> Arc<RunHeader> {
         stages,
         SystemTime::UNIX_EPOCH,
     ))
+}
+
+/// What a stage says, with its payload made beforehand.
+pub(crate) fn note() -> EventKind {
+    let payload = serde_json::json!({"documents": 12, "from": "index"});
+    let Ok(note) = Note::new("docs.loaded", payload) else {
+        panic!("a good name")
+    };
+    EventKind::Note {
+        stage: StageIndex::new(0),
+        attempt: 1,
+        note: Box::new(note),
+    }
 }
 
 fn status(seq: u64) -> Event {

@@ -61,7 +61,7 @@ impl Figure {
         cpu: f64::INFINITY,
     };
 
-    fn min(self, other: Self) -> Self {
+    pub(crate) fn min(self, other: Self) -> Self {
         Self {
             wall: self.wall.min(other.wall),
             cpu: self.cpu.min(other.cpu),
@@ -125,6 +125,19 @@ impl Harness {
             mt,
             effort,
         })
+    }
+
+    /// What this gives, inside a task: for what measures itself.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        flavor: Flavor,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        let runtime = match flavor {
+            Flavor::Ct => &self.ct,
+            Flavor::Mt => &self.mt,
+        };
+        inside_a_task(runtime, future)
     }
 
     /// The fastest slice of each case.

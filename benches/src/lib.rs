@@ -17,6 +17,7 @@
     reason = "wall time is what is measured, and the hand-written side spawns as a person would"
 )]
 
+mod account;
 mod alloc;
 mod args;
 mod control;

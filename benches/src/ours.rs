@@ -4,10 +4,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use stageflow::context::{ContextSnapshot, Message, RunId, RunIdentity, SeededIds};
 use stageflow::graph::{NamedInputs, Placement as Place};
 use stageflow::prelude::*;
 
+use crate::account;
 use crate::control;
 use crate::emit;
 use crate::harness::Batch;
@@ -87,6 +89,10 @@ impl Subject for Stageflow {
 
     fn emit(&self, queue: Queue) -> Option<Batch> {
         Some(emit::one_by_one(queue))
+    }
+
+    fn account(&self) -> Option<BoxFuture<'static, Duration>> {
+        Some(Box::pin(account::flood()))
     }
 
     fn status(&self) -> Option<Batch> {

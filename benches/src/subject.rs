@@ -2,6 +2,9 @@
 //! with a dash.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
 
 use crate::harness::Batch;
 use crate::topology::{Listing, Plan};
@@ -78,6 +81,12 @@ pub(crate) trait Subject: Send + Sync {
     /// Offers an event with a payload made beforehand.
     fn emit(&self, queue: Queue) -> Option<Batch> {
         let _ = queue;
+        None
+    }
+
+    /// Floods a sink from several tasks, stops it, checks that nothing was miscounted, and says how long `stop` took after
+    /// the last event was delivered.
+    fn account(&self) -> Option<BoxFuture<'static, Duration>> {
         None
     }
 

@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod drops;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 

@@ -60,6 +60,11 @@ pub(crate) const ALL: &[Row] = &[
     row("10", "forking a context", values::fork),
     row("11", "offering an event", values::emit),
     row("12", "the status events of a stage", values::status),
+    row(
+        "13",
+        "a flood is counted, and a stop is quick",
+        values::account,
+    ),
     row("14", "building and validating", build::lines),
     row("15", "allocations", counted::allocations),
     row("16", "live heap", counted::heap),

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use super::{ALL, Args, Batch, Bench, Effort, Harness, Subject, Verdict, run};
 use crate::limits::{self, Driver};
 use crate::subject::{Control, Placement, Queue};
@@ -30,6 +32,10 @@ impl Subject for StandIn {
 
     fn control(&self, _: Control) -> Option<Batch> {
         Some(limits::buffered(1))
+    }
+
+    fn account(&self) -> Option<BoxFuture<'static, Duration>> {
+        Some(Box::pin(async { Duration::ZERO }))
     }
 
     fn status(&self) -> Option<Batch> {
@@ -99,11 +105,11 @@ fn an_unknown_row_is_refused_with_the_known_ones() {
     let args = Args {
         quick: true,
         json: None,
-        rows: vec!["13".to_owned()],
+        rows: vec!["99".to_owned()],
     };
     let error = run(&args).err().unwrap();
     assert!(
-        error.starts_with("no row `13`; there are: limits, 1, 2"),
+        error.starts_with("no row `99`; there are: limits, 1, 2"),
         "{error}"
     );
 }

@@ -1,9 +1,10 @@
-//! Rows 10 and 11: single operations on what a stage can see, a fork of its context and an event it offers.
+//! Rows 10 to 13: single operations on what a stage can see, a fork of its context and an event it offers, and whether the
+//! sink behind counts right.
 
 use super::{Bench, Comparison, Side};
-use crate::harness::{Batch, Flavor};
+use crate::harness::{Batch, Figure, Flavor};
 use crate::limits;
-use crate::report::{Line, Must};
+use crate::report::{Column, Line, Must, Verdict};
 use crate::subject::Queue;
 
 /// Row 10: a fork costs no more than a clone and some sixty nanoseconds, whatever the context holds.
@@ -57,6 +58,53 @@ pub(super) fn status(bench: &Bench) -> Vec<Line> {
         ("two mpsc try_send", limits::try_send_twice()),
         Side::times(bench.default.status(), 0.5),
     )]
+}
+
+/// Row 13: nothing is miscounted, and `stop` returns soon after the last event was delivered. The slowest of several.
+pub(super) fn account(bench: &Bench) -> Vec<Line> {
+    let line = |flavor: Flavor| {
+        let mut fastest: Option<Figure> = None;
+        let line = |figure| Line {
+            limit: Some(Figure {
+                wall: STOP,
+                cpu: STOP,
+            }),
+            default: Column::new(figure, Some(Must::Times(1.0))),
+            ..Line::of_limit(
+                "13",
+                "stop after the last event".to_owned(),
+                flavor.name(),
+                "ten milliseconds",
+            )
+        };
+        for _ in 0..=bench.harness.effort.repeats {
+            let slowest = slowest_stop(bench, flavor);
+            fastest = fastest
+                .or(slowest)
+                .zip(slowest)
+                .map(|(one, other)| one.min(other));
+            if line(fastest).verdict() <= Verdict::Ok {
+                break;
+            }
+        }
+        line(fastest)
+    };
+    Flavor::BOTH.map(line).into()
+}
+
+/// Ten milliseconds.
+const STOP: f64 = 10_000_000.0;
+
+fn slowest_stop(bench: &Bench, flavor: Flavor) -> Option<Figure> {
+    let took = (0..10).map(|_| {
+        let flood = bench.default.account()?;
+        Some(bench.harness.run(flavor, flood).as_secs_f64() * 1e9)
+    });
+    let slowest = took.flatten().reduce(f64::max)?;
+    Some(Figure {
+        wall: slowest,
+        cpu: slowest,
+    })
 }
 
 fn operation(

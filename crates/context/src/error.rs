@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::{BoxError, LoopEnd, Part, StageName};
 
+mod text;
+
 /// Whether another attempt could help. Set where the error arises, never guessed from its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -39,7 +41,8 @@ struct Inner {
     part: Option<Arc<Part>>,
     attempt: NonZeroU32,
     kind: StageErrorKind,
-    source: Option<BoxError>,
+    /// Shared, so that errors with the same cause give it as what it is.
+    source: Option<Arc<dyn Error + Send + Sync>>,
     more: Option<Box<More>>,
 }
 
@@ -101,7 +104,7 @@ impl StageError {
             part: None,
             attempt,
             kind,
-            source: Some(source.into()),
+            source: Some(Arc::from(source.into())),
             more: None,
         }))
     }
@@ -131,7 +134,7 @@ impl StageError {
             part: Some(part),
             attempt: self.0.attempt,
             kind: self.0.kind.clone(),
-            source: self.shared_source(),
+            source: self.0.source.clone(),
             more: self.0.more.clone(),
         }))
     }
@@ -219,6 +222,11 @@ impl StageError {
             StageErrorKind::Failed(ErrorClass::Permanent) => {
                 "fix the cause, or make the stage `.optional()`"
             }
+            StageErrorKind::Failed(ErrorClass::Transient) | StageErrorKind::RetryRefused
+                if !self.earlier().is_empty() =>
+            {
+                "try again later, or let the retrying layer try more often"
+            }
             StageErrorKind::Failed(ErrorClass::Transient) => {
                 "try again later, or put a retrying layer around the stage"
             }
@@ -264,7 +272,7 @@ impl StageError {
             part: self.0.part.clone(),
             attempt: self.0.attempt,
             kind,
-            source: Some(Box::new(Caused(self.clone())) as BoxError),
+            source: self.0.source.clone(),
             more: self.0.more.clone(),
         }))
     }
@@ -305,150 +313,9 @@ impl StageError {
             part: self.0.part.clone(),
             attempt: self.0.attempt,
             kind: self.0.kind.clone(),
-            source: self.shared_source(),
+            source: self.0.source.clone(),
             more: Some(more),
         }))
-    }
-
-    /// The cause, for another error that has the same one.
-    fn shared_source(&self) -> Option<BoxError> {
-        let source = self.0.source.is_some();
-        source.then(|| Box::new(Caused(self.clone())) as BoxError)
-    }
-}
-
-/// Keeps the cause of an error that was given another class.
-struct Caused(StageError);
-
-impl fmt::Display for Caused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0.0.source {
-            Some(source) => write!(f, "{source}"),
-            None => write!(f, "{}", self.0),
-        }
-    }
-}
-
-impl fmt::Debug for Caused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl Error for Caused {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.0.source.as_ref().and_then(|source| source.source())
-    }
-}
-
-/// What makes causes fit to be written down, and what does so for places inside a stage.
-type Clean<'a> = (&'a dyn Fn(&str) -> String, &'a dyn Fn(&str) -> String);
-
-impl StageError {
-    /// The same text as its [`Display`](fmt::Display) gives, with the cause as `clean` makes it; the engine's own words, the
-    /// names of stages and those of causes that are such errors themselves stay. The place inside the stage, if there is one,
-    /// is as `clean_place` makes it.
-    #[must_use]
-    pub fn text_with(
-        &self,
-        clean: &dyn Fn(&str) -> String,
-        clean_place: &dyn Fn(&str) -> String,
-    ) -> String {
-        let mut text = String::new();
-        // Writing to a string does not fail.
-        let _written = self.tell(&mut text, Some((clean, clean_place)));
-        text
-    }
-
-    fn cause_with(source: &BoxError, (clean, clean_place): Clean<'_>) -> String {
-        if let Some(error) = source.downcast_ref::<Self>() {
-            return error.text_with(clean, clean_place);
-        }
-        let caused = source
-            .downcast_ref::<Caused>()
-            .and_then(|of| of.0.0.source.as_ref());
-        match caused {
-            Some(source) => Self::cause_with(source, (clean, clean_place)),
-            None => clean(&source.to_string()),
-        }
-    }
-
-    fn tell(&self, f: &mut dyn fmt::Write, clean: Option<Clean<'_>>) -> fmt::Result {
-        write!(f, "{}: stage `{}", self.code(), self.0.stage)?;
-        match (&self.0.part, clean) {
-            (None, _) => {}
-            (Some(part), None) => write!(f, "{part}")?,
-            (Some(part), Some((_, clean_place))) => {
-                f.write_str(&clean_place(&part.to_string()))?;
-            }
-        }
-        f.write_str("`")?;
-        match &self.0.kind {
-            StageErrorKind::BadRoute => f.write_str(" chose arms that cannot be taken together")?,
-            StageErrorKind::Denied => f.write_str(" was denied")?,
-            StageErrorKind::Failed(ErrorClass::Permanent) => f.write_str(" failed")?,
-            StageErrorKind::Failed(ErrorClass::Transient) => f.write_str(" failed (transient)")?,
-            StageErrorKind::IdleTimedOut(limit) => {
-                write!(f, " gave no sign of life for {limit:?}")?;
-            }
-            StageErrorKind::Internal => f.write_str(" met a defect of the engine")?,
-            StageErrorKind::Invalid => {
-                f.write_str(" met a value that does not fit its contract")?
-            }
-            StageErrorKind::KeyReused => {
-                f.write_str(" was asked for with a key that belongs to other parameters")?;
-            }
-            StageErrorKind::LoopEnded { rounds, why } => {
-                let rounds = match rounds {
-                    1 => "1 round".to_owned(),
-                    rounds => format!("{rounds} rounds"),
-                };
-                write!(f, " gave up after {rounds}: {why}")?;
-            }
-            StageErrorKind::Panicked(_) => f.write_str(" panicked")?,
-            StageErrorKind::Rejected => {
-                f.write_str(" was rejected")?;
-                if let Some(after) = self.retry_after() {
-                    write!(f, " for {after:?}")?;
-                }
-            }
-            StageErrorKind::RetryRefused => {
-                f.write_str(" asked for another attempt and got none")?;
-            }
-            StageErrorKind::TimedOut(limit) => write!(f, " took longer than {limit:?}")?,
-            StageErrorKind::WrongAnswer => {
-                f.write_str(" was answered with a value of the wrong type")?;
-            }
-        }
-        if self.0.attempt.get() > 1 {
-            write!(f, " in attempt {}", self.0.attempt)?;
-        }
-        match (&self.0.source, clean) {
-            (None, _) => {}
-            (Some(source), None) => write!(f, ": {source}")?,
-            (Some(source), Some(clean)) => {
-                write!(f, ": {}", Self::cause_with(source, clean))?;
-            }
-        }
-        write!(f, "; {}", self.help())
-    }
-}
-
-impl fmt::Display for StageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.tell(f, None)
-    }
-}
-
-impl fmt::Debug for StageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StageError")
-            .field("stage", &self.0.stage)
-            .field("part", &self.0.part)
-            .field("attempt", &self.0.attempt)
-            .field("kind", &self.0.kind)
-            .field("source", &self.0.source)
-            .finish()
     }
 }
 

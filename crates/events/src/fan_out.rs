@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 
 use crate::quietly::{let_go, quietly};
-use crate::{Batch, EventRecord, EventSink, Lane, Receipt};
+use crate::{Batch, EventRecord, EventSink, Lane, Receipt, StoppedSink, Stopping};
 
 /// Gives every event to each of several sinks. One that panics, or is full, harms no other.
 ///
@@ -78,18 +79,40 @@ impl FanOut {
     /// What each of the sinks did, in the order in which they were given.
     #[must_use]
     pub fn counts(&self) -> Vec<FanOutCounts> {
-        let counts = |arm: &Arm| {
-            let counts = arm.counts.lock().unwrap_or_else(PoisonError::into_inner);
-            counts.clone()
-        };
+        let counts = |arm: &Arm| arm.counts().clone();
         self.arms.iter().map(counts).collect()
+    }
+
+    /// Stops all [bounded sinks](crate::BoundedSink) in it, at the same time: each takes nothing more, and delivers what it
+    /// holds or discards it. Says what became of what each was given, in the order in which they were given; other sinks have
+    /// nothing to stop, and no row.
+    ///
+    /// It returns by the deadline, whatever they send to; what is not delivered by then is discarded, and counted. If it is
+    /// dropped, they stay closed, and what they hold goes out without a deadline.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with timers, if a bounded sink is in it.
+    pub async fn stop(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
+        let stops = self.arms.iter().map(|arm| async move {
+            let name = Arc::clone(&arm.counts().name);
+            let close = AssertUnwindSafe(async { arm.sink.close(stopping, deadline).await });
+            let stopped = close.catch_unwind().await.map_err(let_go);
+            let stopped = stopped.unwrap_or_default().into_iter();
+            stopped.map(move |sink| sink.inside(&name))
+        });
+        join_all(stops).await.into_iter().flatten().collect()
     }
 }
 
 impl Arm {
+    fn counts(&self) -> MutexGuard<'_, FanOutCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts what the sink made of so many events; of none if it panicked.
     fn count(&self, offered: Offered, receipt: Option<Receipt>) -> Receipt {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
         counts.panics += u64::from(receipt.is_none());
         let lost = Receipt::new(0, offered.all).with_dropped_audit(offered.audit);
         let receipt = receipt.unwrap_or(lost);
@@ -194,6 +217,10 @@ impl EventSink for FanOut {
             }
         });
         join_all(flushes).await;
+    }
+
+    async fn close(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
+        self.stop(stopping, deadline).await
     }
 }
 

@@ -1,10 +1,11 @@
 //! Where events go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{Event, EventRecord, RunHeader};
+use crate::{BoundedCounts, Event, EventRecord, RunHeader, Stopping};
 
 /// Some events of one run, in order. Engines hand events over in batches, so that a stage costs no shared write.
 #[derive(Clone, Debug)]
@@ -109,6 +110,44 @@ pub trait EventSink: Send + Sync + 'static {
 
     /// Waits until what was accepted has been delivered. The default has nothing to wait for.
     async fn flush(&self) {}
+
+    /// Stops the bounded sinks in it, all at the same time and by this deadline, and says what became of what each was given:
+    /// see [`BoundedSink::stop`](crate::BoundedSink::stop). The default has none in it. A sink that stands around another one
+    /// passes this on.
+    async fn close(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
+        let _ = (stopping, deadline);
+        Vec::new()
+    }
+}
+
+/// What a bounded sink did until it was stopped. Nothing is queued any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoppedSink {
+    /// The name that its [`FanOut`](crate::FanOut) has for it, with the names of those around it in front: `audit/disk`. Empty
+    /// if it has none.
+    pub name: Arc<str>,
+    /// What became of what it was given.
+    pub counts: BoundedCounts,
+}
+
+impl StoppedSink {
+    /// One without a name.
+    pub(crate) fn unnamed(counts: BoundedCounts) -> Self {
+        Self {
+            name: Arc::from(""),
+            counts,
+        }
+    }
+
+    /// The same, in something that has a name.
+    pub(crate) fn inside(self, name: &Arc<str>) -> Self {
+        let name = match &*self.name {
+            "" => Arc::clone(name),
+            inner => format!("{name}/{inner}").into(),
+        };
+        Self { name, ..self }
+    }
 }
 
 #[async_trait]
@@ -127,5 +166,9 @@ impl<S: EventSink + ?Sized> EventSink for Arc<S> {
 
     async fn flush(&self) {
         (**self).flush().await;
+    }
+
+    async fn close(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
+        (**self).close(stopping, deadline).await
     }
 }

@@ -103,6 +103,8 @@
 //! `stress-sabotage` lets an engine be broken on purpose, for the controls of the stress suite. Never switch it on in a
 //! program that is released.
 //!
+//! `tower` has `Engine::service`: a pipeline as a `tower::Service`.
+//!
 //! # Where it sits
 //!
 //! Above `stageflow-interceptors`. It does not know auth or tenancy by name: those come as layers and sinks.
@@ -127,15 +129,19 @@ mod meter;
 mod operations;
 mod parts;
 mod places;
+mod quiet;
 mod registry;
 mod report;
 mod run;
 mod sabotage;
+#[cfg(feature = "tower")]
+mod service;
 mod settings;
 mod shared;
 mod shutdown;
 mod slots;
 mod stream;
+mod undo;
 mod wake;
 mod watchdog;
 
@@ -155,8 +161,11 @@ pub use report::{RunReport, StageReport};
 pub use run::{Run, RunHandle};
 #[cfg(feature = "stress-sabotage")]
 pub use sabotage::Fault;
+#[cfg(feature = "tower")]
+pub use service::PipelineService;
 pub use settings::{FailurePolicy, RunOptions};
 pub use shutdown::{Abandoned, Shutdown};
 pub use slots::{Lend, PoolError, PoolErrorKind, PoolKind, PoolUsage, Priority, SlotUsage};
 pub use stream::{RunStream, StreamCounts, StreamItem, StreamKind, StreamOptions};
+pub use undo::{UndoAfter, UndoReport};
 pub use watchdog::{BlockingNow, Holder};

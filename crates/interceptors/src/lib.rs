@@ -40,8 +40,13 @@
 //! | look, refuse, answer, or change an ending | [`Hook`] |
 //! | wait, call again, or not at all | [`Around`] |
 //! | limit how long attempts take | [`Timeout`] |
+//! | try again after transient failures | [`Retry`] |
+//! | have only so many calls at a time | [`Bulkhead`] |
+//! | have only so many calls a second | `RateLimit`, with the feature `rates` |
+//! | use a layer that is written for tower | `TowerLayer`, with the feature `tower` |
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
+//! | not do work again that is asked for again | [`IdempotentWork`] |
 //! | see the order | [`Stack::describe`] |
 //!
 //! # Invariants
@@ -59,7 +64,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! * `cache`: `Cache`. * `rates`: `RateLimit`. * `schema`: `JsonContract`. * `tower`: `TowerLayer`.
+//!
+//! None is on by default.
 //!
 //! # Where it sits
 //!
@@ -72,12 +79,17 @@
 
 mod bits;
 mod breaker;
+mod bulkhead;
+#[cfg(feature = "cache")]
+mod cache;
 mod call;
 mod call_state;
 mod catch_panic;
 mod chaos;
 mod claim;
+mod contract;
 mod ending;
+pub mod idempotency;
 mod key;
 mod keyed;
 mod layer;
@@ -85,22 +97,40 @@ mod limits;
 mod on;
 mod panics;
 mod phase;
+#[cfg(feature = "rates")]
+mod rate;
+mod retry;
 mod stack;
 mod stack_error;
 mod stacks;
 mod timeout;
+#[cfg(feature = "tower")]
+mod tower;
 mod trace;
+mod watch;
 mod whereabouts;
 
 pub use async_trait::async_trait;
 
+#[cfg(feature = "tower")]
+pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
 pub use breaker::{Breaker, BreakerState, Percent};
+pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheStats};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
 pub use chaos::{Chance, Chaos, Injected};
 pub use claim::Claim;
+#[cfg(feature = "schema")]
+pub use contract::{
+    Breaks, Broken, Compat, ContractError, ContractErrorKind, Contracts, Finding, JsonContract,
+    SchemaError, Violations, compat,
+};
+pub use contract::{Check, check};
 pub use ending::Ending;
+pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
@@ -109,9 +139,13 @@ pub use limits::Limits;
 pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;
+#[cfg(feature = "rates")]
+pub use rate::RateLimit;
+pub use retry::{Jitter, Retry, RetryBudget, parse_retry_after};
 pub use stack::{Next, Stack};
 pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};
 pub use timeout::Timeout;
 pub use trace::Trace;
+pub use watch::{ContextImmutabilityValidator, ContextSize, LoopGuard};
 pub use whereabouts::Whereabouts;

@@ -333,7 +333,7 @@ fn exit(layers: &[Layer], call: &mut Call<'_>, ending: &mut Ending, to: usize) {
 }
 
 #[cold]
-fn answered(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) -> Ending {
+pub(crate) fn answered(call: &Call<'_>, layer: &str, value: stageflow_context::DynValue) -> Ending {
     if value.type_id_of_value() == call.value_type() {
         return Ending::Succeeded(value);
     }

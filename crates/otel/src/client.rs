@@ -2,28 +2,30 @@
 
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::logs::v1::logs_service_client::LogsServiceClient;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
-use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
-use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use crate::semconv::SCHEMA_URL;
+use crate::codec::Ready;
+use crate::request::Frame;
+
+const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
 /// A connection, made at the first use and made again after it broke.
 pub(crate) struct Client {
     endpoint: Endpoint,
     headers: MetadataMap,
-    resource: Resource,
+    frame: Frame,
     timeout: Duration,
     channel: Option<Channel>,
 }
@@ -46,76 +48,67 @@ impl Client {
     pub(crate) fn new(
         endpoint: Endpoint,
         headers: MetadataMap,
-        resource: Resource,
+        resource: &Resource,
         timeout: Duration,
     ) -> Self {
         Self {
             endpoint,
             headers,
-            resource,
+            frame: Frame::new(resource),
             timeout,
             channel: None,
         }
     }
 
-    pub(crate) async fn spans(&mut self, spans: Vec<Span>) -> Result<Refused, Status> {
-        let message = ExportTraceServiceRequest {
-            resource_spans: vec![ResourceSpans {
-                resource: Some(self.resource.clone()),
-                scope_spans: vec![ScopeSpans {
-                    scope: Some(scope()),
-                    spans,
-                    schema_url: SCHEMA_URL.to_owned(),
-                }],
-                schema_url: SCHEMA_URL.to_owned(),
-            }],
-        };
-        let mut client = TraceServiceClient::new(self.channel());
-        let answer = self.within(client.export(self.request(message))).await?;
-        let refused = answer
-            .partial_success
-            .map_or(0, |partial| partial.rejected_spans);
-        Ok(refused.try_into().unwrap_or_default())
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.frame
     }
 
-    pub(crate) async fn logs(&mut self, log_records: Vec<LogRecord>) -> Result<Refused, Status> {
-        let message = ExportLogsServiceRequest {
-            resource_logs: vec![ResourceLogs {
-                resource: Some(self.resource.clone()),
-                scope_logs: vec![ScopeLogs {
-                    scope: Some(scope()),
-                    log_records,
-                    schema_url: SCHEMA_URL.to_owned(),
-                }],
-                schema_url: SCHEMA_URL.to_owned(),
-            }],
-        };
-        let mut client = LogsServiceClient::new(self.channel());
-        let answer = self.within(client.export(self.request(message))).await?;
-        let refused = answer
-            .partial_success
-            .map_or(0, |partial| partial.rejected_log_records);
-        Ok(refused.try_into().unwrap_or_default())
+    /// Sends a request of spans.
+    pub(crate) async fn spans(&mut self, request: Bytes) -> Result<Refused, Status> {
+        let answer: ExportTraceServiceResponse = self.send(TRACES, request).await?;
+        let partial = answer.partial_success;
+        Ok(count(partial.map_or(0, |partial| partial.rejected_spans)))
     }
 
-    pub(crate) async fn metrics(&mut self, metrics: Vec<Metric>) -> Result<Refused, Status> {
-        let message = ExportMetricsServiceRequest {
-            resource_metrics: vec![ResourceMetrics {
-                resource: Some(self.resource.clone()),
-                scope_metrics: vec![ScopeMetrics {
-                    scope: Some(scope()),
-                    metrics,
-                    schema_url: SCHEMA_URL.to_owned(),
-                }],
-                schema_url: SCHEMA_URL.to_owned(),
-            }],
+    /// Sends a request of log records.
+    pub(crate) async fn logs(&mut self, request: Bytes) -> Result<Refused, Status> {
+        let answer: ExportLogsServiceResponse = self.send(LOGS, request).await?;
+        let partial = answer.partial_success;
+        Ok(count(
+            partial.map_or(0, |partial| partial.rejected_log_records),
+        ))
+    }
+
+    /// Sends a request of metrics.
+    pub(crate) async fn metrics(&mut self, request: Bytes) -> Result<Refused, Status> {
+        let answer: ExportMetricsServiceResponse = self.send(METRICS, request).await?;
+        let partial = answer.partial_success;
+        Ok(count(
+            partial.map_or(0, |partial| partial.rejected_data_points),
+        ))
+    }
+
+    /// The answer, if it comes in time.
+    async fn send<A>(&mut self, path: &'static str, request: Bytes) -> Result<A, Status>
+    where
+        A: Message + Default + 'static,
+    {
+        let mut client = Grpc::new(self.channel());
+        let mut request = Request::new(request);
+        *request.metadata_mut() = self.headers.clone();
+        let call = async {
+            let ready = client.ready().await;
+            ready.map_err(|error| Status::unavailable(error.to_string()))?;
+            let path = PathAndQuery::from_static(path);
+            client.unary(request, path, Ready::<A>::new()).await
         };
-        let mut client = MetricsServiceClient::new(self.channel());
-        let answer = self.within(client.export(self.request(message))).await?;
-        let refused = answer
-            .partial_success
-            .map_or(0, |partial| partial.rejected_data_points);
-        Ok(refused.try_into().unwrap_or_default())
+        match tokio::time::timeout(self.timeout, call).await {
+            Ok(answer) => answer.map(tonic::Response::into_inner),
+            Err(_) => Err(Status::deadline_exceeded(
+                "the collector did not answer in time",
+            )),
+        }
     }
 
     fn channel(&mut self) -> Channel {
@@ -123,25 +116,6 @@ impl Client {
         self.channel
             .get_or_insert_with(|| endpoint.connect_lazy())
             .clone()
-    }
-
-    fn request<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        *request.metadata_mut() = self.headers.clone();
-        request
-    }
-
-    /// The answer, if it comes in time.
-    async fn within<T>(
-        &self,
-        call: impl Future<Output = Result<tonic::Response<T>, Status>>,
-    ) -> Result<T, Status> {
-        match tokio::time::timeout(self.timeout, call).await {
-            Ok(answer) => answer.map(tonic::Response::into_inner),
-            Err(_) => Err(Status::deadline_exceeded(
-                "the collector did not answer in time",
-            )),
-        }
     }
 }
 
@@ -164,10 +138,6 @@ impl Failure {
     }
 }
 
-fn scope() -> InstrumentationScope {
-    InstrumentationScope {
-        name: "stageflow".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..InstrumentationScope::default()
-    }
+fn count(refused: i64) -> Refused {
+    refused.try_into().unwrap_or_default()
 }

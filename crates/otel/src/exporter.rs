@@ -5,8 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use opentelemetry_proto::tonic::logs::v1::LogRecord;
-use opentelemetry_proto::tonic::trace::v1::Span;
+use bytes::Bytes;
 use stageflow_events::{Entry, ExportError, ExportErrorKind, Exporter};
 use tokio::time::Instant;
 use tonic::Status;
@@ -15,6 +14,7 @@ use crate::client::{Client, Failure};
 use crate::counts::{OtlpCounts, OtlpMonitor};
 use crate::logs::log;
 use crate::metrics::Metrics;
+use crate::request::{Frame, Items};
 use crate::said::Said;
 use crate::spans::Spans;
 use crate::{Content, Ratio};
@@ -55,10 +55,27 @@ enum Signal {
 /// What was made of some entries and has not arrived yet.
 struct Pending {
     print: u64,
-    spans: Vec<Span>,
-    logs: Vec<LogRecord>,
+    spans: Option<Ready>,
+    logs: Option<Ready>,
     refused: u64,
     why: Option<Status>,
+}
+
+/// A request that has not arrived yet.
+#[derive(Debug)]
+struct Ready {
+    request: Bytes,
+    count: u64,
+}
+
+impl Ready {
+    /// Nothing if there is nothing to send.
+    fn of(items: &Items, frame: &Frame) -> Option<Self> {
+        (items.count() > 0).then(|| Self {
+            request: frame.around(items),
+            count: items.count(),
+        })
+    }
 }
 
 impl OtlpExporter {
@@ -94,7 +111,7 @@ impl OtlpExporter {
 
     /// Makes spans, log records and numbers of them.
     fn prepare(&mut self, entries: &[Entry], print: u64) -> Pending {
-        let mut logs = Vec::with_capacity(entries.len());
+        let mut logs = Items::default();
         for entry in entries {
             let Some(said) = Said::new(entry) else {
                 self.count(|counts| counts.unreadable += 1);
@@ -103,12 +120,14 @@ impl OtlpExporter {
             let is_sampled = said.is_sampled(self.sample);
             self.metrics.apply(&said, is_sampled);
             self.spans.apply(&said, &mut self.metrics);
-            logs.push(log(&said, is_sampled, self.content));
+            log(&said, is_sampled, self.content, &mut logs);
         }
+        let spans = std::mem::take(&mut self.spans.ended);
+        let frame = self.client.frame();
         Pending {
             print,
-            spans: std::mem::take(&mut self.spans.ended),
-            logs,
+            spans: Ready::of(&spans, frame),
+            logs: Ready::of(&logs, frame),
             refused: 0,
             why: None,
         }
@@ -126,21 +145,21 @@ impl OtlpExporter {
         else {
             return Ok(());
         };
-        if takes.spans == Signal::Taken && !pending.spans.is_empty() {
-            let count = pending.spans.len() as u64;
-            let answer = client.spans(pending.spans.clone()).await;
+        if let (Signal::Taken, Some(Ready { request, count })) = (takes.spans, &pending.spans) {
+            let count = *count;
+            let answer = client.spans(request.clone()).await;
             let lost = pending.settle(answer, count, &mut takes.spans)?;
-            pending.spans.clear();
+            pending.spans = None;
             monitor.add(|counts| {
                 counts.spans += count - lost;
                 counts.spans_lost += lost;
             });
         }
-        if takes.logs == Signal::Taken && !pending.logs.is_empty() {
-            let count = pending.logs.len() as u64;
-            let answer = client.logs(pending.logs.clone()).await;
+        if let (Signal::Taken, Some(Ready { request, count })) = (takes.logs, &pending.logs) {
+            let count = *count;
+            let answer = client.logs(request.clone()).await;
             let lost = pending.settle(answer, count, &mut takes.logs)?;
-            pending.logs.clear();
+            pending.logs = None;
             monitor.add(|counts| {
                 counts.logs += count - lost;
                 counts.logs_lost += lost;
@@ -154,8 +173,12 @@ impl OtlpExporter {
             return Ok(());
         }
         self.metrics_sent = Some(Instant::now());
-        let metrics = self.metrics.collect();
-        match self.client.metrics(metrics).await {
+        let mut items = Items::default();
+        for metric in self.metrics.collect() {
+            items.push(&metric, &[]);
+        }
+        let request = self.client.frame().around(&items);
+        match self.client.metrics(request).await {
             Ok(_) => {
                 self.metrics.were_sent();
                 self.count(|counts| counts.metrics += 1);
@@ -237,8 +260,8 @@ impl Exporter for OtlpExporter {
         {
             if let Some(given_up) = self.pending.take() {
                 self.count(|counts| {
-                    counts.spans_lost += given_up.spans.len() as u64;
-                    counts.logs_lost += given_up.logs.len() as u64;
+                    counts.spans_lost += given_up.spans.map_or(0, |ready| ready.count);
+                    counts.logs_lost += given_up.logs.map_or(0, |ready| ready.count);
                 });
             }
             self.pending = Some(self.prepare(entries, print));

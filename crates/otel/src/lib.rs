@@ -61,8 +61,10 @@
 //!
 //! Beta; the names under `gen_ai.*` follow conventions that are still in development. The minimum supported Rust version is 1.95.
 
+mod attributes;
 mod bridge;
 mod client;
+mod codec;
 mod counts;
 mod error;
 mod exporter;
@@ -70,6 +72,7 @@ mod logs;
 mod metrics;
 mod otlp;
 mod ratio;
+mod request;
 mod said;
 pub mod semconv;
 mod settings;

@@ -4,21 +4,25 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value::Value as Any};
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
 
 use crate::Content;
+use crate::attributes::{Attributes, Holder};
+use crate::request::Items;
 use crate::said::{Said, is_error};
 use crate::semconv;
 use crate::spans::{details, operation, usage};
-use crate::values::number;
 
-pub(crate) fn log(said: &Said, is_sampled: bool, content: Content) -> LogRecord {
-    let mut attributes = said.identity();
-    attributes.push(number(semconv::SEQ, said.record.seq));
+/// Writes the log record of an event.
+pub(crate) fn log(said: &Said, is_sampled: bool, content: Content, out: &mut Items) {
+    let mut attributes = Attributes::many(Holder::Log);
+    said.identity(&mut attributes);
+    attributes.number(semconv::SEQ, said.record.seq);
     said.place(&mut attributes);
+    said.attempt(&mut attributes);
     said.ending(&mut attributes);
     if said.kind().starts_with("operation.") {
-        attributes.extend(operation(said));
-        attributes.extend(usage(said));
+        operation(said, &mut attributes);
+        usage(said, &mut attributes);
     }
-    attributes.extend(details(said, content));
+    details(said, content, &mut attributes);
     let severity = severity(said);
     let text = match severity {
         SeverityNumber::Debug => "DEBUG",
@@ -26,7 +30,7 @@ pub(crate) fn log(said: &Said, is_sampled: bool, content: Content) -> LogRecord 
         SeverityNumber::Warn => "WARN",
         _ => "ERROR",
     };
-    LogRecord {
+    let record = LogRecord {
         time_unix_nano: said.at(),
         observed_time_unix_nano: said.at(),
         severity_number: severity.into(),
@@ -34,13 +38,13 @@ pub(crate) fn log(said: &Said, is_sampled: bool, content: Content) -> LogRecord 
         body: Some(AnyValue {
             value: Some(Any::StringValue(said.kind().to_owned())),
         }),
-        attributes,
         flags: is_sampled.into(),
         trace_id: said.trace.to_vec(),
         span_id: said.span.to_vec(),
         event_name: said.kind().to_owned(),
         ..LogRecord::default()
-    }
+    };
+    out.push(&record, &[attributes.as_bytes()]);
 }
 
 /// Starts and notes are for looking closely, ends for following; what went wrong stands out, a run that did most.

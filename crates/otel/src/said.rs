@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
 use serde_json::Value;
 use stageflow_context::{Note, Outcome, SpanId, TraceId, Wire, Wiring};
 use stageflow_events::{Entry, EventRecord};
 
 use crate::Ratio;
+use crate::attributes::Attributes;
 use crate::semconv;
-use crate::values::{number, text};
 
 /// One entry on its way out.
 pub(crate) struct Said {
@@ -99,9 +98,9 @@ impl Said {
     }
 
     /// What kind of error it tells of, in few different words; nothing if it tells of none.
-    pub(crate) fn error_type(&self) -> Option<String> {
+    pub(crate) fn error_type(&self) -> Option<&str> {
         if let Some(code) = self.data("code") {
-            return Some(code.to_owned());
+            return Some(code);
         }
         let outcome = self.outcome()?;
         if !is_error(outcome) {
@@ -115,18 +114,15 @@ impl Said {
             _ => outcome.as_str(),
         };
         let is_run = self.kind() == "run.ended";
-        Some(if is_run { of_run } else { outcome.as_str() }.to_owned())
+        Some(if is_run { of_run } else { outcome.as_str() })
     }
 
     /// Who and which run: attributes of everything that is sent.
-    pub(crate) fn identity(&self) -> Vec<KeyValue> {
+    pub(crate) fn identity(&self, all: &mut Attributes) {
         let record = &self.record;
-        let mut all = Vec::with_capacity(16);
-        all.extend([
-            text(semconv::RUN_ID, &*record.run_id),
-            text(semconv::CORRELATION_ID, &*record.correlation_id),
-            text(semconv::PIPELINE, &*record.pipeline),
-        ]);
+        all.text(semconv::RUN_ID, &record.run_id);
+        all.text(semconv::CORRELATION_ID, &record.correlation_id);
+        all.text(semconv::PIPELINE, &record.pipeline);
         let known = [
             (semconv::REQUEST_ID, &record.request_id),
             (semconv::SESSION_ID, &record.session_id),
@@ -136,51 +132,42 @@ impl Said {
             (semconv::PARENT_RUN_ID, &record.parent_run_id),
             (semconv::PARENT_STAGE, &record.parent_stage),
         ];
-        let known = known.into_iter();
-        all.extend(known.filter_map(|(key, id)| Some(text(key, id.as_deref()?))));
-        all
+        for (key, id) in known {
+            some(all, key, id.as_deref());
+        }
     }
 
     /// Where in the run: attributes too.
-    pub(crate) fn place(&self, all: &mut Vec<KeyValue>) {
-        let record = &self.record;
-        all.extend(
-            record
-                .stage
-                .as_deref()
-                .map(|stage| text(semconv::STAGE_NAME, stage)),
-        );
-        all.extend(record.part.as_deref().map(|part| text(semconv::PART, part)));
-        all.extend(
-            record
-                .attempt
-                .map(|attempt| number(semconv::ATTEMPT, attempt.into())),
-        );
+    pub(crate) fn place(&self, all: &mut Attributes) {
+        some(all, semconv::STAGE_NAME, self.record.stage.as_deref());
+        some(all, semconv::PART, self.record.part.as_deref());
+    }
+
+    /// Which try: an attribute too.
+    pub(crate) fn attempt(&self, all: &mut Attributes) {
+        if let Some(attempt) = self.record.attempt {
+            all.number(semconv::ATTEMPT, attempt.into());
+        }
     }
 
     /// How it ended: attributes too.
-    pub(crate) fn ending(&self, all: &mut Vec<KeyValue>) {
-        all.extend(
-            self.data("outcome")
-                .map(|outcome| text(semconv::OUTCOME, outcome)),
-        );
-        all.extend(
-            self.error_type()
-                .map(|error| text(semconv::ERROR_TYPE, error)),
-        );
-        all.extend(
-            self.data("class")
-                .map(|class| text(semconv::ERROR_CLASS, class)),
-        );
-        all.extend(
-            self.data("reason")
-                .map(|reason| text(semconv::REASON, reason)),
-        );
+    pub(crate) fn ending(&self, all: &mut Attributes) {
+        some(all, semconv::OUTCOME, self.data("outcome"));
+        some(all, semconv::ERROR_TYPE, self.error_type());
+        some(all, semconv::ERROR_CLASS, self.data("class"));
+        some(all, semconv::REASON, self.data("reason"));
     }
 
     /// What a note says, as JSON.
-    pub(crate) fn payload(&self) -> KeyValue {
-        text(semconv::PAYLOAD, self.record.data.to_string())
+    pub(crate) fn payload(&self, all: &mut Attributes) {
+        all.text(semconv::PAYLOAD, &self.record.data.to_string());
+    }
+}
+
+/// An attribute that not everything has.
+pub(crate) fn some(all: &mut Attributes, key: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        all.text(key, value);
     }
 }
 

@@ -73,7 +73,7 @@ impl OtlpBuilder {
 
     /// Something else about the program, such as `deployment.environment.name`.
     pub fn resource(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.resource.push(text(key, value));
+        self.resource.push(text(key, &value.into()));
         self
     }
 
@@ -149,7 +149,7 @@ impl OtlpBuilder {
             sample: self.sample,
             content: self.content,
         };
-        let service = text(semconv::SERVICE_NAME, &*self.service);
+        let service = text(semconv::SERVICE_NAME, &self.service);
         let resource = Resource {
             attributes: [service]
                 .into_iter()
@@ -157,7 +157,7 @@ impl OtlpBuilder {
                 .collect(),
             ..Resource::default()
         };
-        let client = Client::new(self.endpoint()?, self.metadata()?, resource, self.timeout);
+        let client = Client::new(self.endpoint()?, self.metadata()?, &resource, self.timeout);
         Ok(OtlpExporter::new(
             client,
             Spans::new(limits),

@@ -1,4 +1,4 @@
-//! Attributes as OTLP writes them.
+//! Attributes as values of their own, and how long a text may be.
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -6,10 +6,11 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 /// The longest text of an attribute, in bytes. The rest is cut off, at a character's border.
 pub(crate) const LONGEST: usize = 8 * 1024;
 
-pub(crate) fn text(key: &str, value: impl Into<String>) -> KeyValue {
-    any(key, Any::StringValue(cut(value.into(), LONGEST)))
+pub(crate) fn text(key: &str, value: &str) -> KeyValue {
+    any(key, Any::StringValue(cut(value, LONGEST).to_owned()))
 }
 
+#[cfg(test)]
 pub(crate) fn number(key: &str, value: u64) -> KeyValue {
     any(key, Any::IntValue(i64::try_from(value).unwrap_or(i64::MAX)))
 }
@@ -27,13 +28,13 @@ fn any(key: &str, value: Any) -> KeyValue {
 }
 
 /// At most so many bytes of it.
-pub(crate) fn cut(mut text: String, longest: usize) -> String {
-    if text.len() > longest {
-        let mut end = longest;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
+pub(crate) fn cut(text: &str, longest: usize) -> &str {
+    if text.len() <= longest {
+        return text;
     }
-    text
+    let mut end = longest;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
 }

@@ -4,8 +4,9 @@
 //!
 //! | codes | type | met when |
 //! |---|---|---|
-//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
+//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125, SF0127 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
+//! | SF0126 | [`InputDigestError`](crate::graph::InputDigestError) | a layer asks for the digest of an input |
 //! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
 //! | SF0202 to SF0207 | [`SnapshotError`](crate::context::SnapshotError) | a snapshot is written, read or extended |
 //! | SF0208, SF0209 | [`OutputConflict`](crate::context::OutputConflict) | a stage records a value beside its output |
@@ -14,13 +15,18 @@
 //! | SF0212 to SF0215 | [`EmitError`](crate::context::EmitError) | a stage emits an event of its own |
 //! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
 //! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked, or a budget is put under another |
-//! | SF0301 to SF0310 | [`StageError`](crate::context::StageError) | a stage does not give its value |
+//! | SF0220 | [`IdempotencyKeyError`](crate::context::IdempotencyKeyError) | a text is parsed as a key |
+//! | SF0301 to SF0310, SF0313 to SF0315 | [`StageError`](crate::context::StageError) | a stage does not give its value |
 //! | SF0309 | [`BadRoute`](crate::graph::BadRoute), as the cause of a [`StageError`](crate::context::StageError) | a route names an arm twice |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
 //! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
+//! | SF0316 | `SchemaError`, with the feature `schema` | a contract is made |
+//! | SF0317 | `ContractError`, with the feature `schema` | a contract is registered |
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
+//! | SF0411, SF0412 | [`StackError`](crate::interceptors::StackError) | an engine is built |
+//! | SF0413 | [`UndoPlanError`](crate::events::UndoPlanError) | records are asked what is left to undo |
 //! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
 //! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
@@ -68,6 +74,7 @@ pages! {
     sf0120 = "0120";
     sf0124 = "0124";
     sf0125 = "0125";
+    sf0127 = "0127";
     sf0201 = "0201";
     sf0202 = "0202";
     sf0203 = "0203";
@@ -87,6 +94,7 @@ pages! {
     sf0217 = "0217";
     sf0218 = "0218";
     sf0219 = "0219";
+    sf0220 = "0220";
     sf0301 = "0301";
     sf0302 = "0302";
     sf0303 = "0303";
@@ -99,6 +107,9 @@ pages! {
     sf0310 = "0310";
     sf0311 = "0311";
     sf0312 = "0312";
+    sf0313 = "0313";
+    sf0314 = "0314";
+    sf0315 = "0315";
     sf0401 = "0401";
     sf0402 = "0402";
     sf0403 = "0403";
@@ -109,6 +120,9 @@ pages! {
     sf0408 = "0408";
     sf0409 = "0409";
     sf0410 = "0410";
+    sf0411 = "0411";
+    sf0412 = "0412";
+    sf0413 = "0413";
     sf0504 = "0504";
     sf0505 = "0505";
     sf0506 = "0506";
@@ -128,3 +142,24 @@ pages! {
     sf0562 = "0562";
     sf0563 = "0563";
 }
+
+/// Their examples need features.
+#[cfg(feature = "cache")]
+mod of_cache {
+    pages! {
+        sf0126 = "0126";
+    }
+}
+
+#[cfg(feature = "schema")]
+mod of_schema {
+    pages! {
+        sf0316 = "0316";
+        sf0317 = "0317";
+    }
+}
+
+#[cfg(feature = "cache")]
+pub use of_cache::*;
+#[cfg(feature = "schema")]
+pub use of_schema::*;

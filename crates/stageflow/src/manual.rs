@@ -27,6 +27,10 @@
 //! | [`looking_back`] | runs told again from their records, what does not fit together, drawings | `stageflow_lens::Stories`, `analyze`, `draw` |
 //! | [`chunk_queues`] | two speeds inside a stage, and what happens when there is too much | `stageflow_streaming::ChunkQueue`, `PlayoutBuffer` |
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
+//! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
+//! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
+//! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
+//! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -53,14 +57,17 @@
 //! [`Handle`]: crate::graph::Handle
 //! [`Hook`]: crate::interceptors::Hook
 //! [`Inherit`]: crate::executor::Inherit
+//! [`Jitter`]: crate::interceptors::Jitter
 //! [`Join`]: crate::graph::Join
 //! [`Journal`]: crate::events::Journal
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
+//! [`LoopGuard`]: crate::interceptors::LoopGuard
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
 //! [`Operation`]: crate::context::Operation
 //! [`OperationCx`]: crate::context::OperationCx
+//! [`Outcome`]: crate::context::Outcome
 //! [`Overflow`]: crate::events::Overflow
 //! [`Phase`]: crate::interceptors::Phase
 //! [`Pipeline`]: crate::graph::Pipeline
@@ -70,6 +77,8 @@
 //! [`Priority`]: crate::executor::Priority
 //! [`Redacted`]: crate::context::Redacted
 //! [`Redaction`]: crate::events::Redaction
+//! [`Retry`]: crate::interceptors::Retry
+//! [`RetryBudget`]: crate::interceptors::RetryBudget
 //! [`Route`]: crate::graph::Route
 //! [`Run`]: crate::executor::Run
 //! [`RunChild`]: crate::executor::RunChild
@@ -89,7 +98,11 @@
 //! [`StreamOptions`]: crate::executor::StreamOptions
 //! [`Sub`]: crate::executor::Sub
 //! [`TraceContext`]: crate::context::TraceContext
+//! [`UndoAfter`]: crate::executor::UndoAfter
+//! [`UndoPlan`]: crate::events::UndoPlan
+//! [`UndoPolicy`]: crate::graph::UndoPolicy
 //! [`Upstream`]: crate::graph::Upstream
+//! [`check`]: crate::interceptors::check
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
 //! [`repeat`]: crate::graph::repeat()
@@ -131,6 +144,15 @@ pages! {
     looking_back = "23-looking-back";
     chunk_queues = "24-chunk-queues";
     live_view = "25-live-view";
+    retry = "26-retry";
+    when_layers_meet = "27-when-layers-meet";
+}
+
+// Its examples need features.
+#[cfg(all(feature = "cache", feature = "schema"))]
+pages! {
+    caches_and_contracts = "31-caches-and-contracts";
+    undo = "32-undo";
 }
 
 /// The README files, whose examples are compiled and run like all others.

@@ -149,7 +149,7 @@ impl Lab {
     /// # Errors
     ///
     /// If it cannot be started, or the work takes longer than the scenario may: that is a [`Breach::Hang`].
-    pub fn on<F: Future>(&mut self, runtime: Runtime, work: F) -> Result<F::Output, LabError> {
+    pub fn on<F: Future>(&self, runtime: Runtime, work: F) -> Result<F::Output, LabError> {
         self.witness.book.used(runtime, TimeMode::Real);
         let tokio = runtime.start().map_err(LabError::new)?;
         let limit = self.limit;

@@ -42,6 +42,7 @@
 //! | try a property of your own on many random cases | [`Property`] |
 //! | have random programs that branch, wait and end in every way | [`branches`], [`program`] |
 //! | have random pipelines for it | [`dag::Dags`]; by name, and mostly wrong: [`wiring`] |
+//! | see whether a store of your own does what it must | [`conformance`] |
 //! | know what must come of a random pipeline | [`DagSpec::predict`](dag::DagSpec::predict), [`oracle`] |
 //!
 //! # Scripts
@@ -92,6 +93,7 @@
 //! Rust version is 1.95.
 
 pub mod branches;
+pub mod conformance;
 pub mod dag;
 mod gate;
 mod grammar;

@@ -4,7 +4,6 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use stageflow::events::EventRecord;
-use stageflow::interceptors::{Around, Call, Ending, Next, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_lens::{Analyzer, Arrival, Findings, StageStory, Stories, WideRun, draw};
 use stageflow_testkit::program::{Layered, Program, Speed, Stopper};
@@ -12,35 +11,12 @@ use stageflow_testkit::proptest::prelude::*;
 use stageflow_testkit::proptest::test_runner::TestCaseResult;
 use stageflow_testkit::{Property, RecordingSink, paused};
 
+use super::patience::Patience;
+
+/// A millisecond apart.
+const PATIENT: Patience = Patience::After(Duration::from_millis(1));
+
 const INPUT: u64 = 7;
-
-/// Waits around every stage, and gives what fails for now two more attempts, a millisecond apart.
-struct Patience;
-
-#[async_trait]
-impl Around for Patience {
-    fn name(&self) -> &str {
-        "patience"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Retry
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        let mut ending = next.run(call).await;
-        for _ in 0..2 {
-            match &ending {
-                Ending::Failed(error) if error.class() == ErrorClass::Transient => {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                    ending = next.run(call).await;
-                }
-                _ => break,
-            }
-        }
-        ending
-    }
-}
 
 /// A finished run of a program, and all that was written down of it and its children.
 pub(super) struct Ran {
@@ -55,7 +31,7 @@ pub(super) async fn run(program: &Program, speed: Speed) -> Ran {
         .events(sink.clone())
         .blocking_threshold(Duration::MAX);
     let engine = match program.layered {
-        Layered::Retried => engine.intercept(Patience).build(),
+        Layered::Retried => engine.intercept(PATIENT).build(),
         _ => engine.build(),
     };
     let built = program.build(speed).unwrap();

@@ -2,47 +2,21 @@
 
 use std::time::Duration;
 
-use stageflow::interceptors::{Around, Call, Ending, Next, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::program::{Layered, Program, Speed, Stopper};
 use stageflow_testkit::proptest::prelude::*;
 use stageflow_testkit::proptest::test_runner::TestCaseResult;
 use stageflow_testkit::{Property, RecordingSink, paused};
 
+use super::patience::Patience;
+
 const INPUT: u64 = 7;
-
-/// Gives what fails for now two more attempts.
-struct Patience;
-
-#[async_trait]
-impl Around for Patience {
-    fn name(&self) -> &str {
-        "patience"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Retry
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        let mut ending = next.run(call).await;
-        for _ in 0..2 {
-            match &ending {
-                Ending::Failed(error) if error.class() == ErrorClass::Transient => {
-                    ending = next.run(call).await;
-                }
-                _ => break,
-            }
-        }
-        ending
-    }
-}
 
 async fn run(program: &Program, speed: Speed) -> TestCaseResult {
     let sink = RecordingSink::new();
     let engine = Engine::builder().events(sink.clone());
     let engine = match program.layered {
-        Layered::Retried => engine.intercept(Patience).build(),
+        Layered::Retried => engine.intercept(Patience::AtOnce).build(),
         _ => engine.build(),
     };
     let built = program

@@ -4,9 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use serde_json::{Value, json};
 use stageflow::context::{
-    ContextSnapshot, EmitError, EmitErrorKind, ErrorClass, Extension, IdError, Note, OutputBag,
-    OutputConflict, RunId, RunIdentity, SnapshotError, SnapshotLimits, StageError, StageErrorKind,
-    StageName,
+    ContextSnapshot, EmitError, EmitErrorKind, ErrorClass, Extension, IdError, IdempotencyKey,
+    Note, OutputBag, OutputConflict, RunId, RunIdentity, SnapshotError, SnapshotLimits, StageError,
+    StageErrorKind, StageName,
 };
 use stageflow::prelude::*;
 
@@ -15,10 +15,36 @@ use super::{CANARY, Sample, kind_name};
 const ID: &str = "run_018f3b1c2d3e7a4b8c5d6e7f8a9b0c1d";
 
 pub(super) fn samples() -> Vec<Sample> {
-    [ids(), names_and_notes(), outputs(), snapshots(), stages()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        ids(),
+        keys(),
+        names_and_notes(),
+        outputs(),
+        snapshots(),
+        stages(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A key may come from outside: the message does not repeat it.
+fn keys() -> Vec<Sample> {
+    let error = format!("order 17 {CANARY}")
+        .parse::<IdempotencyKey>()
+        .unwrap_err();
+    let sample = Sample::of(
+        "IdempotencyKeyError",
+        "IdempotencyKeyError",
+        error.code(),
+        &error,
+    );
+    vec![
+        sample
+            .names(["idempotency key"])
+            .facts(["not visible ASCII"])
+            .beside_a_secret(),
+    ]
 }
 
 fn ids() -> Vec<Sample> {
@@ -244,7 +270,7 @@ fn nested(text: &str) -> String {
 
 fn stages() -> Vec<Sample> {
     use StageErrorKind as Kind;
-    let cases: [(Kind, Option<&'static str>, &'static str); 11] = [
+    let cases: [(Kind, Option<&'static str>, &'static str); 14] = [
         (
             Kind::Denied,
             Some("layer `policy`: guests may not rerank"),
@@ -275,6 +301,21 @@ fn stages() -> Vec<Sample> {
             Kind::Panicked(ErrorClass::Transient),
             Some("index out of bounds"),
             "out of bounds",
+        ),
+        (
+            Kind::Rejected,
+            Some("layer `breaker`: `search` has failed 5 times"),
+            "`search`",
+        ),
+        (
+            Kind::Invalid,
+            Some("layer `json-contract`: `/score` is not a number"),
+            "`/score`",
+        ),
+        (
+            Kind::KeyReused,
+            Some("layer `idempotency`: the key was first used 3 minutes ago"),
+            "3 minutes",
         ),
         (
             Kind::RetryRefused,

@@ -1,7 +1,9 @@
-//! What a run says that ran out of time in a layer.
+//! What a run says that ran out of time in a layer, and what layers say that cannot stand together.
 
 use std::sync::Arc;
 
+use stageflow::executor::EngineBuilder;
+use stageflow::interceptors::{Claim, Phase};
 use stageflow::prelude::*;
 use stageflow_testkit::{paused, script};
 
@@ -33,10 +35,63 @@ pub(super) fn samples() -> Vec<Sample> {
     let report = paused(async { engine.run(&pipeline, CANARY.to_owned(), options).await });
     let error = report.into_output().unwrap_err();
     let kind = kind_name("RunErrorKind", error.kind());
-    vec![
+    let mut samples = stacks();
+    samples.push(
         Sample::of("RunError", &kind, error.code(), &error)
             .beside_a_secret()
             .names(["answer", "search", "admission"])
             .facts(["30s"]),
+    );
+    samples
+}
+
+/// Layers that cannot stand together.
+fn stacks() -> Vec<Sample> {
+    let timeout = || Timeout::attempt(30.secs());
+    let twice = Engine::builder().intercept(timeout()).intercept(timeout());
+    let inside = Engine::builder()
+        .intercept(Gate)
+        .intercept(Trace::new())
+        .intercept(Cache);
+    let sample = |builder: EngineBuilder, names: &[&'static str]| {
+        let error = builder.try_build().unwrap_err();
+        let kind = kind_name("StackErrorKind", &error.kind());
+        let mut sample = Sample::of("StackError", &kind, error.code(), &error);
+        sample.names = names.to_vec();
+        sample
+    };
+    vec![
+        sample(twice, &["timeout"]).facts(["two"]),
+        sample(inside, &["gate", "cache"]).facts(["outside"]),
     ]
+}
+
+/// Must be outside everything, and sits inside.
+struct Gate;
+
+impl Hook for Gate {
+    fn name(&self) -> &str {
+        "gate"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Retry
+    }
+
+    fn claim(&self) -> Claim {
+        Claim::Outermost
+    }
+}
+
+/// Sits outside.
+struct Cache;
+
+impl Hook for Cache {
+    fn name(&self) -> &str {
+        "cache"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Cache
+    }
 }

@@ -31,7 +31,7 @@ impl Args {
         Self {
             quick: true,
             json: None,
-            rows: ["3", "10", "14", "18", TELEMETRY]
+            rows: ["3", "10", "12", "13", "14", "18", TELEMETRY]
                 .map(str::to_owned)
                 .to_vec(),
         }

@@ -49,13 +49,18 @@ impl Core {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing between two steps of the state can panic, so it is whole even if somebody panicked elsewhere.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether somebody is told of losses.
+    pub(super) fn is_listened_to(&self) -> bool {
+        self.on_drop.is_some()
+    }
+
     #[inline]
-    fn with<R>(&self, step: impl FnOnce(&mut State, &mut After) -> R) -> R {
+    pub(super) fn with<R>(&self, step: impl FnOnce(&mut State, &mut After) -> R) -> R {
         let mut after = After::new(self.on_drop.as_deref());
         let result = step(&mut self.lock(), &mut after);
         after.run(self.on_drop.as_deref());
@@ -218,7 +223,10 @@ impl Core {
             if is_it(state.phase) {
                 return Poll::Ready(());
             }
-            after.drop_waker(state.pump_watch[slot].replace(cx.waker().clone()));
+            let watch = &mut state.pump_watch[slot];
+            if !watch.as_ref().is_some_and(|old| old.will_wake(cx.waker())) {
+                after.drop_waker(watch.replace(cx.waker().clone()));
+            }
             Poll::Pending
         })
     }

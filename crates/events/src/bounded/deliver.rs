@@ -1,7 +1,10 @@
 //! One delivery: tries, rests, gives up.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use backon::BackoffBuilder as _;
@@ -172,8 +175,13 @@ async fn guarded(
     limit: Duration,
     call: impl Future<Output = Result<(), ExportError>>,
 ) -> Result<(), Fault> {
-    let call = AssertUnwindSafe(call).catch_unwind();
-    match tokio::time::timeout(limit, call).await {
+    let mut call = pin!(AssertUnwindSafe(call).catch_unwind());
+    // Most calls are over at once, and need no timer.
+    let result = match poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+        Poll::Ready(result) => Ok(result),
+        Poll::Pending => tokio::time::timeout(limit, call).await,
+    };
+    match result {
         Ok(Ok(result)) => result.map_err(Fault::Error),
         Ok(Err(payload)) => Err(Fault::Panicked(words_of(payload))),
         Err(_) => Err(Fault::TimedOut),

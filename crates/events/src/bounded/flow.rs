@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::bounded::after::After;
-use crate::bounded::lanes::Slot;
+use crate::bounded::lanes::{Popped, Slot};
 use crate::bounded::ledger::Lost;
 use crate::bounded::marks::Mark;
 use crate::bounded::state::{Closer, InFlight, Phase, State};
@@ -37,14 +37,9 @@ impl State {
     /// Takes up to `most` events, the oldest first, with marks where something is missing before them.
     pub(super) fn take(&mut self, most: usize, after: &mut After) -> Result<Taken, SpillError> {
         self.ledger.fold(after);
-        let (mut first_ticket, mut bytes, mut events) = (self.next_ticket, 0, Vec::new());
-        while events.len() < most
-            && let Some(slot) = self.lanes.pop()
-        {
-            first_ticket = first_ticket.min(slot.ticket);
-            bytes += slot.bytes;
-            events.push(slot.entry);
-        }
+        let mut events = Vec::new();
+        let Popped { first, bytes } = self.lanes.pop_into(most, &mut events);
+        let mut first_ticket = first.unwrap_or(self.next_ticket);
         let is_from_disk = events.is_empty() && !self.leaves_disk;
         if is_from_disk {
             first_ticket = self.disk_ticket().unwrap_or(first_ticket);
@@ -179,10 +174,7 @@ impl State {
         while self.lanes.len() > 0 {
             let mut queue = InFlight::default();
             let mut entries = Vec::new();
-            while let Some(slot) = self.lanes.pop() {
-                queue.bytes += slot.bytes;
-                entries.push(slot.entry);
-            }
+            queue.bytes = self.lanes.pop_into(usize::MAX, &mut entries).bytes;
             queue.events = entries.len();
             queue.entries = Arc::new(entries);
             self.leave(&queue, after);

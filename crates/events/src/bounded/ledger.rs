@@ -7,9 +7,10 @@ use serde_json::Value;
 use stageflow_context::OrgId;
 
 use crate::bounded::after::After;
+use crate::bounded::log::Unsaid;
 use crate::bounded::marks::{Marks, Place, nobody};
 use crate::bounded::{Loss, LossCount, LossReason};
-use crate::{Entry, Event, EventRecord, RunHeader};
+use crate::{Entry, Event, EventRecord, Lane, RunHeader};
 
 /// How many types are known by name.
 const NAMES: usize = 512;
@@ -35,7 +36,7 @@ impl<'a> Lost<'a> {
             run: Some(run),
             org: None,
             kind: event.kind().name(),
-            place: (event.seq(), event.at().as_nanos() as u64),
+            place: (event.seq(), event.nanos()),
         }
     }
 
@@ -71,6 +72,7 @@ struct Memo {
     run: Option<Arc<RunHeader>>,
     org: Option<OrgId>,
     kind: Arc<str>,
+    lane: Lane,
     reason: LossReason,
     places: [Place; 2],
     count: u64,
@@ -87,6 +89,16 @@ impl Memo {
     }
 }
 
+impl Memo {
+    #[inline]
+    fn add(&mut self, place: Place) {
+        self.count += 1;
+        let [first, last] = &mut self.places;
+        *first = (*first).min(place);
+        *last = (*last).max(place);
+    }
+}
+
 /// Everything in it is bounded, and the totals are exact.
 pub(super) struct Ledger {
     memo: Option<Memo>,
@@ -96,6 +108,7 @@ pub(super) struct Ledger {
     /// What found no row.
     others: [u64; LossReason::COUNT],
     pub(super) marks: Marks,
+    pub(super) unsaid: Unsaid,
     /// Holds the place of a mark until it is written.
     blank: Arc<EventRecord>,
 }
@@ -109,6 +122,7 @@ impl Ledger {
             rows: FxHashMap::default(),
             others: [0; LossReason::COUNT],
             marks: Marks::default(),
+            unsaid: Unsaid::default(),
             blank: Arc::new(nobody(0, Value::Null)),
         }
     }
@@ -116,16 +130,30 @@ impl Ledger {
     #[inline]
     pub(super) fn lose(&mut self, lost: &Lost<'_>, reason: LossReason, after: &mut After) {
         match &mut self.memo {
-            Some(memo) if memo.is_like(lost, reason) => {
-                memo.count += 1;
-                memo.places[0] = memo.places[0].min(lost.place);
-                memo.places[1] = memo.places[1].max(lost.place);
-            }
+            Some(memo) if memo.is_like(lost, reason) => memo.add(lost.place),
             _ => self.begin(lost, reason, after),
+        }
+        if let Some(waker) = self.unsaid.take_watch() {
+            after.wake(waker);
         }
         if !after.losses.is_deaf() {
             self.tell(lost, reason, after);
         }
+    }
+
+    /// Counts a note that is dropped because the queue is full, if it is like what was lost last. Nobody waits to be woken for
+    /// a loss by then: the first of them has done that.
+    #[inline]
+    pub(super) fn again(&mut self, run: &Arc<RunHeader>, event: &Event) -> bool {
+        let Some(memo) = &mut self.memo else {
+            return false;
+        };
+        let is_loose = memo.lane == Lane::Telemetry;
+        let is_again = is_loose && memo.is_like(&Lost::event(run, event), LossReason::Full);
+        if is_again {
+            memo.add((event.seq(), event.nanos()));
+        }
+        is_again
     }
 
     fn begin(&mut self, lost: &Lost<'_>, reason: LossReason, after: &mut After) {
@@ -134,6 +162,7 @@ impl Ledger {
             run: lost.run.cloned(),
             org: lost.org(),
             kind: self.name(lost.kind),
+            lane: Lane::of_type(lost.kind),
             reason,
             places: [lost.place; 2],
             count: 1,
@@ -176,6 +205,7 @@ impl Ledger {
     /// Enters into the tables what was summed apart.
     pub(super) fn fold(&mut self, after: &mut After) {
         let Some(memo) = self.memo.take() else { return };
+        self.unsaid.add(memo.reason, memo.count);
         let mark = self.marks.of(memo.run.as_ref(), memo.places[0]);
         mark.add(&memo.kind, memo.reason, memo.places, memo.count);
         let row = (memo.kind, memo.reason, memo.org);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::Exporter;
 use crate::bounded::core::{Core, Work};
 use crate::bounded::deliver::Outlet;
+use crate::bounded::log::say_losses;
 use crate::bounded::{BreakerPolicy, Flushed, RetryPolicy};
 
 /// How delivery goes.
@@ -89,6 +90,7 @@ async fn run(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {
         poll_fn(|cx| core.poll_abandoned(cx)).await;
         tokio::time::sleep(limit).await;
     });
+    let mut log = Box::pin(say_losses(&core));
     poll_fn(|cx| {
         if core.poll_stopped(cx).is_ready()
             || work.as_mut().poll(cx).is_ready()
@@ -96,10 +98,13 @@ async fn run(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {
         {
             return Poll::Ready(());
         }
-        Poll::Pending
+        // After the work: what that lost is in the line, too.
+        log.as_mut().poll(cx).map(|never| match never {})
     })
     .await;
     core.end();
+    // What was lost last, unless it said something only just now.
+    poll_fn(|cx| Poll::Ready(log.as_mut().poll(cx).is_ready())).await;
 }
 
 async fn deliver(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {

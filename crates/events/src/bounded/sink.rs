@@ -11,8 +11,8 @@ use crate::bounded::builder::BoundedSinkBuilder;
 use crate::bounded::core::Core;
 use crate::bounded::over::Over;
 use crate::bounded::state::{Closer, Patience};
-use crate::bounded::{BoundedCounts, Flushed, Health, LossCount, LossReason, Stopping};
-use crate::{Batch, EventSink, Exporter, Receipt};
+use crate::bounded::{BoundedCounts, Flushed, Health, LossCount, LossReason, NotTaken, Stopping};
+use crate::{Batch, Event, EventSink, Exporter, Receipt, RunHeader, StoppedSink};
 
 /// How long [`EventSink::flush`] waits, which has no deadline of its own.
 const FLUSH: Duration = Duration::from_secs(30);
@@ -23,7 +23,8 @@ const FLUSH: Duration = Duration::from_secs(30);
 /// A clone is another handle of the same sink. It holds a bounded number of events, and says what happens beyond that
 /// ([`Overflow`](crate::Overflow)). What the engine says is never lost before what stages say. [`BoundedSink::counts`] adds up at any moment:
 /// `offered = accepted + dropped`, `accepted = delivered + failed + discarded + queued`. Where something is missing in a
-/// run's stream, a record `telemetry.dropped` says how much, once there is room again.
+/// run's stream, a record `telemetry.dropped` says how much, once there is room again. The log says it, too: at most one line
+/// in ten seconds, with the target `stageflow`.
 ///
 /// A sink that was stopped stays stopped: whatever comes later is dropped, and counted. When the last handle is dropped
 /// without that, what is held is still delivered, as long as that takes no longer than one call of the exporter may.
@@ -83,6 +84,17 @@ impl BoundedSink {
 
     fn core(&self) -> &Core {
         &self.handle.core
+    }
+
+    /// Offers one event of this run, at once: as [`EventSink::try_emit`] does, but without a list around it, and with the
+    /// event given back if there is no room. Never blocks, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`NotTaken`], with the event and the reason. It is counted as dropped by then; offering it again counts it again.
+    #[inline]
+    pub fn try_emit_one(&self, run: &Arc<RunHeader>, event: Event) -> Result<(), NotTaken> {
+        self.core().offer_one(run, event)
     }
 
     /// What it did so far, at one moment.
@@ -171,6 +183,11 @@ impl EventSink for BoundedSink {
     async fn flush(&self) {
         // Whoever wants to know asks the other one.
         let _ = Self::flush(self, FLUSH).await;
+    }
+
+    async fn close(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
+        let counts = self.stop(stopping, deadline).await;
+        vec![StoppedSink::unnamed(counts)]
     }
 }
 

@@ -167,49 +167,95 @@ impl State {
         receipt: &mut Receipt,
         after: &mut After,
     ) -> usize {
+        let count = batch.events.len();
+        if from == 0 && self.take_whole(batch) {
+            receipt.accepted += count as u64;
+            self.wake_pump(after);
+            return batch.events.len();
+        }
         let Batch { run, events } = batch;
         for (at, event) in events.iter_mut().enumerate().skip(from) {
             let lane = Lane::of(event.kind());
-            let bytes = self.limits.bytes.map_or(0, |_| weight::of(event));
-            let wish = Wish {
-                lane,
-                bytes,
-                patience,
-            };
-            match self.make_room(run, event, wish, receipt, after) {
-                Ok(Room::Memory) => {
-                    self.sums.offered += 1;
-                    let event = std::mem::replace(event, MOVED);
-                    self.push(lane, bytes, Entry::Event(Arc::clone(run), event));
-                    receipt.accepted += 1;
-                }
-                Ok(Room::Disk) => {
-                    self.sums.offered += 1;
-                    receipt.accepted += 1;
-                }
+            match self.take_event(run, event, (lane, patience), receipt, after) {
+                Ok(()) => receipt.accepted += 1,
                 Err(reason) if reason.may_pass() && patience.covers(lane) => {
                     self.wake_pump(after);
                     return at;
                 }
-                Err(reason) => self.refuse(run, event, lane, reason, receipt, after),
+                Err(reason) => {
+                    self.refuse(run, event, reason, after);
+                    receipt.dropped += 1;
+                    receipt.dropped_audit += u64::from(lane == Lane::Audit);
+                }
             }
         }
         self.wake_pump(after);
-        events.len()
+        count
     }
 
-    fn push(&mut self, lane: Lane, bytes: usize, entry: Entry) {
+    /// Takes a batch in one step if there is nothing to decide for each of its events: there is room for all of them, and
+    /// they are of one lane. What is taken has left the batch.
+    fn take_whole(&mut self, batch: &mut Batch) -> bool {
+        let count = batch.events.len();
+        let [first, others @ ..] = &*batch.events else {
+            return false;
+        };
+        let room = self.limits.capacity.saturating_sub(self.held);
+        // A long buffer for a few events would make the bound on events say little about memory.
+        let is_sparse = batch.events.capacity() / 2 > count;
+        if others.is_empty() || is_sparse || count > room || !self.is_plain() || self.on_disk() > 0
+        {
+            return false;
+        }
+        let lane = Lane::of(first.kind());
+        if others.iter().any(|event| Lane::of(event.kind()) != lane) {
+            return false;
+        }
+        let (run, events) = (Arc::clone(&batch.run), std::mem::take(&mut batch.events));
+        self.lanes.push_row(lane, self.next_ticket, run, events);
+        self.next_ticket += count as u64;
+        self.sums.offered += count as u64;
+        self.sums.accepted += count as u64;
+        self.held += count;
+        true
+    }
+
+    /// Whether it is open, and only the number of events counts.
+    pub(super) fn is_plain(&self) -> bool {
+        self.phase == Phase::Open && self.limits.bytes.is_none()
+    }
+
+    /// Takes this event, or says why not; then it is still there, and nothing is counted.
+    pub(super) fn take_event(
+        &mut self,
+        run: &Arc<RunHeader>,
+        event: &mut Event,
+        (lane, patience): (Lane, Patience),
+        receipt: &mut Receipt,
+        after: &mut After,
+    ) -> Result<(), LossReason> {
+        let bytes = self.limits.bytes.map_or(0, |_| weight::of(event));
+        let wish = Wish {
+            lane,
+            bytes,
+            patience,
+        };
+        let room = self.make_room(run, event, wish, receipt, after)?;
+        self.sums.offered += 1;
+        if let Room::Memory = room {
+            let event = std::mem::replace(event, MOVED);
+            self.push(lane, bytes, Entry::Event(Arc::clone(run), event));
+        }
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, lane: Lane, bytes: usize, entry: Entry) {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.sums.accepted += 1;
         self.held += 1;
         self.held_bytes += bytes;
-        let slot = Slot {
-            ticket,
-            bytes,
-            entry,
-        };
-        self.lanes.push(lane, slot);
+        self.lanes.push(lane, ticket, Slot { bytes, entry });
     }
 
     /// Counts an event as offered and not taken.
@@ -217,18 +263,12 @@ impl State {
         &mut self,
         run: &Arc<RunHeader>,
         event: &Event,
-        lane: Lane,
         reason: LossReason,
-        receipt: &mut Receipt,
         after: &mut After,
     ) {
         self.sums.offered += 1;
         self.sums.dropped += 1;
         self.ledger.lose(&Lost::event(run, event), reason, after);
-        receipt.dropped += 1;
-        if lane == Lane::Audit {
-            receipt.dropped_audit += 1;
-        }
     }
 
     /// Sees to it that there is room for an event, if need be at the cost of others.

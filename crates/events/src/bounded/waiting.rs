@@ -156,8 +156,10 @@ impl State {
             ..
         } = waiter;
         for event in &batch.events[*from..] {
-            let lane: Lane = Lane::of(event.kind());
-            self.refuse(&batch.run, event, lane, reason, receipt, after);
+            let lane = Lane::of(event.kind());
+            self.refuse(&batch.run, event, reason, after);
+            receipt.dropped += 1;
+            receipt.dropped_audit += u64::from(lane == Lane::Audit);
         }
         *from = batch.events.len();
     }

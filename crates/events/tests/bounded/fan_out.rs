@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_events::{Batch, EventSink, FanOut, MemorySink, Receipt};
+use stageflow_events::{
+    Batch, BoundedSink, EventSink, FanOut, MemorySink, Receipt, StoppedSink, Stopping,
+};
 use stageflow_testkit::paused;
 
-use crate::support::{many, notes, run, starts};
+use crate::support::{Act, Scripted, many, notes, run, starts};
 
 struct Panics;
 
@@ -17,6 +19,10 @@ impl EventSink for Panics {
     }
 
     async fn flush(&self) {
+        std::panic::resume_unwind(Box::new("no"))
+    }
+
+    async fn close(&self, _stopping: Stopping, _deadline: Duration) -> Vec<StoppedSink> {
         std::panic::resume_unwind(Box::new("no"))
     }
 }
@@ -85,5 +91,70 @@ fn one_that_panics_or_hangs_harms_no_other() {
         assert_eq!((counts[0].offered, counts[0].dropped), (2, 2));
         assert_eq!(counts[1].accepted, 2);
         assert_eq!(kept.counts().accepted, 7);
+    });
+}
+
+#[test]
+fn stopping_it_stops_every_bounded_sink_in_it_by_one_deadline() {
+    paused(async {
+        let disk = Scripted::default();
+        let inner = FanOut::new().to("disk", BoundedSink::builder(disk.clone()).start());
+        let slow = Scripted::always(Act::After(Duration::from_secs(4)));
+        let sink = FanOut::new()
+            .to("dead", Panics)
+            .to("memory", MemorySink::bounded(many(100)))
+            .to("audit", inner)
+            .to("slow", Arc::new(BoundedSink::builder(slow.clone()).start()))
+            .to(
+                "gone",
+                BoundedSink::builder(Scripted::always(Act::Hang)).start(),
+            );
+        let _ = sink.try_emit(notes(&run(1), 0..5));
+
+        let started = tokio::time::Instant::now();
+        let stopped = sink.stop(Stopping::Drain, Duration::from_secs(10)).await;
+        assert_eq!(started.elapsed(), Duration::from_secs(10));
+
+        let rows: Vec<_> = stopped
+            .iter()
+            .map(|sink| {
+                let counts = &sink.counts;
+                (
+                    &*sink.name,
+                    counts.delivered,
+                    counts.discarded,
+                    counts.queued,
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                ("audit/disk", 5, 0, 0),
+                ("slow", 5, 0, 0),
+                ("gone", 0, 5, 0)
+            ]
+        );
+        assert_eq!((disk.seqs().len(), slow.seqs().len()), (5, 5));
+
+        // They take nothing more.
+        assert_eq!(sink.try_emit(notes(&run(1), 5..6)).dropped, 1);
+        assert_eq!((disk.seqs().len(), slow.seqs().len()), (5, 5));
+    });
+}
+
+#[test]
+fn what_is_held_is_discarded_if_stopping_says_so() {
+    paused(async {
+        let exporter = Scripted::default();
+        let sink = FanOut::new().to("only", BoundedSink::builder(exporter.clone()).start());
+        let _ = sink.try_emit(notes(&run(1), 0..5));
+        let stopped = sink.stop(Stopping::Discard, Duration::from_secs(1)).await;
+        assert_eq!(stopped.len(), 1);
+        assert_eq!(
+            (stopped[0].counts.delivered, stopped[0].counts.discarded),
+            (0, 5)
+        );
+        assert!(exporter.seqs().is_empty());
     });
 }

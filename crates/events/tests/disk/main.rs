@@ -7,6 +7,7 @@ mod changes;
 mod cloud_events;
 mod journal;
 mod journals;
+mod killed;
 mod records;
 mod spill;
 mod torn;

@@ -38,6 +38,8 @@ enum Act {
 enum Op {
     /// Events of one run: of each, whether it is the engine's, and its size.
     TryEmit(u64, Vec<(bool, usize)>),
+    /// One event, that is given back if it is not taken.
+    TryEmitOne(u64, (bool, usize)),
     Emit(u64, Vec<(bool, usize)>),
     Abandon,
     Pump,
@@ -89,10 +91,11 @@ fn programs() -> impl Strategy<Value = Program> {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let pieces = || {
+    let piece = || {
         let size = prop_oneof![4 => Just(0_usize), 1 => 1_usize..900];
-        proptest::collection::vec((proptest::bool::weighted(0.3), size), 1..5)
+        (proptest::bool::weighted(0.3), size)
     };
+    let pieces = || proptest::collection::vec(piece(), 1..5);
     let act = prop_oneof![
         4 => Just(Act::Take),
         1 => (1_u64..4).prop_map(Act::Refuse),
@@ -103,6 +106,7 @@ fn op() -> impl Strategy<Value = Op> {
     ];
     prop_oneof![
         8 => (0..RUNS, pieces()).prop_map(|(run, pieces)| Op::TryEmit(run, pieces)),
+        8 => (0..RUNS, piece()).prop_map(|(run, piece)| Op::TryEmitOne(run, piece)),
         4 => (0..RUNS, pieces()).prop_map(|(run, pieces)| Op::Emit(run, pieces)),
         1 => Just(Op::Abandon),
         5 => Just(Op::Pump),
@@ -295,12 +299,25 @@ impl Pair {
         let is_weighed = program.bytes.is_some();
         match &program.ops[at] {
             // Order is promised to those who wait for one call before they make the next.
-            Op::TryEmit(run, _) | Op::Emit(run, _) if self.is_busy(*run) => {}
+            Op::TryEmit(run, _) | Op::TryEmitOne(run, _) | Op::Emit(run, _)
+                if self.is_busy(*run) => {}
             Op::TryEmit(run, sizes) => {
                 let (batch, pieces) = self.batch(*run, sizes, is_weighed);
                 let receipt = self.sink.try_emit(batch);
                 let said = self.model.try_emit(pieces);
                 self.heard(receipt, said)?;
+            }
+            Op::TryEmitOne(run, size) => {
+                let (mut batch, pieces) = self.batch(*run, &[*size], is_weighed);
+                let event = batch.events.remove(0);
+                let (kind, seq) = (event.kind().name().to_owned(), event.seq());
+                let taken = self.sink.try_emit_one(&batch.run, event);
+                let said = self.model.try_emit(pieces);
+                self.said = std::array::from_fn(|at| self.said[at] + said[at]);
+                prop_assert_eq!(u64::from(taken.is_ok()), said[0]);
+                if let Err(back) = taken {
+                    prop_assert_eq!((back.event.kind().name(), back.event.seq()), (&*kind, seq));
+                }
             }
             Op::Emit(run, sizes) => {
                 let (batch, pieces) = self.batch(*run, sizes, is_weighed);
@@ -512,7 +529,9 @@ async fn finish(mut pair: Pair, program: &Program) -> Result<(), TestCaseError> 
         stopped = stop.as_mut().poll(cx);
     }
     prop_assert!(stopped.is_ready(), "by the deadline");
-    let hung = !pair.model.in_flight.is_empty();
+    // A mark may go out alone, and hang, with no event in flight.
+    let hangs = matches!(pair.log.lock().unwrap().calls.last(), Some((_, Act::Hang)));
+    let hung = hangs || !pair.model.in_flight.is_empty();
     pair.model.end();
     pair.look_at_emits()?;
     pair.check()?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Call, Flow, Hook, Limits, Phase};
+use crate::{Call, Claim, Flow, Hook, Limits, Phase};
 
 /// Limits how long each attempt may take, for stages that do not set a limit of their own.
 ///
@@ -60,6 +60,11 @@ impl Hook for Timeout {
 
     fn phase(&self) -> Phase {
         Phase::Timeout
+    }
+
+    /// Two limits for the same attempt would leave the reader to guess.
+    fn claim(&self) -> Claim {
+        Claim::Unique
     }
 
     fn enter(&self, call: &mut Call<'_>) -> Flow {

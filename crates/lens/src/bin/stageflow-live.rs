@@ -1,4 +1,4 @@
-//! Shows a journal while it is written: `stageflow-live FILE [--follow]`.
+//! Shows a journal while it is written: `stageflow-live FILE|FOLDER [--follow]`.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use stageflow_lens::live::{JournalFeed, LiveView, Look, Reading};
 #[derive(Parser)]
 #[command(name = "cargo xtask live", bin_name = "cargo xtask live")]
 struct Cli {
-    /// The journal: a line of JSON a record
+    /// The journal, a line of JSON a record: a file of it, or its folder
     file: PathBuf,
-    /// Wait for what is appended, as `tail -f` does
+    /// Wait for what is appended, as `tail -f` does, and go on in the journal's next file
     #[arg(long)]
     follow: bool,
     /// Plain lines, also where there is a screen

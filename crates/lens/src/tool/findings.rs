@@ -1,6 +1,7 @@
 //! Shows what was found.
 
 use comfy_table::{ContentArrangement, Table};
+use stageflow_lens::Findings;
 
 use crate::reading::Read;
 
@@ -14,7 +15,7 @@ pub(crate) fn show(read: &Read, json: bool) -> Result<bool, serde_json::Error> {
         return Ok(findings.is_empty() && read.torn.is_empty());
     }
     if read.more > 0 {
-        println!("  and {} more events", read.more);
+        println!("  and {}", counted(read.more, "more event"));
     }
     if !findings.is_empty() {
         println!("{}", table(read));
@@ -24,11 +25,27 @@ pub(crate) fn show(read: &Read, json: bool) -> Result<bool, serde_json::Error> {
     }
     let hidden = findings.total() - findings.iter().len() as u64;
     if hidden > 0 {
-        println!("{hidden} more findings are not shown");
+        println!("{} not shown", counted(hidden, "more finding"));
     }
-    let (records, runs, total) = (findings.records(), findings.runs(), findings.total());
-    println!("{records} records of {runs} runs: {total} findings");
+    println!("{}", summary(findings));
     Ok(findings.is_empty() && read.torn.is_empty())
+}
+
+fn summary(findings: &Findings) -> String {
+    format!(
+        "{} of {}: {}",
+        counted(findings.records(), "record"),
+        counted(findings.runs(), "run"),
+        counted(findings.total(), "finding"),
+    )
+}
+
+/// One thing, or so many things.
+fn counted(count: u64, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
 }
 
 fn table(read: &Read) -> Table {

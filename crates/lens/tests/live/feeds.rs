@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,10 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::Value;
 use stageflow_context::{ContextSnapshot, RunId, RunIdentity, SeededIds};
-use stageflow_events::{Batch, Event, EventKind, EventRecord, EventSink, RunHeader};
+use stageflow_events::journal::{self, Journal, JournalOptions};
+use stageflow_events::{
+    Batch, Entry, Event, EventKind, EventRecord, EventSink, Exporter as _, RunHeader,
+};
 use stageflow_lens::live::{
     Colours, Fed, Feed, JournalFeed, Key, LiveModel, LiveSink, LiveView, Reading, report, summary,
 };
@@ -96,6 +99,60 @@ fn a_file_that_grows_is_followed_and_one_begun_anew_is_read_anew() {
     assert_eq!(look(&mut model), 6);
     assert_eq!(model.totals().unreadable, 0);
     std::fs::remove_file(path).unwrap();
+}
+
+/// The records that a feed has given so far.
+fn look(feed: &mut JournalFeed, model: &mut LiveModel) -> u64 {
+    while feed.feed(model).unwrap() == Fed::More {}
+    model.totals().records
+}
+
+fn entry(seq: u64) -> Entry {
+    Entry::Record(Arc::new(record("run-1", "a.note", None, seq, Value::Null)))
+}
+
+/// Files of one record each, of which three are kept.
+fn rotating(folder: &Path) -> Journal {
+    let one = NonZeroU64::MIN;
+    let three = NonZeroUsize::new(3).unwrap();
+    let options = JournalOptions::new(folder).rotate_at(one).keep(three);
+    Journal::create(options).unwrap()
+}
+
+#[test]
+fn a_journal_that_goes_on_in_its_next_file_is_followed() {
+    let folder = tempfile::tempdir().unwrap();
+    paused(async {
+        let mut journal = rotating(folder.path());
+        journal.export(&[entry(0)]).await.unwrap();
+        let first = journal::files(folder.path()).unwrap().remove(0);
+        let mut of_folder = JournalFeed::open(folder.path(), Reading::Follow).unwrap();
+        let mut of_file = JournalFeed::open(&first, Reading::Follow).unwrap();
+        let mut alone = JournalFeed::open(&first, Reading::Whole).unwrap();
+        let mut models = [LiveModel::new(), LiveModel::new(), LiveModel::new()];
+        for seq in 1..6 {
+            assert_eq!(look(&mut of_folder, &mut models[0]), seq);
+            assert_eq!(look(&mut of_file, &mut models[1]), seq);
+            journal.export(&[entry(seq)]).await.unwrap();
+        }
+        assert_eq!(look(&mut of_folder, &mut models[0]), 6);
+        assert_eq!(look(&mut of_file, &mut models[1]), 6);
+        assert_eq!(look(&mut alone, &mut models[2]), 1);
+        assert!(
+            !first.exists(),
+            "the journal has deleted what it began with"
+        );
+
+        // What is left, from the beginning to the end.
+        let mut whole = JournalFeed::open(folder.path(), Reading::Whole).unwrap();
+        let mut model = LiveModel::new();
+        assert_eq!(look(&mut whole, &mut model), 3);
+        assert_eq!(whole.feed(&mut model).unwrap(), Fed::Over);
+        assert!(models.iter().all(|model| model.totals().unreadable == 0));
+    });
+    let empty = tempfile::tempdir().unwrap();
+    let refused = JournalFeed::open(empty.path(), Reading::Follow).unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::NotFound);
 }
 
 #[test]

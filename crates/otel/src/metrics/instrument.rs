@@ -154,7 +154,7 @@ impl Instrument {
         };
         let labels: Box<[Box<str>]> = labels
             .iter()
-            .map(|label| cut((*label).to_owned(), LONGEST).into())
+            .map(|label| cut(label, LONGEST).into())
             .collect();
         let is_full = self.series.len() >= self.cap;
         let series = match self.series.get_mut(&labels) {
@@ -209,7 +209,7 @@ impl Instrument {
     fn labels(&self, labels: &[Box<str>]) -> Vec<KeyValue> {
         let pairs = self.keys.iter().zip(labels);
         let said = pairs.filter(|(_, label)| !label.is_empty());
-        said.map(|(key, label)| text(key, &**label)).collect()
+        said.map(|(key, label)| text(key, label)).collect()
     }
 
     fn other_labels(&self) -> Vec<KeyValue> {

@@ -125,15 +125,15 @@ impl Metrics {
         let (pipeline, org) = (&*said.record.pipeline, self.org(&source));
         match said.kind() {
             "run.ended" => {
-                self.runs.add(&[pipeline, outcome, &org], 1, &source);
+                self.runs.add(&[pipeline, outcome, org], 1, &source);
                 self.run_duration
-                    .add(&[pipeline, outcome, &org], said.record.elapsed_ns, &source);
+                    .add(&[pipeline, outcome, org], said.record.elapsed_ns, &source);
             }
             "stage.ended" => {
                 let stage = said.record.stage.as_deref().unwrap_or_default();
                 let error = said.error_type().unwrap_or_default();
                 self.stage_attempts
-                    .add(&[pipeline, stage, outcome, &error, &org], 1, &source);
+                    .add(&[pipeline, stage, outcome, error, org], 1, &source);
             }
             _ => self.lost(said, &source),
         }
@@ -172,7 +172,7 @@ impl Metrics {
         let outcome = outcome.map_or(semconv::UNFINISHED, Outcome::as_str);
         let org = self.org(source);
         self.stage_duration
-            .add(&[&source.pipeline, stage, outcome, &org], nanos, source);
+            .add(&[source.pipeline(), stage, outcome, org], nanos, source);
         self.changed = true;
     }
 
@@ -189,7 +189,7 @@ impl Metrics {
         );
         let error = said.error_type().unwrap_or_default();
         self.calls
-            .add(&[what, name, provider, &error], nanos, &source);
+            .add(&[what, name, provider, error], nanos, &source);
         let used = |key: &str| said.record.data.get("usage")?.get(key)?.as_u64();
         for (kind, key) in [("input", "input_tokens"), ("output", "output_tokens")] {
             if let Some(tokens) = used(key).filter(|tokens| *tokens > 0) {
@@ -238,10 +238,10 @@ impl Metrics {
             .collect()
     }
 
-    fn org(&self, source: &Source) -> String {
+    fn org<'a>(&self, source: &'a Source) -> &'a str {
         match self.orgs {
-            OrgLabel::Absent => String::new(),
-            OrgLabel::Present => source.org.as_deref().unwrap_or_default().to_owned(),
+            OrgLabel::Absent => "",
+            OrgLabel::Present => source.org().unwrap_or_default(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! One series of a metric: what was counted under one set of labels.
 
+use std::sync::Arc;
+
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::metrics::v1::{Exemplar, exemplar};
 
@@ -10,24 +12,33 @@ use crate::values::text;
 /// Where a number comes from, for the example that goes with it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Source {
-    pub(crate) pipeline: String,
-    pub(crate) org: Option<String>,
-    run: String,
-    correlation: String,
+    origin: Arc<Origin>,
     trace: [u8; 16],
     span: [u8; 8],
     at: u64,
     is_sampled: bool,
 }
 
+/// Which run it is.
+#[derive(Debug, Default)]
+struct Origin {
+    pipeline: String,
+    org: Option<String>,
+    run: String,
+    correlation: String,
+}
+
 impl Source {
     pub(crate) fn of(said: &Said) -> Self {
         let record = &said.record;
-        Self {
+        let origin = Origin {
             pipeline: record.pipeline.clone(),
             org: record.org_id.clone(),
             run: record.run_id.clone(),
             correlation: record.correlation_id.clone(),
+        };
+        Self {
+            origin: Arc::new(origin),
             trace: said.trace,
             span: said.span,
             at: said.at(),
@@ -43,6 +54,14 @@ impl Source {
             is_sampled,
             ..self.clone()
         }
+    }
+
+    pub(crate) fn pipeline(&self) -> &str {
+        &self.origin.pipeline
+    }
+
+    pub(crate) fn org(&self) -> Option<&str> {
+        self.origin.org.as_deref()
     }
 
     /// An example leads to a trace; where none is sent, there is nothing to lead to.
@@ -100,10 +119,10 @@ impl Series {
     /// The latest value that has a trace.
     pub(super) fn exemplars(&self, value: impl Fn(u64) -> exemplar::Value) -> Vec<Exemplar> {
         let example = self.example.iter().map(|Example { value: of, source }| {
-            let org = source.org.as_deref().map(|org| text(semconv::ORG_ID, org));
+            let org = source.org().map(|org| text(semconv::ORG_ID, org));
             let ids: [KeyValue; 2] = [
-                text(semconv::RUN_ID, &*source.run),
-                text(semconv::CORRELATION_ID, &*source.correlation),
+                text(semconv::RUN_ID, &source.origin.run),
+                text(semconv::CORRELATION_ID, &source.origin.correlation),
             ];
             Exemplar {
                 filtered_attributes: ids.into_iter().chain(org).collect(),

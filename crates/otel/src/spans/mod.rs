@@ -15,12 +15,11 @@ use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::Span;
-
 use self::open::{End, Open};
 pub(crate) use self::open::{details, operation, usage};
 use self::run::OpenRun;
 use crate::metrics::Metrics;
+use crate::request::Items;
 use crate::said::Said;
 use crate::{Content, Ratio};
 
@@ -32,7 +31,7 @@ pub(crate) struct Spans {
     open: usize,
     limits: Limits,
     /// Those that ended since they were last taken, of traces that are sent.
-    pub(crate) ended: Vec<Span>,
+    pub(crate) ended: Items,
 }
 
 /// What was chosen about spans.
@@ -50,7 +49,7 @@ impl Spans {
             order: VecDeque::new(),
             open: 0,
             limits,
-            ended: Vec::new(),
+            ended: Items::default(),
         }
     }
 
@@ -66,7 +65,6 @@ impl Spans {
         let Limits { content, .. } = self.limits;
         let (run, ended) = self.run(said);
         let before = run.spans.len();
-        let mut closed = None;
         match said.kind() {
             "run.started" => run.open(said, Open::run(said)),
             "stage.started" => {
@@ -76,24 +74,23 @@ impl Spans {
             "part.started" => run.open(said, Open::part(said)),
             "operation.started" => run.open(said, Open::operation(said)),
             "stage.ended" => {
-                closed = run.close(said, metrics);
+                run.close(said, metrics, ended);
                 run.end_stage(said.parent.unwrap_or(said.span), said);
             }
             "stage.answered" | "stage.resolved" | "stage.skipped" => run.settle_stage(said),
             "part.answered" if said.record.attempt == Some(0) => {
-                closed = Some(Open::part(said).end(said.span, &End::of(said)));
+                run.write(said.span, Open::part(said), &End::of(said), ended);
             }
-            "part.ended" | "operation.ended" => closed = run.close(said, metrics),
+            "part.ended" | "operation.ended" => run.close(said, metrics, ended),
             _ => run.add(said, content),
         }
         let after = run.spans.len();
-        ended.extend(closed.filter(|_| run.is_sampled));
         self.open = (self.open + after).saturating_sub(before);
         while self.open > self.limits.most.get() && self.relieve(metrics) {}
     }
 
     /// The run that `said` is about, and where its ended spans go.
-    fn run(&mut self, said: &Said) -> (&mut OpenRun, &mut Vec<Span>) {
+    fn run(&mut self, said: &Said) -> (&mut OpenRun, &mut Items) {
         // The list of runs stays about as short as the table of runs.
         if self.order.len() > 2 * self.runs.len() + 16 {
             let runs = &self.runs;
@@ -113,10 +110,10 @@ impl Spans {
             return metrics.unmatched();
         };
         self.open = self.open.saturating_sub(run.spans.len());
-        let own = run.close(said, metrics);
-        let rest = run.end_all(said.at(), metrics);
-        if run.is_sampled {
-            self.ended.extend(rest.into_iter().chain(own));
+        let own = run.take(said, metrics);
+        run.end_all(said.at(), metrics, &mut self.ended);
+        if let Some(own) = own {
+            run.write(said.span, own, &End::of(said), &mut self.ended);
         }
     }
 
@@ -129,13 +126,10 @@ impl Spans {
                 continue;
             };
             let before = run.spans.len();
-            let mut sent = run.end_settled(metrics);
+            run.end_settled(metrics, &mut self.ended);
             // Looking for them again and again would cost more than they give.
-            if sent.len() < before / 8 + 1 {
-                sent.extend(run.end_all(run.last, metrics));
-            }
-            if run.is_sampled {
-                self.ended.extend(sent);
+            if before - run.spans.len() < before / 8 + 1 {
+                run.end_all(run.last, metrics, &mut self.ended);
             }
             self.open = (self.open + run.spans.len()).saturating_sub(before);
             if run.spans.is_empty() {

@@ -1,18 +1,23 @@
 //! A span that has not ended.
 
-use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, SpanFlags, Status};
+use prost::Message;
 use stageflow_context::{OperationKind, Outcome, TraceParent};
 
 use crate::Content;
-use crate::said::{Said, is_error};
+use crate::attributes::{Attributes, Holder};
+use crate::request::{Items, nested};
+use crate::said::{Said, is_error, some};
 use crate::semconv;
-use crate::values::{number, text};
 
 /// Most events, and most links, of a span; those beyond are counted on it.
 const MOST: usize = 128;
+
+/// The numbers of the fields of a span that hold its events and its links.
+const EVENTS: u32 = 11;
+const LINKS: u32 = 13;
 
 pub(super) struct Open {
     pub(super) name: String,
@@ -25,11 +30,28 @@ pub(super) struct Open {
     trace: [u8; 16],
     parent: Option<[u8; 8]>,
     is_below_another_process: bool,
-    attributes: Vec<KeyValue>,
-    events: Vec<Event>,
-    dropped_events: u32,
-    links: Vec<Link>,
-    dropped_links: u32,
+    attributes: Attributes,
+    events: Parts,
+    links: Parts,
+}
+
+/// Events or links of a span, as they stand in it.
+#[derive(Default)]
+struct Parts {
+    bytes: Vec<u8>,
+    count: usize,
+    dropped: u32,
+}
+
+impl Parts {
+    fn push(&mut self, field: u32, part: &impl Message, attributes: &Attributes) {
+        if self.count == MOST {
+            self.dropped += 1;
+            return;
+        }
+        self.count += 1;
+        nested(field, part, &[attributes.as_bytes()], &mut self.bytes);
+    }
 }
 
 /// How a span ended.
@@ -39,22 +61,19 @@ pub(super) struct End {
     pub(super) outcome: Option<Outcome>,
     pub(super) error_type: Option<String>,
     message: String,
-    attributes: Vec<KeyValue>,
+    attributes: Attributes,
 }
 
 impl End {
     pub(super) fn of(said: &Said) -> Self {
-        let mut attributes = Vec::new();
+        let mut attributes = Attributes::of(Holder::Span);
         said.ending(&mut attributes);
-        attributes.extend(usage(said));
-        attributes.extend(
-            said.data("because")
-                .map(|stage| text(semconv::BECAUSE, stage)),
-        );
+        usage(said, &mut attributes);
+        some(&mut attributes, semconv::BECAUSE, said.data("because"));
         Self {
             at: said.at(),
             outcome: said.outcome(),
-            error_type: said.error_type(),
+            error_type: said.error_type().map(str::to_owned),
             message: said
                 .data("error")
                 .or_else(|| said.data("reason"))
@@ -65,12 +84,14 @@ impl End {
     }
 
     pub(super) fn unfinished(at: u64) -> Self {
+        let mut attributes = Attributes::of(Holder::Span);
+        attributes.text(semconv::ERROR_TYPE, semconv::UNFINISHED);
         Self {
             at,
             outcome: None,
             error_type: Some(semconv::UNFINISHED.to_owned()),
             message: "its end was never told".to_owned(),
-            attributes: vec![text(semconv::ERROR_TYPE, semconv::UNFINISHED)],
+            attributes,
         }
     }
 
@@ -87,7 +108,8 @@ impl End {
 
 impl Open {
     fn new(said: &Said, name: String, kind: SpanKind) -> Self {
-        let mut attributes = said.identity();
+        let mut attributes = Attributes::many(Holder::Span);
+        said.identity(&mut attributes);
         said.place(&mut attributes);
         Self {
             name,
@@ -99,37 +121,38 @@ impl Open {
             parent: said.parent,
             is_below_another_process: false,
             attributes,
-            events: Vec::new(),
-            dropped_events: 0,
-            links: Vec::new(),
-            dropped_links: 0,
+            events: Parts::default(),
+            links: Parts::default(),
         }
+    }
+
+    /// One of several tries.
+    fn tried(said: &Said, name: String, kind: SpanKind) -> Self {
+        let mut open = Self::new(said, name, kind);
+        said.attempt(&mut open.attributes);
+        open
     }
 
     pub(super) fn run(said: &Said) -> Self {
         let pipeline = &said.record.pipeline;
         let name = format!("{} {pipeline}", semconv::INVOKE_WORKFLOW);
-        let mut open = Self::new(said, name, SpanKind::Internal);
+        let mut open = Self::tried(said, name, SpanKind::Internal);
         open.is_below_another_process = said.record.parent_run_id.is_none();
+        let all = &mut open.attributes;
+        all.text(semconv::GEN_AI_OPERATION_NAME, semconv::INVOKE_WORKFLOW);
+        all.text(semconv::GEN_AI_WORKFLOW_NAME, pipeline);
         let session = said.record.session_id.as_deref();
-        open.attributes.extend([
-            text(semconv::GEN_AI_OPERATION_NAME, semconv::INVOKE_WORKFLOW),
-            text(semconv::GEN_AI_WORKFLOW_NAME, &**pipeline),
-        ]);
-        open.attributes
-            .extend(session.map(|id| text(semconv::GEN_AI_CONVERSATION_ID, id)));
+        some(all, semconv::GEN_AI_CONVERSATION_ID, session);
         if let Some(why) = said.data("trace_refused") {
-            open.attributes.push(text(semconv::TRACE_REFUSED, why));
+            all.text(semconv::TRACE_REFUSED, why);
             let meant = said
                 .data("trace_meant")
                 .and_then(|text| text.parse::<TraceParent>().ok());
             if let Some(meant) = meant {
-                let why = text(semconv::TRACE_REFUSED, why);
-                open.link(
-                    meant.trace_id.to_bytes(),
-                    meant.span_id.to_bytes(),
-                    vec![why],
-                );
+                let mut about = Attributes::of(Holder::Link);
+                about.text(semconv::TRACE_REFUSED, why);
+                let (trace, span) = (meant.trace_id.to_bytes(), meant.span_id.to_bytes());
+                open.link(trace, span, &about);
             }
         }
         open
@@ -141,19 +164,17 @@ impl Open {
         let mut open = Self::new(said, format!("stage {stage}"), SpanKind::Internal);
         open.parent = run;
         open.is_stage = true;
-        open.attributes
-            .retain(|attribute| attribute.key != semconv::ATTEMPT);
         open
     }
 
     pub(super) fn attempt(said: &Said) -> Self {
         let attempt = said.record.attempt.unwrap_or_default();
-        Self::new(said, format!("attempt {attempt}"), SpanKind::Internal)
+        Self::tried(said, format!("attempt {attempt}"), SpanKind::Internal)
     }
 
     pub(super) fn part(said: &Said) -> Self {
         let stage = said.record.stage.as_deref().unwrap_or_default();
-        Self::new(said, format!("part {stage}"), SpanKind::Internal)
+        Self::tried(said, format!("part {stage}"), SpanKind::Internal)
     }
 
     pub(super) fn operation(said: &Said) -> Self {
@@ -168,60 +189,51 @@ impl Open {
             _ if is(OperationKind::Other) => name.to_owned(),
             what => format!("{what} {name}"),
         };
-        let mut open = Self::new(said, title, kind);
-        open.attributes.extend(operation(said));
+        let mut open = Self::tried(said, title, kind);
+        operation(said, &mut open.attributes);
         open
     }
 
-    pub(super) fn with(&mut self, attribute: KeyValue) {
-        self.attributes.push(attribute);
+    pub(super) fn with(&mut self, key: &str, value: &str) {
+        self.attributes.text(key, value);
     }
 
     /// Something that happened while it was open.
     pub(super) fn add(&mut self, said: &Said, content: Content) {
-        if self.events.len() == MOST {
-            self.dropped_events += 1;
-            return;
-        }
-        let mut attributes = Vec::new();
+        let mut attributes = Attributes::of(Holder::Event);
         said.ending(&mut attributes);
-        attributes.extend(details(said, content));
-        self.events.push(Event {
+        details(said, content, &mut attributes);
+        let event = Event {
             time_unix_nano: said.at(),
             name: said.kind().to_owned(),
-            attributes,
-            dropped_attributes_count: 0,
-        });
+            ..Event::default()
+        };
+        self.events.push(EVENTS, &event, &attributes);
     }
 
     pub(super) fn link_upstream(&mut self, span: [u8; 8], stage: &str) {
-        let about = vec![
-            text(semconv::LINK, "upstream"),
-            text(semconv::STAGE_NAME, stage),
-        ];
-        self.link(self.trace, span, about);
+        let mut about = Attributes::of(Holder::Link);
+        about.text(semconv::LINK, "upstream");
+        about.text(semconv::STAGE_NAME, stage);
+        self.link(self.trace, span, &about);
     }
 
-    fn link(&mut self, trace: [u8; 16], span: [u8; 8], attributes: Vec<KeyValue>) {
-        if self.links.len() == MOST {
-            self.dropped_links += 1;
-            return;
-        }
-        self.links.push(Link {
+    fn link(&mut self, trace: [u8; 16], span: [u8; 8], attributes: &Attributes) {
+        let link = Link {
             trace_id: trace.to_vec(),
             span_id: span.to_vec(),
-            attributes,
             ..Link::default()
-        });
+        };
+        self.links.push(LINKS, &link, attributes);
     }
 
-    pub(super) fn end(mut self, id: [u8; 8], end: &End) -> Span {
-        self.attributes.extend(end.attributes.iter().cloned());
+    /// Writes the span, which ended like this.
+    pub(super) fn end(self, id: [u8; 8], end: &End, out: &mut Items) {
         let remote = match (self.is_below_another_process, self.parent) {
             (true, Some(_)) => SpanFlags::ContextIsRemoteMask as u32,
             _ => 0,
         };
-        Span {
+        let span = Span {
             trace_id: self.trace.to_vec(),
             span_id: id.to_vec(),
             parent_span_id: self.parent.map(|id| id.to_vec()).unwrap_or_default(),
@@ -230,64 +242,61 @@ impl Open {
             kind: self.kind.into(),
             start_time_unix_nano: self.start,
             end_time_unix_nano: end.at.max(self.start),
-            attributes: self.attributes,
-            events: self.events,
-            dropped_events_count: self.dropped_events,
-            links: self.links,
-            dropped_links_count: self.dropped_links,
+            dropped_events_count: self.events.dropped,
+            dropped_links_count: self.links.dropped,
             status: end.status(),
             ..Span::default()
-        }
+        };
+        let rest = [
+            self.attributes.as_bytes(),
+            end.attributes.as_bytes(),
+            &self.events.bytes,
+            &self.links.bytes,
+        ];
+        out.push(&span, &rest);
     }
 }
 
 /// What is called, in the words of the conventions.
-pub(crate) fn operation(said: &Said) -> Vec<KeyValue> {
+pub(crate) fn operation(said: &Said, all: &mut Attributes) {
     let name = said.data("name").unwrap_or_default();
     let what = said.data("operation").unwrap_or_default();
-    let provider = said
-        .data("provider")
-        .map(|provider| text(semconv::GEN_AI_PROVIDER_NAME, provider));
-    let mut all = Vec::with_capacity(4);
     if what == OperationKind::Other.as_str() {
-        all.push(text(semconv::OPERATION_NAME, name));
-        return all;
+        return all.text(semconv::OPERATION_NAME, name);
     }
-    all.push(text(semconv::GEN_AI_OPERATION_NAME, what));
-    all.push(match what {
-        _ if what == OperationKind::ExecuteTool.as_str() => text(semconv::GEN_AI_TOOL_NAME, name),
-        _ => text(semconv::GEN_AI_REQUEST_MODEL, name),
-    });
-    all.extend(provider);
-    all
+    all.text(semconv::GEN_AI_OPERATION_NAME, what);
+    let key = match what {
+        _ if what == OperationKind::ExecuteTool.as_str() => semconv::GEN_AI_TOOL_NAME,
+        _ => semconv::GEN_AI_REQUEST_MODEL,
+    };
+    all.text(key, name);
+    some(all, semconv::GEN_AI_PROVIDER_NAME, said.data("provider"));
 }
 
 /// What a call used up, where that is known.
-pub(crate) fn usage(said: &Said) -> Vec<KeyValue> {
-    let used = |key: &str| {
-        said.record
-            .data
-            .get("usage")?
-            .get(key)?
-            .as_u64()
-            .filter(|used| *used > 0)
+pub(crate) fn usage(said: &Said, all: &mut Attributes) {
+    let Some(usage) = said.record.data.get("usage") else {
+        return;
     };
-    let all = [
-        (semconv::GEN_AI_USAGE_INPUT_TOKENS, used("input_tokens")),
-        (semconv::GEN_AI_USAGE_OUTPUT_TOKENS, used("output_tokens")),
-        (semconv::COST_MICROS, used("cost")),
+    let figures = [
+        (semconv::GEN_AI_USAGE_INPUT_TOKENS, "input_tokens"),
+        (semconv::GEN_AI_USAGE_OUTPUT_TOKENS, "output_tokens"),
+        (semconv::COST_MICROS, "cost"),
     ];
-    all.into_iter()
-        .filter_map(|(key, used)| Some(number(key, used?)))
-        .collect()
+    for (key, name) in figures {
+        let used = usage.get(name).and_then(serde_json::Value::as_u64);
+        if let Some(used) = used.filter(|used| *used > 0) {
+            all.number(key, used);
+        }
+    }
 }
 
 /// What else there is to say about an event, by its type.
-pub(crate) fn details(said: &Said, content: Content) -> Vec<KeyValue> {
+pub(crate) fn details(said: &Said, content: Content, all: &mut Attributes) {
     if said.is_note() {
         return match content {
-            Content::Captured => vec![said.payload()],
-            Content::Hidden => Vec::new(),
+            Content::Captured => said.payload(all),
+            Content::Hidden => {}
         };
     }
     let texts = [
@@ -302,11 +311,12 @@ pub(crate) fn details(said: &Said, content: Content) -> Vec<KeyValue> {
         (semconv::HELD_MICROS, "held_us"),
         (semconv::LOST_COUNT, "count"),
     ];
-    let texts = texts
-        .into_iter()
-        .filter_map(|(key, name)| Some(text(key, said.data(name)?)));
-    let numbers = numbers
-        .into_iter()
-        .filter_map(|(key, name)| Some(number(key, said.number(name)?)));
-    texts.chain(numbers).collect()
+    for (key, name) in texts {
+        some(all, key, said.data(name));
+    }
+    for (key, name) in numbers {
+        if let Some(number) = said.number(name) {
+            all.number(key, number);
+        }
+    }
 }

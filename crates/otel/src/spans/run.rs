@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::Span;
 use stageflow_context::{RunId, RunIdentity, StageIndex, Wiring};
 
 use super::open::{End, Open};
 use crate::metrics::{Metrics, Source};
+use crate::request::Items;
 use crate::said::Said;
 use crate::semconv;
-use crate::values::text;
 use crate::{Content, Ratio};
 
 pub(super) struct OpenRun {
@@ -45,7 +44,14 @@ impl OpenRun {
     }
 
     /// Ends the span that `said` closes, if it was opened.
-    pub(super) fn close(&mut self, said: &Said, metrics: &mut Metrics) -> Option<Span> {
+    pub(super) fn close(&mut self, said: &Said, metrics: &mut Metrics, out: &mut Items) {
+        if let Some(open) = self.take(said, metrics) {
+            self.write(said.span, open, &End::of(said), out);
+        }
+    }
+
+    /// The open span that `said` closes.
+    pub(super) fn take(&mut self, said: &Said, metrics: &mut Metrics) -> Option<Open> {
         self.heard(said);
         let Some(open) = self.spans.remove(&said.span) else {
             metrics.unmatched();
@@ -54,7 +60,14 @@ impl OpenRun {
         if said.kind() == "operation.ended" {
             metrics.operation(said, said.at().saturating_sub(open.start), self.is_sampled);
         }
-        Some(open.end(said.span, &End::of(said)))
+        Some(open)
+    }
+
+    /// Writes a span that has ended, if the trace is sent.
+    pub(super) fn write(&self, id: [u8; 8], open: Open, end: &End, out: &mut Items) {
+        if self.is_sampled {
+            open.end(id, end, out);
+        }
     }
 
     /// Something happened in a span.
@@ -92,16 +105,16 @@ impl OpenRun {
     }
 
     /// Ends the stages whose last attempt has ended.
-    pub(super) fn end_settled(&mut self, metrics: &mut Metrics) -> Vec<Span> {
+    pub(super) fn end_settled(&mut self, metrics: &mut Metrics, out: &mut Items) {
         let settled = self.spans.extract_if(|_, open| open.ended.is_some());
         let settled: Vec<_> = settled.collect();
-        self.send(settled, None, metrics)
+        self.send(settled, None, metrics, out);
     }
 
     /// Ends everything: what is not known to have ended is `unfinished`, at the time `at`.
-    pub(super) fn end_all(&mut self, at: u64, metrics: &mut Metrics) -> Vec<Span> {
+    pub(super) fn end_all(&mut self, at: u64, metrics: &mut Metrics, out: &mut Items) {
         let all: Vec<_> = self.spans.drain().collect();
-        self.send(all, Some(at), metrics)
+        self.send(all, Some(at), metrics, out);
     }
 
     fn send(
@@ -109,10 +122,11 @@ impl OpenRun {
         mut spans: Vec<([u8; 8], Open)>,
         at: Option<u64>,
         metrics: &mut Metrics,
-    ) -> Vec<Span> {
+        out: &mut Items,
+    ) {
         // What was opened first comes first, whatever order the table has.
         spans.sort_by_key(|(id, open)| (open.start, *id));
-        let ended = spans.into_iter().map(|(id, mut open)| {
+        for (id, mut open) in spans {
             let end = open.ended.take().unwrap_or_else(|| {
                 metrics.unfinished();
                 End::unfinished(at.unwrap_or(self.last))
@@ -123,16 +137,15 @@ impl OpenRun {
                 let source = self.source.at(id, self.is_sampled, end.at);
                 metrics.stage(&source, stage, end.outcome, took);
             }
-            open.end(id, &end)
-        });
-        ended.collect()
+            self.write(id, open, &end, out);
+        }
     }
 
     fn open_stage(&mut self, id: [u8; 8], said: &Said) {
         let run = self.identity.as_ref().map(|run| run.run_span().to_bytes());
         let mut open = Open::stage(said, run);
         if let Some((identity, wiring, wire)) = self.wire(said) {
-            open.with(text(semconv::STAGE_KIND, &*wire.kind));
+            open.with(semconv::STAGE_KIND, &wire.kind);
             if let [_, _, ..] = &*wire.after {
                 for &upstream in &wire.after {
                     let index = StageIndex::new(upstream);

@@ -1,5 +1,6 @@
 //! What every scenario stands on.
 
+pub(crate) mod again;
 pub(crate) mod book;
 pub(crate) mod dump;
 pub(crate) mod load;
@@ -11,3 +12,4 @@ pub(crate) mod severity;
 pub mod stats;
 pub(crate) mod stop;
 pub(crate) mod witness;
+pub(crate) mod worker;

@@ -2,6 +2,8 @@
 
 use std::fs::read_to_string;
 
+use crate::LabError;
+
 /// A number that the kernel knows this process by, such as `Threads`, or `VmRSS` in bytes; `None` where it does not say.
 pub(crate) fn status(field: &str) -> Option<u64> {
     let status = read_to_string("/proc/self/status").ok()?;
@@ -15,4 +17,11 @@ pub(crate) fn status(field: &str) -> Option<u64> {
     } else {
         number
     })
+}
+
+/// The bytes of this process that are in memory, as the kernel counts them.
+pub(crate) fn resident() -> Result<f64, LabError> {
+    let bytes = status("VmRSS")
+        .ok_or_else(|| LabError::new("the kernel does not say how large this process is"))?;
+    Ok(bytes as f64)
 }

@@ -4,14 +4,7 @@ use std::collections::LinkedList;
 use std::hint::black_box;
 
 use crate::LabError;
-use crate::harness::process::status;
-
-/// The bytes of this process that are in memory, as the kernel counts them.
-pub(super) fn resident() -> Result<f64, LabError> {
-    let bytes = status("VmRSS")
-        .ok_or_else(|| LabError::new("the kernel does not say how large this process is"))?;
-    Ok(bytes as f64)
-}
+use crate::harness::process::resident;
 
 const MEGABYTE: usize = 1 << 20;
 

@@ -9,8 +9,9 @@ use stageflow::context::SeededIds;
 use stageflow::prelude::*;
 use tokio::task::yield_now;
 
-use super::memory::{Ballast, resident};
+use super::memory::Ballast;
 use super::tracked::{Ledger, Tracked};
+use crate::harness::process::resident;
 use crate::harness::witness::Witness;
 use crate::scenarios::d1_snapshots::program::full_identity;
 use crate::{Breach, Lab, LabError, Op, Runtime, Seed};

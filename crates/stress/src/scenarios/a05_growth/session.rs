@@ -5,7 +5,8 @@ use std::sync::Arc;
 use stageflow::context::{ContextSnapshot, Message, SeededIds};
 use stageflow::prelude::*;
 
-use super::memory::{Ballast, resident};
+use super::memory::Ballast;
+use crate::harness::process::resident;
 use crate::scenarios::d1_snapshots::program::full_identity;
 use crate::{Breach, Lab, LabError, Op, Runtime};
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use stageflow::events::{Batch, EventSink, FanOut, MemorySink, Receipt};
 
-use super::{CAPACITY, Producer};
+use super::CAPACITY;
+use super::flow::Producer;
 use crate::{Breach, Lab};
 
 /// Takes nothing, and panics once in a hundred calls.

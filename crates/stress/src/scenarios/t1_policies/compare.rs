@@ -80,6 +80,7 @@ impl Play<'_> {
             },
         );
         self.outcome.deepest = self.outcome.deepest.max(in_memory);
+        self.outcome.depths.push(in_memory as f64);
     }
 
     pub(super) fn counts(&self) -> (Sums, u64) {

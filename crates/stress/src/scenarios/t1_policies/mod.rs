@@ -3,6 +3,7 @@
 //! The cases are those of the catalogue. Each is played against a model that is nothing but lists and numbers, on a clock
 //! that the scenario moves itself; a small twin on the machine's clock shows that it is not only true there.
 
+mod beside;
 mod case;
 mod compare;
 mod hand;
@@ -107,6 +108,8 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
         play::play(lab, &case, trial.seed.child(2), files.path()).map(drop)
     })?;
     if !lab.is_control() {
+        beside::pipeline(lab)?;
+        beside::memory(lab)?;
         for runtime in lab.runtimes(&[Runtime::Ct, Runtime::Mt2]) {
             twin::twin(lab, runtime)?;
         }

@@ -29,6 +29,8 @@ pub(super) struct Outcome {
     /// Settled when the last offer was made.
     pub(super) served: u64,
     pub(super) deepest: u64,
+    /// How many were held, each time somebody looked.
+    pub(super) depths: Vec<f64>,
     pub(super) last_loss: Duration,
     pub(super) lags_ms: Vec<f64>,
     pub(super) audit_lost: u64,

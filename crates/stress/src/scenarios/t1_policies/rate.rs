@@ -100,7 +100,7 @@ impl Exporter for Fast {
 /// How long a call takes while somebody else empties the sink.
 pub(super) fn latency(lab: &mut Lab, fault: Option<Fault>) -> Result<(), LabError> {
     const CALLS: usize = 20_000;
-    let (mut p50, mut p999, mut most) = (Vec::new(), Vec::new(), 0.0_f64);
+    let (mut p50, mut p99, mut p999, mut most) = (Vec::new(), Vec::new(), Vec::new(), 0.0_f64);
     for _ in 0..7 {
         let taken = lab.on(crate::Runtime::Mt2, async {
             let capacity = NonZeroUsize::MIN.saturating_add(99);
@@ -120,10 +120,12 @@ pub(super) fn latency(lab: &mut Lab, fault: Option<Fault>) -> Result<(), LabErro
             taken
         })?;
         p50.push(quantile(&taken, 0.5));
+        p99.push(quantile(&taken, 0.99));
         p999.push(quantile(&taken, 0.999));
         most = taken.iter().copied().fold(most, f64::max);
     }
     lab.samples("emit_us_p50", "us", p50);
+    lab.samples("emit_us_p99", "us", p99);
     lab.samples("emit_us_p999", "us", p999);
     lab.metric("emit_us_max", "us", most);
     lab.law("emit_us_p999", Op::AtMost, 100.0);
@@ -177,6 +179,12 @@ pub(super) fn check(lab: &Lab, case: &Case, outcome: &Outcome) {
     lab.metric(&of("drop_rate_percent"), "%", rate * 100.0);
     lab.metric(&of("queue_depth_max"), "events", outcome.deepest as f64);
     lab.metric(&of("audit_lost"), "events", outcome.audit_lost as f64);
-    let lag = quantile(&outcome.lags_ms, 0.99);
-    lab.metric(&of("delivery_lag_ms_p99"), "ms", lag);
+    lab.metric(
+        &of("queue_depth_p99"),
+        "events",
+        quantile(&outcome.depths, 0.99),
+    );
+    for (name, share) in [("delivery_lag_ms_p50", 0.5), ("delivery_lag_ms_p99", 0.99)] {
+        lab.metric(&of(name), "ms", quantile(&outcome.lags_ms, share));
+    }
 }

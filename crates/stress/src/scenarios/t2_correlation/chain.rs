@@ -3,18 +3,19 @@
 use std::cell::RefCell;
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
 use std::time::Duration;
 
 use serde_json::json;
 use stageflow::context::{EmitError, RunId};
 use stageflow::executor::RunHandle;
 use stageflow::prelude::*;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::LabError;
+use crate::harness::worker::Worker;
 
 /// What the stages are called, by the boundary they cross.
 pub(super) const STAGES: [&str; 5] = ["spawned", "blocking", "channel", "timer", "thread"];
@@ -69,24 +70,18 @@ type Errand = (StageCx, Arc<Job>, oneshot::Sender<Result<(), EmitError>>);
 
 /// A worker that outlives all runs, and what a careless program keeps beside it.
 pub(super) struct Crew {
-    errands: Option<mpsc::UnboundedSender<Errand>>,
-    worker: Option<JoinHandle<()>>,
+    worker: Worker<Errand>,
     last: Mutex<Option<StageCx>>,
 }
 
 impl Crew {
     pub(super) fn hire() -> Result<Arc<Self>, LabError> {
-        let (errands, mut inbox) = mpsc::unbounded_channel::<Errand>();
-        let work = move || {
-            while let Some((cx, job, done)) = inbox.blocking_recv() {
-                // Who asked may be gone by now.
-                let _gone = done.send(say(&cx, &job, 2));
-            }
-        };
-        let worker = Builder::new().spawn(work).map_err(LabError::new)?;
+        let worker = Worker::hire(|(cx, job, done): Errand| {
+            // Who asked may be gone by now.
+            let _gone = done.send(say(&cx, &job, 2));
+        })?;
         Ok(Arc::new(Self {
-            errands: Some(errands),
-            worker: Some(worker),
+            worker,
             last: Mutex::default(),
         }))
     }
@@ -98,15 +93,6 @@ impl Crew {
         before
             .filter(|_| job.slip == Slip::Stale)
             .unwrap_or_else(|| cx.clone())
-    }
-}
-
-impl Drop for Crew {
-    fn drop(&mut self) {
-        drop(self.errands.take());
-        if let Some(Err(payload)) = self.worker.take().map(JoinHandle::join) {
-            drop(payload);
-        }
     }
 }
 
@@ -128,27 +114,6 @@ impl Hook for Guard {
             return Flow::Deny(call.denied("guard", "not for you"));
         }
         Flow::Continue
-    }
-}
-
-/// Calls again, once, if that could help.
-pub(super) struct Again;
-
-#[async_trait]
-impl Around for Again {
-    fn name(&self) -> &'static str {
-        "again"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Retry
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        match next.run(call).await {
-            Ending::Failed(error) if error.class() == ErrorClass::Transient => next.run(call).await,
-            ending => ending,
-        }
     }
 }
 
@@ -222,9 +187,7 @@ async fn cross(cx: &StageCx, index: usize, job: &Arc<Job>, crew: &Crew) -> Resul
         "channel" => {
             let (done, answer) = oneshot::channel();
             let errand = (crew.swapped(cx, job), Arc::clone(job), done);
-            if let Some(errands) = &crew.errands {
-                errands.send(errand)?;
-            }
+            crew.worker.send(errand)?;
             answer.await??;
         }
         "timer" => {

@@ -16,8 +16,9 @@ use stageflow::context::RunIdentity;
 use stageflow::prelude::*;
 use stageflow_testkit::RecordingSink;
 
+use crate::harness::again::Again;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
-use chain::{Again, Crew, FLAKY, Guard, Job, STAGES, Slip, Ticket, Twist, chain};
+use chain::{Crew, FLAKY, Guard, Job, STAGES, Slip, Ticket, Twist, chain};
 use story::{Log, Tally, check_record, check_run};
 
 pub(super) fn scenario() -> Scenario {
@@ -42,7 +43,7 @@ pub(super) fn scenario() -> Scenario {
 
 fn run(lab: &mut Lab) -> Result<(), LabError> {
     lab.log(
-        "runs inside, spans and their tree, and traceparent: see T2-SPANS; sampling is not covered",
+        "runs inside, spans and their tree, and traceparent: see T2-SPANS; sampling: see T2-SAMPLING; more of them: see T2-NESTED",
     );
     let mut events = 0;
     if !lab.is_control() || !OWN.iter().any(|name| lab.is_broken(name)) {

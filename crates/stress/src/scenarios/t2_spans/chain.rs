@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,11 +13,12 @@ use serde_json::json;
 use stageflow::context::{EmitError, OperationCx, RunId, TraceContext, TraceParent};
 use stageflow::executor::RunHandle;
 use stageflow::prelude::*;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::LabError;
+use crate::harness::worker::Worker;
 
 /// What the stages are called, by the boundary they cross.
 pub(super) const STAGES: [&str; 5] = ["spawned", "blocking", "channel", "timer", "child"];
@@ -87,8 +88,7 @@ type Errand = (
 pub(super) struct Bench {
     asked: Mutex<Vec<Asked>>,
     ticks: AtomicU64,
-    errands: Mutex<Option<mpsc::UnboundedSender<Errand>>>,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    worker: Worker<Errand>,
     inner: Pipeline<Ticket, u32>,
 }
 
@@ -101,19 +101,14 @@ pub(super) struct Asked {
 
 impl Bench {
     pub(super) fn new() -> Result<Arc<Self>, LabError> {
-        let (errands, mut inbox) = mpsc::unbounded_channel::<Errand>();
-        let work = move || {
-            while let Some((op, job, done)) = inbox.blocking_recv() {
-                // Who asked may be gone by now.
-                let _gone = done.send(errand(&op, &job));
-            }
-        };
-        let worker = Builder::new().spawn(work).map_err(LabError::new)?;
+        let worker = Worker::hire(|(op, job, done): Errand| {
+            // Who asked may be gone by now.
+            let _gone = done.send(errand(&op, &job));
+        })?;
         Ok(Arc::new(Self {
             asked: Mutex::default(),
             ticks: AtomicU64::new(0),
-            errands: Mutex::new(Some(errands)),
-            worker: Mutex::new(Some(worker)),
+            worker,
             inner: inner()?,
         }))
     }
@@ -141,38 +136,8 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
-    fn drop(&mut self) {
-        drop(lock(&self.errands).take());
-        if let Some(Err(payload)) = lock(&self.worker).take().map(JoinHandle::join) {
-            drop(payload);
-        }
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Calls again, once, if that could help.
-pub(super) struct Again;
-
-#[async_trait]
-impl Around for Again {
-    fn name(&self) -> &'static str {
-        "again"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Retry
-    }
-
-    async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
-        match next.run(call).await {
-            Ending::Failed(error) if error.class() == ErrorClass::Transient => next.run(call).await,
-            ending => ending,
-        }
-    }
 }
 
 /// The chain; the stage at `hasty` has little time.
@@ -264,10 +229,8 @@ async fn cross(op: &OperationCx, index: usize, job: &Arc<Job>) -> Result<(), Sto
     match STAGES[index] {
         "channel" => {
             let (done, answer) = oneshot::channel();
-            let errands = lock(&job.bench.errands).clone();
-            if let Some(errands) = errands {
-                errands.send((op.clone(), Arc::clone(job), done))?;
-            }
+            let errand = (op.clone(), Arc::clone(job), done);
+            job.bench.worker.send(errand)?;
             answer.await??;
         }
         "timer" => {

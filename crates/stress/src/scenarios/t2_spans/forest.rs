@@ -17,22 +17,22 @@ struct Span<'a> {
 
 /// The spans, and what is wrong with them: the law, and the record or the span.
 #[derive(Debug, Default)]
-pub(super) struct Forest<'a> {
+pub(in crate::scenarios) struct Forest<'a> {
     spans: BTreeMap<&'a str, Span<'a>>,
     runs: BTreeMap<&'a str, &'a str>,
-    pub(super) wrong: Vec<(&'static str, String)>,
-    pub(super) unclosed: u64,
-    pub(super) orphans: u64,
+    pub(in crate::scenarios) wrong: Vec<(&'static str, String)>,
+    pub(in crate::scenarios) unclosed: u64,
+    pub(in crate::scenarios) orphans: u64,
 }
 
-pub(super) fn text<'a>(record: &'a Value, field: &str) -> &'a str {
+pub(in crate::scenarios) fn text<'a>(record: &'a Value, field: &str) -> &'a str {
     record[field].as_str().unwrap_or_default()
 }
 
 impl<'a> Forest<'a> {
     /// From the records of one correlation id, each run's in their order. Nothing that a run says comes after its span has
     /// closed, unless `may_be_late`.
-    pub(super) fn of(records: &[&'a Value], may_be_late: bool) -> Self {
+    pub(in crate::scenarios) fn of(records: &[&'a Value], may_be_late: bool) -> Self {
         let mut forest = Self::default();
         for record in records {
             forest.read(record, may_be_late);
@@ -120,7 +120,7 @@ impl<'a> Forest<'a> {
     }
 
     /// Checks that they are one tree, below the span that `came` if one did, with parents around their children.
-    pub(super) fn check(&mut self, came: Option<&str>) {
+    pub(in crate::scenarios) fn check(&mut self, came: Option<&str>) {
         let mut wrong = Vec::new();
         let mut roots = 0;
         for (id, span) in &self.spans {

@@ -1,8 +1,10 @@
 //! The spans of a run are one tree, across every boundary and into the runs inside.
 
 mod chain;
-mod forest;
+mod cost;
+pub(super) mod forest;
 mod judge;
+pub(super) mod rebuild;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -15,9 +17,11 @@ use stageflow::context::{SpanId, TraceContext, TraceFlags, TraceParent};
 use stageflow::prelude::*;
 use stageflow_testkit::RecordingSink;
 
-use self::chain::{Again, Bench, FLAKY, INSIDE, Job, OUTER, STAGES, Slip, Ticket, Twist, chain};
-use self::judge::{Case, Tally};
+use self::chain::{Bench, FLAKY, INSIDE, Job, OUTER, STAGES, Slip, Ticket, Twist, chain};
+use self::judge::Case;
+use self::rebuild::Tally;
 use super::t2_correlation::who;
+use crate::harness::again::Again;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
 
 pub(super) fn scenario() -> Scenario {
@@ -66,7 +70,10 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     }
     lab.metric("coverage_percent", "%", share);
     lab.gate("coverage_percent", Op::AtLeast, 100.0);
-    Ok(())
+    if lab.is_control() {
+        return Ok(());
+    }
+    cost::cost(lab)
 }
 
 /// The patient chain, and for each stage one in which that stage has little time.
@@ -131,7 +138,7 @@ fn check_all(
         (outer.name(), &**outer.plan()),
         (bench.inner().name(), &**bench.inner().plan()),
     ]);
-    let mut groups = judge::by(records, "correlation_id");
+    let mut groups = rebuild::by(records, "correlation_id");
     for (case, _) in cases {
         let correlation = case.identity.correlation_id().to_string();
         let told = groups.remove(&*correlation).unwrap_or_default();
