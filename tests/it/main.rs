@@ -22,6 +22,7 @@ mod cache_flights;
 mod cache_model;
 mod cancel;
 mod cancel_inside;
+mod chaos;
 mod children;
 mod children_apart;
 mod children_end;

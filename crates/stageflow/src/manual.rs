@@ -30,6 +30,7 @@
 //! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
 //! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
 //! | [`idempotency`] | work that is asked for again under its key is not done again | [`IdempotentWork`], [`MemoryIdempotencyStore`], [`Idempotency`] |
+//! | [`breakers_and_chaos`] | when to stop asking, and failures on purpose | [`Breaker`], [`Percent`], [`Chaos`], [`Chance`] |
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //!
@@ -41,8 +42,11 @@
 //! [`Blocking`]: crate::executor::Blocking
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`BoundedSink`]: crate::events::BoundedSink
+//! [`Breaker`]: crate::interceptors::Breaker
 //! [`Budget`]: crate::context::Budget
 //! [`CancelReason`]: crate::context::CancelReason
+//! [`Chance`]: crate::interceptors::Chance
+//! [`Chaos`]: crate::interceptors::Chaos
 //! [`CloudEvent`]: crate::events::CloudEvent
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
 //! [`Ending`]: crate::interceptors::Ending
@@ -71,6 +75,7 @@
 //! [`Outcome`]: crate::context::Outcome
 //! [`Overflow`]: crate::events::Overflow
 //! [`Phase`]: crate::interceptors::Phase
+//! [`Percent`]: crate::interceptors::Percent
 //! [`Pipeline`]: crate::graph::Pipeline
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
 //! [`PipelineSpec`]: crate::graph::PipelineSpec
@@ -151,6 +156,7 @@ pages! {
     retry = "26-retry";
     when_layers_meet = "27-when-layers-meet";
     idempotency = "30-idempotency";
+    breakers_and_chaos = "28-breakers-and-chaos";
 }
 
 // Its examples need features.
