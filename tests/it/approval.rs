@@ -197,8 +197,7 @@ fn limits_for_stages_do_not_hold_for_a_gate_but_the_deadline_of_the_run_does() {
             let lab = Lab::with(|builder| {
                 let builder = builder
                     .approvals(desk.clone())
-                    .intercept(Timeout::attempt(1.secs()))
-                    .intercept(Timeout::idle(1.secs()));
+                    .intercept(Timeout::idle(1.secs()).total(1.secs()));
                 if waits {
                     builder.intercept(PassOn)
                 } else {

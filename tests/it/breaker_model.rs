@@ -1,6 +1,8 @@
 //! A breaker against a model of it: random calls of several orgs through two engines that share it, in virtual time. The model
 //! keeps what happened and works everything out of that; it shares no code with the breaker.
 
+mod model;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,203 +11,21 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use stageflow::context::{OrgId, StageErrorKind, StopKind, SystemIds};
 use stageflow::executor::RunHandle;
-use stageflow::interceptors::BreakerState;
 use stageflow::prelude::*;
 use stageflow_testkit::{Property, RecordingSink, TestRuntime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::advance;
 
+use model::{How, Model, Opens, Rule};
+
 const ORGS: usize = 3;
-
-/// How a call ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum How {
-    Succeeds,
-    FailsTransiently,
-    TimesOut,
-    Panics,
-    FailsForGood,
-    IsDenied,
-    IsRejectedInside,
-    Skips,
-    CancelsItsRun,
-    IsCancelled,
-    IsDropped,
-}
-
-impl How {
-    /// What it says of the dependency: `Some(true)` for a failure.
-    fn failed(self) -> Option<bool> {
-        match self {
-            Self::Succeeds => Some(false),
-            Self::FailsTransiently | Self::TimesOut | Self::Panics => Some(true),
-            _ => None,
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Start { org: usize, engine: usize },
     End { which: usize, how: How },
     Pass { ms: u64 },
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Opens {
-    Row(u32),
-    Rate {
-        percent: u64,
-        window: u64,
-        min_calls: usize,
-    },
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Rule {
-    opens: Opens,
-    cool_down: u64,
-    probes: usize,
-}
-
-/// What is known of one org's breaker: everything that happened since it came to be.
-#[derive(Debug)]
-struct Model {
-    rule: Rule,
-    born: u64,
-    /// Which state it is, and since when.
-    phase: u32,
-    since: u64,
-    kind: Kind,
-    /// Results in this state, with their times.
-    results: Vec<(u64, bool)>,
-    /// Probes of this state that run.
-    probing: usize,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Closed,
-    Open,
-    Half,
-}
-
-impl Model {
-    fn new(rule: Rule, now: u64) -> Self {
-        Self {
-            rule,
-            born: now,
-            phase: 0,
-            since: now,
-            kind: Kind::Closed,
-            results: Vec::new(),
-            probing: 0,
-        }
-    }
-
-    fn become_(&mut self, kind: Kind, now: u64, told: &mut Vec<&'static str>) {
-        told.push(match kind {
-            Kind::Closed => "layer.breaker.closed",
-            Kind::Open => "layer.breaker.opened",
-            Kind::Half => "layer.breaker.half_opened",
-        });
-        self.kind = kind;
-        self.phase += 1;
-        self.since = now;
-        self.results.clear();
-        self.probing = 0;
-        if kind == Kind::Closed {
-            self.born = now;
-        }
-    }
-
-    fn rest(&self, now: u64) -> u64 {
-        (self.since + self.rule.cool_down).saturating_sub(now)
-    }
-
-    /// The phase a call begins in, or when it may come again if that is known.
-    fn start(&mut self, now: u64, told: &mut Vec<&'static str>) -> Result<u32, Option<u64>> {
-        if self.kind == Kind::Open && self.rest(now) == 0 {
-            self.become_(Kind::Half, now, told);
-        }
-        let refused = match self.kind {
-            Kind::Closed => return Ok(self.phase),
-            Kind::Open => Some(Some(self.rest(now))),
-            Kind::Half => {
-                let good = self.results.len();
-                (self.probing + good >= self.rule.probes).then_some(None)
-            }
-        };
-        if let Some(wait) = refused {
-            told.push("layer.breaker.rejected");
-            return Err(wait);
-        }
-        self.probing += 1;
-        Ok(self.phase)
-    }
-
-    fn end(&mut self, phase: u32, how: How, now: u64, told: &mut Vec<&'static str>) {
-        if phase != self.phase {
-            return;
-        }
-        if self.kind == Kind::Half {
-            self.probing -= 1;
-        }
-        let Some(failed) = how.failed() else { return };
-        self.results.push((now, failed));
-        match (self.kind, failed) {
-            (Kind::Half, true) => self.become_(Kind::Open, now, told),
-            (Kind::Half, false) if self.results.len() == self.rule.probes => {
-                self.become_(Kind::Closed, now, told);
-            }
-            (Kind::Closed, true) if self.is_too_much(now) => self.become_(Kind::Open, now, told),
-            _ => {}
-        }
-    }
-
-    /// Failures that count at present, and calls.
-    fn counted(&self, now: u64) -> (u64, u64) {
-        match self.rule.opens {
-            Opens::Row(_) => {
-                let row = self.results.iter().rev().take_while(|(_, failed)| *failed);
-                let row = row.count() as u64;
-                (row, row)
-            }
-            Opens::Rate { window, .. } => {
-                let slice = |at: u64| (at - self.born) * 10 / window;
-                let within = |at: u64| slice(now) - slice(at) < 10;
-                let recent: Vec<_> = self.results.iter().filter(|(at, _)| within(*at)).collect();
-                let failures = recent.iter().filter(|(_, failed)| *failed).count();
-                (failures as u64, recent.len() as u64)
-            }
-        }
-    }
-
-    fn is_too_much(&self, now: u64) -> bool {
-        let (failures, calls) = self.counted(now);
-        match self.rule.opens {
-            Opens::Row(most) => failures >= u64::from(most),
-            Opens::Rate {
-                percent, min_calls, ..
-            } => calls >= min_calls as u64 && failures * 100 >= calls * percent,
-        }
-    }
-
-    fn looks_like(&self, now: u64) -> BreakerState {
-        match self.kind {
-            Kind::Closed => BreakerState::Closed {
-                failures: self.counted(now).0,
-            },
-            Kind::Open => BreakerState::Open {
-                rest: Duration::from_millis(self.rest(now)),
-            },
-            Kind::Half => BreakerState::HalfOpen {
-                running: self.probing as u32,
-                succeeded: self.results.len() as u32,
-            },
-        }
-    }
 }
 
 /// A call that is under way.

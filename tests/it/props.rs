@@ -16,3 +16,4 @@ mod streaming;
 mod support;
 mod threads;
 mod together;
+mod undo;

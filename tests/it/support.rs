@@ -219,6 +219,11 @@ pub(crate) fn line(recorded: &Recorded) -> String {
         }
         EventKind::StageStarted { attempt, .. } => format!("{name} started {attempt}"),
         EventKind::StageResolved { .. } => format!("{name} resolved"),
+        EventKind::UndoEnded(ended) => {
+            let (outcome, attempt, state) = (ended.outcome, ended.attempt, ended.state);
+            format!("undo {name} {outcome} {attempt}: {state}")
+        }
+        EventKind::UndoStarted { attempt, .. } => format!("undo {name} started {attempt}"),
         other => other.name().to_owned(),
     }
 }

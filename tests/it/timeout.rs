@@ -250,11 +250,7 @@ async fn the_total_limit_holds_however_lively_a_stage_is() {
 #[tokio::test(start_paused = true)]
 async fn limits_of_a_stage_come_before_those_of_a_layer() {
     let limits = Timeout::idle(2.secs()).total(20.secs());
-    let lab = Lab::with(|builder| {
-        builder
-            .intercept(limits)
-            .intercept(Timeout::attempt(1.secs()))
-    });
+    let lab = Lab::with(|builder| builder.intercept(limits));
     let mut p = Pipeline::builder("whose");
     let n = p.input::<u64>();
     let a = p

@@ -6,6 +6,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::snapshot::probe::probe;
+
+/// How deep what a digest is made of may be nested.
+const MAX_DEPTH: usize = 128;
+
 /// A run that may be asked for again: the key of the request, and what it asked for. Work that was done under the key is not
 /// done again, if the engine has a layer for that.
 ///
@@ -134,8 +139,10 @@ impl Fingerprint {
     ///
     /// # Errors
     ///
-    /// If it cannot.
+    /// If it cannot, has a number that is not finite, or is nested too deep.
     pub fn of(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
+        // What is not finite would be written as `null`, and so be taken for something else.
+        probe(&value, MAX_DEPTH).map_err(serde::ser::Error::custom)?;
         // A map of JSON values is sorted by its keys.
         let value = serde_json::to_value(value)?;
         Ok(Self(Sha256::digest(value.to_string()).into()))

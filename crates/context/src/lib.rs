@@ -74,6 +74,7 @@ mod cleanup;
 mod clock;
 mod cx;
 mod error;
+mod given;
 mod host;
 mod idempotency;
 mod identity;
@@ -96,6 +97,7 @@ mod stop;
 mod stream;
 mod trace;
 mod traced;
+mod undo_cx;
 mod value;
 mod wiring;
 
@@ -108,6 +110,7 @@ pub use cleanup::{Cleanup, CleanupResult, Cleanups};
 pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClock};
 pub use cx::StageCx;
 pub use error::{ErrorClass, StageError, StageErrorKind};
+pub use given::Given;
 pub use host::{OperationStart, RunHost, StageIndex};
 pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
 pub use identity::{DepthError, Lineage, RunIdentity};
@@ -138,5 +141,6 @@ pub use trace::{
     Baggage, BaggageEntry, TraceContext, TraceFlags, TraceParent, TraceParentError,
     TraceParentErrorKind,
 };
+pub use undo_cx::UndoCx;
 pub use value::DynValue;
 pub use wiring::{Wire, Wiring};

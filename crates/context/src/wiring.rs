@@ -25,6 +25,9 @@ pub struct Wire {
     /// The stages it waits for, by number, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<u32>,
+    /// Whether what it did can be undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_undo: bool,
 }
 
 impl Wire {
@@ -40,6 +43,16 @@ impl Wire {
             kind: kind.into(),
             role: role.into(),
             after,
+            has_undo: false,
+        }
+    }
+
+    /// The same stage, with an undo.
+    #[must_use]
+    pub fn with_undo(self) -> Self {
+        Self {
+            has_undo: true,
+            ..self
         }
     }
 }

@@ -9,7 +9,7 @@ use stageflow_context::{
     StageIndex,
 };
 
-use crate::{ApprovalChange, ApprovalState, OperationEnded, OperationStarted};
+use crate::{ApprovalChange, ApprovalState, OperationEnded, OperationStarted, UndoEnded};
 
 /// One thing that happened, in the order in which it happened.
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl Event {
 /// What happened.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | Approval | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | Approval | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ { UndoStarted ▸ UndoEnded }* ▸ [CleanupEnded]* ▸ RunEnded
 /// part = { PartStarted ▸ [Note | Approval | part]* ▸ PartEnded }* [PartAnswered]
 /// ```
 ///
@@ -160,6 +160,15 @@ pub enum EventKind {
         /// Which try of it, from 1.
         attempt: u32,
     },
+    /// An attempt to undo a stage ended, or there was no time left to start one.
+    UndoEnded(Box<UndoEnded>),
+    /// An attempt to undo a stage started.
+    UndoStarted {
+        /// The stage that is undone.
+        stage: StageIndex,
+        /// Which attempt to undo it, from 1.
+        attempt: u32,
+    },
 }
 
 /// How a part of a stage ended, or an attempt of it.
@@ -250,6 +259,8 @@ impl EventKind {
             Self::StageResolved { .. } => "stage.resolved",
             Self::StageSkipped { .. } => "stage.skipped",
             Self::StageStarted { .. } => "stage.started",
+            Self::UndoEnded(_) => "undo.ended",
+            Self::UndoStarted { .. } => "undo.started",
         }
     }
 
@@ -270,7 +281,9 @@ impl EventKind {
             | Self::StageEnded { stage, .. }
             | Self::StageResolved { stage }
             | Self::StageSkipped { stage, .. }
-            | Self::StageStarted { stage, .. } => Some(*stage),
+            | Self::StageStarted { stage, .. }
+            | Self::UndoStarted { stage, .. } => Some(*stage),
+            Self::UndoEnded(ended) => Some(ended.stage),
             Self::Budget(_) | Self::RunEnded { .. } | Self::RunStarted => None,
         }
     }
@@ -301,7 +314,9 @@ impl EventKind {
             Self::Note { attempt, .. }
             | Self::PartStarted { attempt, .. }
             | Self::StageEnded { attempt, .. }
-            | Self::StageStarted { attempt, .. } => Some(*attempt),
+            | Self::StageStarted { attempt, .. }
+            | Self::UndoStarted { attempt, .. } => Some(*attempt),
+            Self::UndoEnded(ended) => Some(ended.attempt),
             Self::Approval(change) => Some(change.attempt),
             Self::Budget(_)
             | Self::CleanupEnded(_)

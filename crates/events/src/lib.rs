@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   one run:   RunStarted ▸ { StageStarted ▸ [Note | Approval | operation | part]* ▸ StageEnded | StageResolved | StageSkipped }*
-//!              ▸ [CleanupEnded]* ▸ RunEnded; Budget anywhere between; the whole of it: see `EventKind`
+//!              ▸ { UndoStarted ▸ UndoEnded }* ▸ [CleanupEnded]* ▸ RunEnded; Budget anywhere between; the whole of it: see `EventKind`
 //!
 //!   engine ──batches──▶ EventSink ──▶ MemorySink | TracingSink | your own
 //!            │                   └──▶ BoundedSink ──entries──▶ Exporter: Journal, stageflow-otel, your own
@@ -43,6 +43,7 @@
 //! | keep secrets out of what is written down | [`Redaction`] |
 //! | have the ids of runs on all log lines | `LogLines`, with the feature `log-lines` |
 //! | offer a bounded sink one event, and get it back if it is not taken | [`BoundedSink::try_emit_one`] |
+//! | know what a run that broke off has left to undo | [`UndoPlan`] |
 //! | emit an event of your own from a stage | `cx.try_emit(..)`, in `stageflow-context` |
 //!
 //! # Invariants
@@ -50,8 +51,8 @@
 //! * Of one run, `seq` starts at 0 and has no gaps; what is missing was dropped by a sink, and counted.
 //! * Each attempt has one start and exactly one end. The run's end is its last event, after all cleanups.
 //! * An operation has one start and one end, inside the attempt, the part and the operation that it belongs to.
-//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `part.*`, `cleanup.*`, `approval.*`, `budget.*` and
-//!   `operation.*`; only sinks write `telemetry.*`.
+//! * Only the engine writes envelopes and the types `run.*`, `stage.*`, `part.*`, `cleanup.*`, `approval.*`, `budget.*`,
+//!   `operation.*`, `layer.*` and `undo.*`; only sinks write `telemetry.*`.
 //! * Offered = accepted + dropped, at any moment ([`Receipt`], [`SinkCounts`]); of a bounded sink, accepted = delivered + failed +
 //!   discarded + queued ([`BoundedCounts`]).
 //! * Where not all can stay, the audit lane stays before the telemetry lane ([`Lane`]); lanes never change the order.
@@ -63,7 +64,8 @@
 //! A sink says what it dropped in its [`Receipt`]. An exporter says what it did not take with an [`ExportError`], `SF0501` to
 //! `SF0503`. `SF0504` and `SF0505` ([`SpillError`]) are about what waits on disk, `SF0506` and `SF0507`
 //! ([`journal::JournalError`]) about opening a journal, `SF0508` to `SF0510` ([`journal::ChainError`], [`journal::ReadError`],
-//! [`journal::HeadError`]) about what is wrong in its files.
+//! [`journal::HeadError`]) about what is wrong in its files, `SF0413` ([`UndoPlanError`]) about records that do not tell what is
+//! left to undo.
 //!
 //! # Feature flags
 //!
@@ -101,6 +103,7 @@ mod sink;
 mod span;
 mod spill;
 mod tracing_sink;
+mod undo;
 mod wire;
 
 pub use approval::{ApprovalChange, ApprovalState};
@@ -125,4 +128,7 @@ pub use sink::{Batch, EventSink, Receipt, StoppedSink};
 pub use span::SpanPlace;
 pub use spill::{Spill, SpillError, SpillErrorKind, SpillOptions};
 pub use tracing_sink::TracingSink;
+pub use undo::{
+    Doing, Doings, UndoEnded, UndoPlan, UndoPlanError, UndoPlanErrorKind, UndoState, UndoStep,
+};
 pub use wire::{EventRecord, VERSION as WIRE_VERSION};

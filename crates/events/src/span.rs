@@ -22,9 +22,12 @@ impl EventKind {
     #[must_use]
     pub fn place(&self, run: &RunIdentity) -> SpanPlace {
         match self {
-            Self::Budget(_) | Self::CleanupEnded(_) | Self::RunEnded { .. } | Self::RunStarted => {
-                of_run(run)
-            }
+            Self::Budget(_)
+            | Self::CleanupEnded(_)
+            | Self::RunEnded { .. }
+            | Self::RunStarted
+            | Self::UndoEnded(_)
+            | Self::UndoStarted { .. } => of_run(run),
             Self::BlockingDetected { stage, .. }
             | Self::StageAnswered { stage, .. }
             | Self::StageResolved { stage }

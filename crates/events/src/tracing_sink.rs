@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use stageflow_context::{CancelReason, Outcome, StageError};
 use tracing::Level;
 
-use crate::{Batch, EventKind, EventSink, Receipt, RunHeader, one_line};
+use crate::{Batch, EventKind, EventSink, Receipt, RunHeader, UndoState, one_line};
 
 /// Where the events of this sink come from, as `tracing` has it.
 #[cfg(feature = "log-lines")]
@@ -174,6 +174,22 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             emit!(Level::INFO, because, "stage skipped");
         }
         EventKind::StageStarted { .. } => emit!(Level::DEBUG, "stage started"),
+        EventKind::UndoEnded(ended) => {
+            let error = ended.error.as_deref();
+            let error = || error.map(|error| run.redaction().line(error));
+            match ended.state {
+                UndoState::Undone => {
+                    emit!(Level::INFO, outcome = %ended.outcome, state = %ended.state, "undo ended");
+                }
+                UndoState::Failed => {
+                    emit!(Level::ERROR, outcome = %ended.outcome, state = %ended.state, error = error().as_deref(), "undo ended");
+                }
+                _ => {
+                    emit!(Level::WARN, outcome = %ended.outcome, state = %ended.state, error = error().as_deref(), "undo ended");
+                }
+            }
+        }
+        EventKind::UndoStarted { .. } => emit!(Level::DEBUG, "undo started"),
     }
 }
 

@@ -216,9 +216,17 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
                 return Value::Null;
             }
         }
+        EventKind::UndoEnded(ended) => {
+            data.insert("outcome".to_owned(), json!(ended.outcome.as_str()));
+            data.insert("state".to_owned(), json!(ended.state.as_str()));
+            if let Some(error) = &ended.error {
+                data.insert("error".to_owned(), json!(run.redaction().text(error)));
+            }
+        }
         EventKind::PartStarted { .. }
         | EventKind::StageResolved { .. }
-        | EventKind::StageStarted { .. } => return Value::Null,
+        | EventKind::StageStarted { .. }
+        | EventKind::UndoStarted { .. } => return Value::Null,
     }
     Value::Object(data)
 }

@@ -8,7 +8,9 @@ use stageflow_context::{
     CancelReason, ContextSnapshot, Note, Outcome, RunId, RunIdentity, SeededIds, StageError,
     StageErrorKind, StageIndex, StageName,
 };
-use stageflow_events::{CleanupEnded, Event, EventKind, EventRecord, RunHeader, WIRE_VERSION};
+use stageflow_events::{
+    CleanupEnded, Event, EventKind, EventRecord, RunHeader, UndoEnded, UndoState, WIRE_VERSION,
+};
 
 fn header(started_at: SystemTime) -> RunHeader {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
@@ -57,7 +59,7 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
     let denied = CancelReason::Denied {
         stage: StageName::nth(1),
     };
-    let expected: [Expected; 11] = [
+    let expected: [Expected; 13] = [
         (
             EventKind::RunStarted,
             "run.started",
@@ -147,6 +149,29 @@ fn each_kind_has_its_type_and_says_what_there_is_to_say() {
             Some("stage-0"),
             None,
             json!({ "cleanup": "close", "outcome": "failed", "error": "it was closed" }),
+        ),
+        (
+            EventKind::UndoStarted {
+                stage: load,
+                attempt: 2,
+            },
+            "undo.started",
+            Some("stage-0"),
+            Some(2),
+            Value::Null,
+        ),
+        (
+            EventKind::UndoEnded(Box::new(UndoEnded::new(
+                load,
+                3,
+                Outcome::TimedOut,
+                UndoState::Failed,
+                Some("it did not end in time, token=sk-live-5f2b9c".to_owned()),
+            ))),
+            "undo.ended",
+            Some("stage-0"),
+            Some(3),
+            json!({ "outcome": "timed_out", "state": "failed", "error": "it did not end in time, token=[redacted]" }),
         ),
         (
             EventKind::CleanupEnded(Box::new(fine)),

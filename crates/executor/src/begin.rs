@@ -24,6 +24,7 @@ pub(crate) fn begin<'a, O>(
     settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
     settings.deadline = options.deadline.or(settings.deadline);
     settings.on_failure = options.on_failure.unwrap_or(settings.on_failure);
+    settings.undo_after = options.undo_after.unwrap_or(settings.undo_after);
     let started = Instant::now();
     let mut deadline = settings
         .deadline

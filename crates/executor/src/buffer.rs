@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use stageflow_events::{Batch, Event, EventKind, EventSink, Lane, Receipt, RunHeader};
+use stageflow_events::{Batch, Doings, Event, EventKind, EventSink, Lane, Receipt, RunHeader};
+use stageflow_graph::Plan;
 use stageflow_interceptors::drop_quietly;
 
 use crate::audit::AuditGuard;
@@ -47,6 +48,10 @@ pub(crate) struct EventBuffer {
     guard: Option<AuditGuard>,
     /// The run's stream, if it is read.
     tap: Option<Arc<Tap>>,
+    /// How far the run has come with what can be undone, if anything can.
+    doings: Option<Box<(Doings, Arc<Plan>)>>,
+    /// Whether there is either of these.
+    is_heard: bool,
 }
 
 struct Outlet {
@@ -91,6 +96,10 @@ impl EventBuffer {
             telemetry: 0,
             guard: AuditGuard::of(shared),
             tap: None,
+            doings: plan
+                .has_undos()
+                .then(|| Box::new((Doings::new(), Arc::clone(plan)))),
+            is_heard: plan.has_undos(),
         }
     }
 
@@ -109,17 +118,20 @@ impl EventBuffer {
     /// Adds an event that is made only if somebody listens, and where it is kept.
     #[inline]
     pub(crate) fn push_with(&mut self, at: Tick, kind: impl FnOnce() -> EventKind) {
-        if self.tap.is_some() {
-            return self.push_tapped(at, kind());
+        if self.is_heard {
+            return self.push_heard(at, kind());
         }
         self.keep_with(at, kind);
     }
 
-    /// The same where the run's stream is read.
+    /// The same where somebody else hears of it.
     #[cold]
-    fn push_tapped(&mut self, at: Tick, kind: EventKind) {
+    fn push_heard(&mut self, at: Tick, kind: EventKind) {
         if let Some(tap) = &self.tap {
             tap.tell(at, &kind);
+        }
+        if let Some((doings, plan)) = self.doings.as_deref_mut() {
+            doings.observe(&kind, |stage| plan.undo(stage.as_usize()).is_some());
         }
         self.keep_with(at, || kind);
     }
@@ -152,6 +164,7 @@ impl EventBuffer {
     /// From now on events go to the run's stream, too.
     pub(crate) fn listen(&mut self, tap: Arc<Tap>) {
         self.tap = Some(tap);
+        self.is_heard = true;
     }
 
     /// Hands over what has gathered, after the last event.
@@ -162,6 +175,11 @@ impl EventBuffer {
         if let Some(tap) = self.tap.take() {
             tap.close();
         }
+    }
+
+    /// How far the run has come with what can be undone.
+    pub(crate) fn doings(&self) -> Option<&Doings> {
+        self.doings.as_deref().map(|(doings, _)| doings)
     }
 
     pub(crate) fn counts(&self) -> EventCounts {

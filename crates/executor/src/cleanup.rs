@@ -1,28 +1,28 @@
-//! The end of a run: wait for tasks, run cleanups, say the last word.
+//! The end of a run: wait for tasks, undo what was done, run cleanups, say the last word.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use stageflow_context::{Cleanup, Outcome, StageIndex};
 use stageflow_events::{CleanupEnded, EventKind};
-use stageflow_interceptors::{drop_quietly, panic_message};
+use stageflow_interceptors::panic_message;
 use tokio::time::{Instant, timeout_at};
 
 use crate::data::RunData;
 use crate::places::LastTask;
+use crate::quiet::Quiet;
 use crate::sabotage::Fault;
+use crate::settings::RunSettings;
+use crate::undo::undo_all;
 
 /// Everything that happens after the last stage. It needs nothing of the caller's, so it can go on without the caller.
 pub(crate) async fn wind_down(
     mut data: Box<RunData>,
     tasks: Vec<LastTask>,
-    budget: Duration,
+    settings: RunSettings,
 ) -> Box<RunData> {
     for LastTask {
         task,
@@ -45,6 +45,8 @@ pub(crate) async fn wind_down(
     if data.shared.close_children() && !data.shared.engine.saboteur.strikes(Fault::ForgetChildren) {
         data.shared.children.gone().await;
     }
+    undo_all(&mut data, settings.undo_after, settings.undo_budget).await;
+    let budget = settings.cleanup_budget;
     if data
         .shared
         .engine
@@ -141,7 +143,7 @@ fn succeeded(cleanup: &Cleanup) -> CleanupEnded {
 }
 
 /// So much later, or as good as never if that is beyond what an instant can hold.
-fn later(duration: Duration) -> Instant {
+pub(crate) fn later(duration: Duration) -> Instant {
     const AS_GOOD_AS_NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     let now = Instant::now();
     now.checked_add(duration.min(AS_GOOD_AS_NEVER))
@@ -162,7 +164,7 @@ fn tell(data: &mut RunData, ended: CleanupEnded) {
 /// The cleanups that were started and have not ended.
 #[derive(Default)]
 struct Running {
-    futures: FuturesUnordered<Quiet>,
+    futures: FuturesUnordered<Quiet<(u64, CleanupEnded)>>,
     names: Vec<(u64, StageIndex, Arc<str>)>,
     started: u64,
 }
@@ -179,7 +181,7 @@ impl Running {
         self.started += 1;
         let (stage, name) = (cleanup.stage(), Arc::clone(cleanup.name()));
         self.names.push((id, stage, Arc::clone(&name)));
-        self.futures.push(Quiet(Some(Box::pin(async move {
+        self.futures.push(Quiet::new(async move {
             // An error is a user's value, too: showing it may panic.
             let work = async { cleanup.start().await.map_err(|error| error.to_string()) };
             let (outcome, error) = match AssertUnwindSafe(work).catch_unwind().await {
@@ -191,7 +193,7 @@ impl Running {
                 ),
             };
             (id, CleanupEnded::new(stage, name, outcome, error))
-        }))));
+        }));
         id
     }
 
@@ -210,25 +212,5 @@ impl Running {
     fn give_up(self) -> impl Iterator<Item = (StageIndex, Arc<str>)> {
         drop(self.futures);
         self.names.into_iter().map(|(_, stage, name)| (stage, name))
-    }
-}
-
-/// A cleanup on its way. A panic in its drop is one cleanup's misfortune.
-struct Quiet(Option<BoxFuture<'static, (u64, CleanupEnded)>>);
-
-impl Future for Quiet {
-    type Output = (u64, CleanupEnded);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            Some(future) => future.as_mut().poll(cx),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        drop_quietly(self.0.take());
     }
 }

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    CancelReason, DynValue, Outcome, OutputBag, OutputView, StageError, StageErrorKind, StageIndex,
+    CancelReason, DynValue, Outcome, OutputBag, OutputView, RunHost, StageCx, StageError,
+    StageErrorKind, StageIndex, UndoCx,
 };
 use stageflow_events::{CleanupEnded, EventKind};
 use stageflow_interceptors::Ending;
 
 use crate::buffer::EventBuffer;
+use crate::driver::at_least_one;
 use crate::machine::{StageEnd, Tick, Verdict};
 use crate::operations::OpenOperations;
 use crate::parts::StageParts;
 use crate::shared::{RunShared, Said, What};
 use crate::stream::Tap;
+use crate::undo::UndoReport;
 
 /// What happened to one stage.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +65,7 @@ pub(crate) struct RunData {
     pub(crate) skips: Vec<Skip>,
     pub(crate) blocking: Vec<Blocking>,
     pub(crate) cleanups: Vec<CleanupEnded>,
+    pub(crate) undos: Vec<UndoReport>,
     pub(crate) events: EventBuffer,
     pub(crate) verdict: Verdict,
     pub(crate) ended: Tick,
@@ -99,6 +103,7 @@ impl RunData {
             skips: Vec::new(),
             blocking: Vec::new(),
             cleanups: Vec::new(),
+            undos: Vec::new(),
             events,
             verdict: Verdict::Completed,
             ended: Tick::ZERO,
@@ -109,6 +114,19 @@ impl RunData {
             parts: BTreeMap::new(),
             operations: OpenOperations::new(),
         })
+    }
+
+    /// What the last attempt of a stage gave.
+    pub(crate) fn given(&self, stage: u32) -> Option<DynValue> {
+        let kept = self.shared.given(stage);
+        kept.or_else(|| self.values.get(stage as usize)?.clone())
+    }
+
+    /// What an undo of a stage is handed.
+    pub(crate) fn undo_cx(&self, stage: StageIndex, attempt: u32) -> UndoCx {
+        let of_stage = at_least_one(self.records[stage.as_usize()].attempts);
+        let host = Arc::clone(&self.shared) as Arc<dyn RunHost>;
+        UndoCx::new(StageCx::new(host, stage, of_stage), at_least_one(attempt))
     }
 
     /// From now on the run is read: what it says goes to this tap as well.

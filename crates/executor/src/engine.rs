@@ -19,6 +19,7 @@ use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{FailurePolicy, RunOptions, RunSettings};
 use crate::slots::{SlotSettings, SlotUsage, Slots};
+use crate::undo::UndoAfter;
 use crate::watchdog::{BlockingNow, Watchdog};
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
@@ -304,6 +305,20 @@ impl EngineBuilder {
     /// How long all cleanups of a run together may take; 10 s if nothing is said.
     pub fn cleanup_budget(mut self, budget: Duration) -> Self {
         self.settings.cleanup_budget = budget;
+        self
+    }
+
+    /// How long all undos of a run together may take; 30 s if nothing is said. What could not be undone by then is in the
+    /// report. Cleanups come after, in a time of their own.
+    pub fn undo_budget(mut self, budget: Duration) -> Self {
+        self.settings.undo_budget = budget;
+        self
+    }
+
+    /// After which endings of a run what its stages did is undone, if its options do not say; after all but success if nothing
+    /// is said.
+    pub fn undo_after(mut self, endings: UndoAfter) -> Self {
+        self.settings.undo_after = endings;
         self
     }
 

@@ -14,6 +14,8 @@ pub struct RunError {
     kind: RunErrorKind,
     /// A stage whose call was waiting in a layer at the end, and the layer.
     waiting: Option<(StageName, std::sync::Arc<str>)>,
+    /// The stages that could not be undone.
+    not_undone: Vec<StageName>,
 }
 
 /// The ways a run can end without an output.
@@ -45,6 +47,7 @@ impl RunError {
             pipeline,
             kind,
             waiting: None,
+            not_undone: Vec::new(),
         }
     }
 
@@ -53,6 +56,19 @@ impl RunError {
             waiting: Some((stage, layer)),
             ..self
         }
+    }
+
+    pub(crate) fn not_undone(self, stages: Vec<StageName>) -> Self {
+        Self {
+            not_undone: stages,
+            ..self
+        }
+    }
+
+    /// The stages that should have been undone and could not be, the last one that did something first.
+    #[must_use]
+    pub fn stages_not_undone(&self) -> &[StageName] {
+        &self.not_undone
     }
 
     /// Why.
@@ -78,6 +94,21 @@ impl RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: pipeline `{}` ", self.code(), self.pipeline)?;
+        self.told(f)?;
+        for (nth, stage) in self.not_undone.iter().enumerate() {
+            let before = if nth == 0 { "; not undone: " } else { ", " };
+            write!(f, "{before}`{stage}`")?;
+        }
+        if self.not_undone.is_empty() {
+            return Ok(());
+        }
+        f.write_str(" (see `undos()` of the report)")
+    }
+}
+
+impl RunError {
+    /// How it ended, and what to do.
+    fn told(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             RunErrorKind::Cancelled(reason) => {
                 write!(

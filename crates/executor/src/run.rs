@@ -22,6 +22,7 @@ use crate::sabotage::Fault;
 use crate::settings::RunSettings;
 use crate::shared::RunShared;
 use crate::stream::{Ring, RunStream, StreamOptions, Tap};
+use crate::undo::owes;
 
 /// A run: a future of its report. Made by [`Engine::run`](crate::Engine::run).
 ///
@@ -192,16 +193,13 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
                 run_behind_the_back(this.engine, &this.shared);
             }
             let children_left = data.shared.close_children();
-            if !children_left && data.shared.cleanups.is_empty() {
+            let owes_undo = owes(&data, this.settings.undo_after);
+            if !children_left && !owes_undo && data.shared.cleanups.is_empty() {
                 data.close(now);
                 this.ties = Ties::default();
                 return Poll::Ready(RunReport::new(data));
             }
-            this.state = State::Ending(Box::pin(wind_down(
-                data,
-                Vec::new(),
-                this.settings.cleanup_budget,
-            )));
+            this.state = State::Ending(Box::pin(wind_down(data, Vec::new(), this.settings)));
         }
         match &mut this.state {
             State::Ending(ending) => {
@@ -231,12 +229,13 @@ impl<O> Drop for Run<'_, O> {
                     let (mut data, tasks) = driver.abandon();
                     if tasks.is_empty()
                         && !data.shared.close_children()
+                        && !owes(&data, self.settings.undo_after)
                         && data.shared.cleanups.is_empty()
                     {
                         data.close(self.shared.now());
                         return;
                     }
-                    Box::pin(wind_down(data, tasks, self.settings.cleanup_budget))
+                    Box::pin(wind_down(data, tasks, self.settings))
                 }
             };
         self.shared.stop(CancelReason::CallerDropped);
@@ -253,7 +252,7 @@ impl<O> Drop for Run<'_, O> {
             None => tracing::error!(
                 target: "stageflow",
                 run = %self.shared.identity().run_id(),
-                "a run was dropped outside any runtime: its cleanups cannot run"
+                "a run was dropped outside any runtime: its undos and cleanups cannot run"
             ),
         }
     }

@@ -119,6 +119,12 @@ faults! {
     PriorityOnly,
     /// A stage that waits for something else keeps its units.
     HoldWhileWaiting,
+    /// What was done last is not undone.
+    ForgetUndo,
+    /// What was done first is undone first.
+    UndoForwards,
+    /// An undo is not called; it is said to have succeeded.
+    PretendUndo,
 }
 
 /// The fault of one engine, if it has one.

@@ -10,7 +10,7 @@ use stageflow_context::{
 };
 use stageflow_graph::Placement;
 
-use crate::Priority;
+use crate::{Priority, UndoAfter};
 
 /// Options of one run. What is not set comes from the engine.
 ///
@@ -34,6 +34,7 @@ pub struct RunOptions {
     pub(crate) trace: Option<Arc<TraceContext>>,
     pub(crate) seed: Option<u64>,
     pub(crate) idempotency: Option<Arc<Idempotency>>,
+    pub(crate) undo_after: Option<UndoAfter>,
 }
 
 impl RunOptions {
@@ -132,6 +133,12 @@ impl RunOptions {
         self
     }
 
+    /// Says after which endings what the stages did is undone.
+    pub fn undo_after(mut self, endings: UndoAfter) -> Self {
+        self.undo_after = Some(endings);
+        self
+    }
+
     /// Puts the run into the trace that its request came with: below that span, and with what goes on to those it calls. Runs
     /// that its stages start are given the same.
     ///
@@ -211,6 +218,8 @@ pub(crate) struct RunSettings {
     pub(crate) placement: Placement,
     pub(crate) blocking_threshold: Duration,
     pub(crate) cleanup_budget: Duration,
+    pub(crate) undo_budget: Duration,
+    pub(crate) undo_after: UndoAfter,
     pub(crate) grace: Duration,
     pub(crate) max_depth: NonZeroUsize,
     pub(crate) deadline: Option<Duration>,
@@ -225,6 +234,8 @@ impl Default for RunSettings {
             placement: Placement::Inline,
             blocking_threshold: Duration::from_millis(50),
             cleanup_budget: Duration::from_secs(10),
+            undo_budget: Duration::from_secs(30),
+            undo_after: UndoAfter::AnyStop,
             grace: Duration::ZERO,
             max_depth: const { NonZeroUsize::new(16).unwrap() },
             deadline: None,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stageflow_context::{
-    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, Idempotency,
+    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, DynValue, Idempotency,
     LayerNotice, Note, OperationEnd, Outcome, OutputBag, Part, StageError, StageIndex,
     TraceContext,
 };
@@ -69,6 +69,8 @@ pub(crate) struct RunShared {
     held: OnceLock<Mutex<Vec<u32>>>,
     /// Made when the first part of a stage is called: most runs have none.
     pub(crate) parts: OnceLock<Box<Mutex<PartBook>>>,
+    /// What stages with an undo gave, where layers may have made something else of it.
+    given: OnceLock<Mutex<BTreeMap<u32, DynValue>>>,
     /// Set before the run starts, if at all.
     meter: OnceLock<Box<Meter>>,
 }
@@ -152,6 +154,7 @@ impl RunShared {
             children: Children::default(),
             held: OnceLock::new(),
             parts: OnceLock::new(),
+            given: OnceLock::new(),
             meter: OnceLock::new(),
         }
     }
@@ -215,6 +218,20 @@ impl RunShared {
             .get()
             .map(|held| lock(held).clone())
             .unwrap_or_default()
+    }
+
+    /// An attempt of a stage gave this: keeps it if it can be undone.
+    #[inline]
+    pub(crate) fn keep_given(&self, stage: u32, value: &DynValue) {
+        if self.plan.has_undos() && self.plan.undo(stage as usize).is_some() {
+            let given = self.given.get_or_init(Mutex::default);
+            lock(given).insert(stage, value.clone());
+        }
+    }
+
+    /// What the last attempt of a stage gave, if it was kept.
+    pub(crate) fn given(&self, stage: u32) -> Option<DynValue> {
+        lock(self.given.get()?).get(&stage).cloned()
     }
 
     /// The values recorded beside the outputs, if there are any.

@@ -5,12 +5,14 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::digest::DigestOf;
 use crate::draft::{Draft, INPUT};
 use crate::erased;
 use crate::error::ProblemKind;
 use crate::fallback::{Make, Spare, Wrap};
 use crate::handle::Handle;
 use crate::options::{Placement, Presence};
+use crate::undo::UndoOf;
 use crate::{BuildError, Pipeline, Stage, StageKind, StageOptions, Upstream};
 
 /// Collects the stages of a pipeline whose input is an `I`.
@@ -43,6 +45,8 @@ impl<I: Send + Sync + 'static> PipelineBuilder<I> {
             options: StageOptions::default(),
             spares: Vec::new(),
             default: None,
+            digest: None,
+            undo: None,
             presence: PhantomData,
         }
     }
@@ -126,6 +130,8 @@ pub struct StageBuilder<'a, S: Stage, P = IsRequired> {
     pub(crate) options: StageOptions,
     pub(crate) spares: Vec<Spare<S::Input, S::Output>>,
     pub(crate) default: Option<Make<S::Output>>,
+    pub(crate) digest: Option<DigestOf<S::Input>>,
+    pub(crate) undo: Option<UndoOf<S::Output>>,
     pub(crate) presence: PhantomData<P>,
 }
 
@@ -187,9 +193,15 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
             stage: self.stage,
             upstream,
         };
-        let node = self
-            .draft
-            .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
+        let node = self.draft.add_wired(
+            &self.name,
+            &self.options,
+            wired,
+            self.digest,
+            self.spares,
+            Wrap::Plain,
+        );
+        self.draft.undo_with(node, self.undo, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -213,9 +225,11 @@ impl<S: Stage> StageBuilder<'_, S, IsOptional> {
             &self.name,
             &self.options,
             wired,
+            self.digest,
             self.spares,
             Wrap::Optional,
         );
+        self.draft.undo_with(node, self.undo, Wrap::Optional);
         Handle::new(self.draft.id, node)
     }
 

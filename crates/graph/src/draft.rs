@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use stageflow_context::StageName;
 
+use crate::digest::Digest;
 use crate::erased::ErasedStage;
 use crate::error::{BuildError, Problem, ProblemKind};
 use crate::handle::{DraftId, Handle};
 use crate::plan::{InputUse, Node, Plan, Rows};
 use crate::role::Role;
 use crate::upstream::Edges;
-use crate::{Shape, StageKind, StageLimit, StageOptions, cycles};
+use crate::{Shape, StageKind, StageLimit, StageOptions, StageUndo, cycles};
 
 /// Stands for the pipeline's input among the numbers of stages.
 pub(crate) const INPUT: u32 = u32::MAX;
@@ -74,14 +75,40 @@ impl Draft {
                 place: 0,
                 input: InputUse::Wired,
                 role: Role::Plain,
+                digest: None,
+                undo: None,
             },
         )
+    }
+
+    /// Says what the input of a node is told apart by.
+    pub(crate) fn share_digest(&mut self, node: u32, digest: &Arc<dyn Digest>) {
+        let place = node as usize;
+        let Some(node) = self.nodes.get_mut(place) else {
+            return;
+        };
+        node.digest = Some(Arc::clone(digest));
+        if node.shape.is_called_in_parts() {
+            let name = self.names[place].clone();
+            self.problem(ProblemKind::DigestOfParts(name));
+        }
     }
 
     /// Says what a node is for.
     pub(crate) fn set_role(&mut self, node: u32, role: Role) {
         if let Some(node) = self.nodes.get_mut(node as usize) {
             node.role = role;
+        }
+    }
+
+    /// Says how to undo what a stage did.
+    pub(crate) fn set_undo(&mut self, node: u32, undo: StageUndo) {
+        if undo.policy().attempt_limit().is_zero() {
+            let name = self.names[node as usize].clone();
+            self.problem(ProblemKind::ZeroTimeout(name));
+        }
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.undo = Some(undo);
         }
     }
 
@@ -223,9 +250,11 @@ impl Draft {
         let mut asked = self.nodes.iter().map(|node| &node.options.demands);
         let is_limited = !limits.is_empty() || asked.any(|demands| !demands.is_none());
         let branches = self.nodes.iter().any(|node| node.role != Role::Plain);
+        let has_undos = self.nodes.iter().any(|node| node.undo.is_some());
         Ok(Plan {
             draft: self.id,
             branches,
+            has_undos,
             wiring: OnceLock::new(),
             limits,
             is_limited,

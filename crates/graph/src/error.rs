@@ -102,6 +102,8 @@ pub enum ProblemKind {
         /// The stages of the circle; the first is repeated at the end.
         path: Vec<StageName>,
     },
+    /// A digest of its input was declared for a stage that layers only see in parts: a map, a loop, an approval.
+    DigestOfParts(StageName),
     /// Two stages have the same name.
     DuplicateName(StageName),
     /// There is no stage at all.
@@ -204,6 +206,7 @@ impl Problem {
             ProblemKind::BadSettings { .. } => "SF0111",
             ProblemKind::ZeroTimeout(_) => "SF0112",
             ProblemKind::BadPool { .. } => "SF0124",
+            ProblemKind::DigestOfParts(_) => "SF0127",
             ProblemKind::RepeatedPool { .. } => "SF0125",
             ProblemKind::NoBranch(_) => "SF0116",
             ProblemKind::TooFewBranches { .. } => "SF0117",
@@ -243,6 +246,10 @@ impl fmt::Display for Problem {
                 list(f, path, " -> ")?;
                 f.write_str("; remove one of these arrows (an arrow points from a stage to one that waits for it)")
             }
+            ProblemKind::DigestOfParts(name) => write!(
+                f,
+                "stage `{name}` is called part by part, so nothing asks for a digest of its whole input; leave `.cached()` and `.digested()` out, or put them at a stage before it"
+            ),
             ProblemKind::DuplicateName(name) => {
                 write!(
                     f,

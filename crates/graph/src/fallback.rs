@@ -8,10 +8,12 @@ use std::sync::Arc;
 use stageflow_context::{DynValue, StageCx, Stop};
 
 use crate::builder::{IsOptional, IsRequired};
+use crate::digest::{Digest, DigestOf, Digested};
 use crate::draft::Draft;
 use crate::erased::{At, ErasedStage, Optional, Required};
 use crate::options::Presence;
 use crate::role::Role;
+use crate::undo::UndoOf;
 use crate::upstream::Edges;
 use crate::{
     Handle, Inputs, Shape, Stage, StageBuilder, StageFuture, StageOptions, Upstream, WiringError,
@@ -40,6 +42,7 @@ impl<S: Stage> AnyStage<S::Input, S::Output> for S {
 pub(crate) struct Spare<I: Send + 'static, O> {
     pub(crate) name: String,
     pub(crate) stage: Box<dyn AnyStage<I, O>>,
+    pub(crate) undo: Option<UndoOf<O>>,
 }
 
 /// Reads the input of a stage from its slots; a fallback reads with its primary's wires.
@@ -224,6 +227,7 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
         self.spares.push(Spare {
             name: name.as_ref().to_owned(),
             stage: Box::new(stage),
+            undo: None,
         });
         self
     }
@@ -248,6 +252,8 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
             options: self.options,
             spares: self.spares,
             default: self.default,
+            digest: self.digest,
+            undo: self.undo,
             presence: PhantomData,
         }
     }
@@ -261,9 +267,15 @@ impl<S: Stage> StageBuilder<'_, S, IsDefault> {
             upstream,
             make: self.default,
         };
-        let node = self
-            .draft
-            .add_wired(&self.name, &self.options, wired, self.spares, Wrap::Plain);
+        let node = self.draft.add_wired(
+            &self.name,
+            &self.options,
+            wired,
+            self.digest,
+            self.spares,
+            Wrap::Plain,
+        );
+        self.draft.undo_with(node, self.undo, Wrap::Plain);
         Handle::new(self.draft.id, node)
     }
 
@@ -283,19 +295,42 @@ impl Draft {
         name: &str,
         options: &StageOptions,
         wired: impl ErasedStage + Gather<I> + 'static,
+        digest: Option<DigestOf<I>>,
         spares: Vec<Spare<I, O>>,
         wrap: Wrap,
     ) -> u32 {
         let wired = Arc::new(wired);
         let node = self.add(name, options.clone(), Arc::clone(&wired) as _);
         self.wire(|edges| wired.edges(edges));
-        if !spares.is_empty() {
-            self.add_fallbacks(node, options, spares, &(wired as _), wrap);
+        if digest.is_none() && spares.is_empty() {
+            return node;
+        }
+        let wires: Arc<dyn Gather<I>> = wired;
+        let digest = digest.map(|of| self.set_digest(node, &wires, of));
+        let last = self.add_fallbacks(node, options, spares, &wires, wrap);
+        // They have the same input, so they are told apart by the same.
+        for fallback in node + 1..last {
+            if let Some(digest) = &digest {
+                self.share_digest(fallback, digest);
+            }
         }
         node
     }
 
-    /// Adds the stages that stand in for `primary`, the node added last.
+    /// Says what the input of a node is told apart by.
+    pub(crate) fn set_digest<I: Send + 'static>(
+        &mut self,
+        node: u32,
+        wires: &Arc<dyn Gather<I>>,
+        of: DigestOf<I>,
+    ) -> Arc<dyn Digest> {
+        let wires = Arc::clone(wires);
+        let digest: Arc<dyn Digest> = Arc::new(Digested { wires, of });
+        self.share_digest(node, &digest);
+        digest
+    }
+
+    /// Adds the stages that stand in for `primary`, the node added last. Gives the number of the next node.
     fn add_fallbacks<I: Send + 'static, O: Send + Sync + 'static>(
         &mut self,
         primary: u32,
@@ -303,7 +338,7 @@ impl Draft {
         spares: Vec<Spare<I, O>>,
         wires: &Arc<dyn Gather<I>>,
         wrap: Wrap,
-    ) {
+    ) -> u32 {
         let options = StageOptions {
             presence: Presence::Required,
             ..options.clone()
@@ -316,7 +351,9 @@ impl Draft {
             });
             let node = self.add(&spare.name, options.clone(), stage);
             self.set_role(node, Role::Fallback { of });
+            self.undo_with(node, spare.undo, wrap);
             self.wire_as(primary);
         }
+        self.next()
     }
 }

@@ -41,6 +41,12 @@ impl NamedInputs {
         })
     }
 
+    /// All that can be read, in the order of the wires.
+    pub(crate) fn values_read(&self) -> (&Value, Vec<Option<&Value>>) {
+        let values = self.values.iter().map(Option::as_deref);
+        (&self.run_input, values.collect())
+    }
+
     /// What the run was started with.
     #[must_use]
     pub fn run_input(&self) -> &Value {

@@ -73,7 +73,8 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0101` to `SF0112`, `SF0116` to `SF0120`, `SF0124` and `SF0125`: [`Problem`], when a pipeline is built. `SF0113` to
+//! Codes `SF0101` to `SF0112`, `SF0116` to `SF0120`, `SF0124`, `SF0125` and `SF0127`: [`Problem`], when a pipeline is built. `SF0126`:
+//! [`InputDigestError`], when a layer asks for the digest of an input. `SF0113` to
 //! `SF0115`: [`InputError`], when a stage that is wired by name reads its inputs. `SF0309`: [`BadRoute`], when a route names
 //! an arm twice.
 //!
@@ -93,6 +94,7 @@
 mod builder;
 mod cycles;
 mod demand;
+mod digest;
 mod draft;
 mod draw;
 mod erased;
@@ -114,6 +116,7 @@ mod route;
 mod shape;
 mod spec;
 mod stage;
+mod undo;
 mod upstream;
 mod wires;
 
@@ -121,6 +124,7 @@ pub use builder::{
     Embedding, Finish, IsOptional, IsRequired, PipelineBuilder, PipelineInput, StageBuilder,
 };
 pub use demand::{Demands, PoolUse, StageLimit};
+pub use digest::InputDigestError;
 pub use draw::{Overlay, StageMark};
 pub use erased::StageFuture;
 pub use error::{BuildError, Problem, ProblemKind};
@@ -134,7 +138,7 @@ pub use map::{
 };
 pub use named::{NamedBuilder, NamedStage};
 pub use nearest::nearest;
-pub use options::{Placement, Presence, StageOptions};
+pub use options::{Placement, Presence, Reuse, StageOptions, StageVersion};
 pub use pipeline::{NamedPipeline, Pipeline, SideBySide};
 pub use plan::{Plan, SharedStage};
 pub use role::Role;
@@ -149,4 +153,5 @@ pub use shape::Shape;
 pub use spec::{PipelineSpec, Registry, StageSpec};
 pub use stage::{Stage, StageKind};
 pub use stageflow_macros::Route;
+pub use undo::{CanUndo, StageUndo, UndoFuture, UndoPolicy};
 pub use upstream::{Edges, Inputs, Upstream, WiringError};

@@ -24,6 +24,54 @@ pub struct StageOptions {
     pub presence: Presence,
     /// What it needs beyond its upstream values: units of pools, room under a limit.
     pub demands: Demands,
+    /// Which version of the stage it is.
+    pub version: StageVersion,
+    /// Whether what it gave may be given again.
+    pub reuse: Reuse,
+}
+
+/// Which version of a stage it is. What is kept of one version is never given for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StageVersion(u32);
+
+impl StageVersion {
+    /// As a number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// The first version: 1.
+impl Default for StageVersion {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl From<u32> for StageVersion {
+    fn from(version: u32) -> Self {
+        Self(version)
+    }
+}
+
+impl std::fmt::Display for StageVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Whether what a stage gave may be given again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reuse {
+    /// Never: each call may give something else, or changes the world.
+    #[default]
+    Never,
+    /// For the same input of the same version.
+    SameInput,
 }
 
 /// Where a stage runs.

@@ -8,9 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop, Wiring};
 
+use crate::digest::Digest;
 use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
-use crate::{Handle, Inputs, Role, Shape, StageFuture, StageLimit, StageOptions, WiringError};
+use crate::{
+    Handle, Inputs, Role, Shape, StageFuture, StageLimit, StageOptions, StageUndo, WiringError,
+};
 
 /// A compiled pipeline: names interned, edges in compressed rows, immutable and shared by all its runs.
 ///
@@ -29,6 +32,8 @@ pub struct Plan {
     pub(crate) is_limited: bool,
     /// Whether any node is more than a stage.
     pub(crate) branches: bool,
+    /// Whether any stage has an undo.
+    pub(crate) has_undos: bool,
     /// Made when it is first asked for.
     pub(crate) wiring: OnceLock<Arc<Wiring>>,
 }
@@ -42,6 +47,9 @@ pub(crate) struct Node {
     pub(crate) input: InputUse,
     pub(crate) shape: Shape,
     pub(crate) role: Role,
+    /// What its input is told apart by, if somebody may ask.
+    pub(crate) digest: Option<Arc<dyn Digest>>,
+    pub(crate) undo: Option<StageUndo>,
 }
 
 /// What a stage has to do with the pipeline's input.
@@ -185,6 +193,20 @@ impl Plan {
     #[must_use]
     pub fn has_branches(&self) -> bool {
         self.branches
+    }
+
+    /// Whether what any of its stages does can be undone.
+    #[inline]
+    #[must_use]
+    pub fn has_undos(&self) -> bool {
+        self.has_undos
+    }
+
+    /// How to undo what a stage did, if it can be undone.
+    #[inline]
+    #[must_use]
+    pub fn undo(&self, stage: usize) -> Option<&StageUndo> {
+        self.nodes.get(stage)?.undo.as_ref()
     }
 
     /// The arms of a route; empty for everything else.

@@ -12,7 +12,7 @@ use stageflow_context::{BoxError, StageName};
 use crate::error::ProblemKind;
 use crate::named::{NamedBuilder, NamedRunner, Runner};
 use crate::nearest::nearest;
-use crate::options::{Placement, Presence};
+use crate::options::{Placement, Presence, Reuse, StageVersion};
 use crate::{
     BuildError, Demands, NamedInputs, NamedPipeline, Pipeline, Stage, StageKind, StageOptions,
 };
@@ -99,6 +99,12 @@ pub struct StageSpec {
     /// How long it may go on after its run was told to stop, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_ms: Option<u64>,
+    /// Which version it is: what was kept of another one is not given again.
+    #[serde(default)]
+    pub version: StageVersion,
+    /// Whether what it gave may be given again for the same input.
+    #[serde(default)]
+    pub reuse: Reuse,
     /// Settings for what runs.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub with: Value,
@@ -137,6 +143,8 @@ impl StageSpec {
         }
         StageOptions {
             demands,
+            version: self.version,
+            reuse: self.reuse,
             kind: self.kind,
             placement: self.placement,
             timeout: self.timeout_ms.map(Duration::from_millis),

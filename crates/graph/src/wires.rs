@@ -28,6 +28,10 @@ impl Plan {
         after.sort_unstable();
         after.dedup();
         let kind = self.options(stage).kind.as_str();
-        Wire::new(self.names()[stage].as_str(), kind, role.as_str(), after)
+        let wire = Wire::new(self.names()[stage].as_str(), kind, role.as_str(), after);
+        match self.undo(stage) {
+            None => wire,
+            Some(_) => wire.with_undo(),
+        }
     }
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    BoxError, DynValue, LayerNotice, OrgId, Part, RunHost, StageCx, StageError, StageErrorKind,
-    StageIndex, StageName, Stop,
+    BoxError, DynValue, Fingerprint, LayerNotice, OrgId, Part, RunHost, StageCx, StageError,
+    StageErrorKind, StageIndex, StageName, Stop,
 };
-use stageflow_graph::{Plan, StageKind, StageOptions};
+use stageflow_graph::{InputDigestError, Inputs, Plan, StageKind, StageOptions};
 use tracing::Span;
 
 use crate::call_state::CallState;
@@ -24,6 +24,18 @@ pub struct Call<'a> {
     attempt: NonZeroU32,
     state: &'a mut CallState,
     whereabouts: Option<&'a Whereabouts>,
+    reads: Reads<'a>,
+}
+
+/// Where the values lie that a call reads.
+#[derive(Clone, Copy)]
+enum Reads<'a> {
+    /// Layers cannot see them.
+    Nothing,
+    /// In the slots of the run.
+    Slots(&'a [Option<DynValue>]),
+    /// In this order.
+    Values(&'a [DynValue]),
 }
 
 impl<'a> Call<'a> {
@@ -44,12 +56,49 @@ impl<'a> Call<'a> {
             attempt,
             state,
             whereabouts: None,
+            reads: Reads::Nothing,
         }
     }
 
     /// Writes down from now on where the call waits. Called by engines.
     pub fn follow(&mut self, whereabouts: &'a Whereabouts) {
         self.whereabouts = Some(whereabouts);
+    }
+
+    /// Reads from the slots of the run. Called by engines.
+    #[inline]
+    #[must_use]
+    pub fn reading_slots(self, slots: &'a [Option<DynValue>]) -> Self {
+        let reads = Reads::Slots(slots);
+        Self { reads, ..self }
+    }
+
+    /// Reads these values. Called by engines.
+    #[must_use]
+    pub fn reading(self, values: &'a [DynValue]) -> Self {
+        let reads = Reads::Values(values);
+        Self { reads, ..self }
+    }
+
+    /// The digest of what the stage is called with: equal for equal inputs of the same stage. `None` if the stage declares
+    /// none (see [`StageBuilder::digested`](stageflow_graph::StageBuilder::digested)), and for parts of a stage. It is made now,
+    /// in time linear in the size of the input.
+    ///
+    /// # Errors
+    ///
+    /// [`InputDigestError`] if the input cannot be written as JSON.
+    #[must_use]
+    pub fn input_digest(&self) -> Option<Result<Fingerprint, InputDigestError>> {
+        if self.part().is_some() {
+            return None;
+        }
+        let stage = self.stage.as_usize();
+        let inputs = match self.reads {
+            Reads::Nothing => return None,
+            Reads::Slots(slots) => Inputs::from_slots(self.plan.upstream(stage), slots),
+            Reads::Values(values) => Inputs::from_values(values),
+        };
+        self.plan.digest(stage, inputs)
     }
 
     pub(crate) fn whereabouts(&self) -> Option<&'a Whereabouts> {

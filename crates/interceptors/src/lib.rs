@@ -79,12 +79,15 @@
 
 mod bits;
 mod breaker;
+#[cfg(feature = "cache")]
+mod cache;
 mod bulkhead;
 mod call;
 mod call_state;
 mod catch_panic;
 mod chaos;
 mod claim;
+mod contract;
 mod ending;
 pub mod idempotency;
 mod key;
@@ -104,6 +107,7 @@ mod timeout;
 #[cfg(feature = "tower")]
 mod tower;
 mod trace;
+mod watch;
 mod whereabouts;
 
 pub use async_trait::async_trait;
@@ -111,12 +115,20 @@ pub use async_trait::async_trait;
 #[cfg(feature = "tower")]
 pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
 pub use breaker::{Breaker, BreakerState, Percent};
+#[cfg(feature = "cache")]
+pub use cache::{Cache, CacheStats};
 pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
 pub use chaos::{Chance, Chaos, Injected};
 pub use claim::Claim;
+#[cfg(feature = "schema")]
+pub use contract::{
+    Breaks, Broken, Compat, ContractError, ContractErrorKind, Contracts, Finding, JsonContract,
+    SchemaError, Violations, compat,
+};
+pub use contract::{Check, check};
 pub use ending::Ending;
 pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
@@ -135,4 +147,5 @@ pub use stack_error::{StackError, StackErrorKind};
 pub use stacks::{PlanStacks, Stacks};
 pub use timeout::Timeout;
 pub use trace::Trace;
+pub use watch::{ContextImmutabilityValidator, ContextSize, LoopGuard};
 pub use whereabouts::Whereabouts;

@@ -74,7 +74,7 @@ pub use line::line;
 pub use read::{ReadError, ReadErrorKind};
 pub use story::{
     Above, AttemptStory, CleanupStory, Ended, Ending, OperationStory, PartStory, PartTally,
-    RunStory, Skipped, StageStory, Stories, Used, Who,
+    RunStory, Skipped, StageStory, Stories, UndoStory, Used, Who,
 };
 pub use wide::{
     JsonLines, WIDE_VERSION, WideCounts, WideEvents, WideLine, WideRun, WideSink, WideStage,

@@ -4,8 +4,9 @@
 //!
 //! | codes | type | met when |
 //! |---|---|---|
-//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
+//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125, SF0127 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
+//! | SF0126 | [`InputDigestError`](crate::graph::InputDigestError) | a layer asks for the digest of an input |
 //! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
 //! | SF0202 to SF0207 | [`SnapshotError`](crate::context::SnapshotError) | a snapshot is written, read or extended |
 //! | SF0208, SF0209 | [`OutputConflict`](crate::context::OutputConflict) | a stage records a value beside its output |
@@ -19,10 +20,13 @@
 //! | SF0309 | [`BadRoute`](crate::graph::BadRoute), as the cause of a [`StageError`](crate::context::StageError) | a route names an arm twice |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
 //! | SF0312 | [`ApprovalError`](crate::executor::ApprovalError) | a stage asks for approval |
+//! | SF0316 | `SchemaError`, with the feature `schema` | a contract is made |
+//! | SF0317 | `ContractError`, with the feature `schema` | a contract is registered |
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
 //! | SF0411, SF0412 | [`StackError`](crate::interceptors::StackError) | an engine is built |
+//! | SF0413 | [`UndoPlanError`](crate::events::UndoPlanError) | records are asked what is left to undo |
 //! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
 //! | SF0506, SF0507 | [`JournalError`](crate::events::journal::JournalError) | a journal is opened |
@@ -70,6 +74,7 @@ pages! {
     sf0120 = "0120";
     sf0124 = "0124";
     sf0125 = "0125";
+    sf0127 = "0127";
     sf0201 = "0201";
     sf0202 = "0202";
     sf0203 = "0203";
@@ -117,6 +122,7 @@ pages! {
     sf0410 = "0410";
     sf0411 = "0411";
     sf0412 = "0412";
+    sf0413 = "0413";
     sf0504 = "0504";
     sf0505 = "0505";
     sf0506 = "0506";
@@ -136,3 +142,24 @@ pages! {
     sf0562 = "0562";
     sf0563 = "0563";
 }
+
+/// Their examples need features.
+#[cfg(feature = "cache")]
+mod of_cache {
+    pages! {
+        sf0126 = "0126";
+    }
+}
+
+#[cfg(feature = "schema")]
+mod of_schema {
+    pages! {
+        sf0316 = "0316";
+        sf0317 = "0317";
+    }
+}
+
+#[cfg(feature = "cache")]
+pub use of_cache::*;
+#[cfg(feature = "schema")]
+pub use of_schema::*;

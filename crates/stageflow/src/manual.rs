@@ -28,6 +28,9 @@
 //! | [`chunk_queues`] | two speeds inside a stage, and what happens when there is too much | `stageflow_streaming::ChunkQueue`, `PlayoutBuffer` |
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
 //! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
+//! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
+//! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
+//! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -59,10 +62,12 @@
 //! [`Journal`]: crate::events::Journal
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
+//! [`LoopGuard`]: crate::interceptors::LoopGuard
 //! [`NamedBuilder`]: crate::graph::NamedBuilder
 //! [`NamedInputs`]: crate::graph::NamedInputs
 //! [`Operation`]: crate::context::Operation
 //! [`OperationCx`]: crate::context::OperationCx
+//! [`Outcome`]: crate::context::Outcome
 //! [`Overflow`]: crate::events::Overflow
 //! [`Phase`]: crate::interceptors::Phase
 //! [`Pipeline`]: crate::graph::Pipeline
@@ -93,7 +98,11 @@
 //! [`StreamOptions`]: crate::executor::StreamOptions
 //! [`Sub`]: crate::executor::Sub
 //! [`TraceContext`]: crate::context::TraceContext
+//! [`UndoAfter`]: crate::executor::UndoAfter
+//! [`UndoPlan`]: crate::events::UndoPlan
+//! [`UndoPolicy`]: crate::graph::UndoPolicy
 //! [`Upstream`]: crate::graph::Upstream
+//! [`check`]: crate::interceptors::check
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
 //! [`repeat`]: crate::graph::repeat()
@@ -136,6 +145,14 @@ pages! {
     chunk_queues = "24-chunk-queues";
     live_view = "25-live-view";
     retry = "26-retry";
+    when_layers_meet = "27-when-layers-meet";
+}
+
+// Its examples need features.
+#[cfg(all(feature = "cache", feature = "schema"))]
+pages! {
+    caches_and_contracts = "31-caches-and-contracts";
+    undo = "32-undo";
 }
 
 /// The README files, whose examples are compiled and run like all others.

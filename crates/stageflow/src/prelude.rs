@@ -2,20 +2,21 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, Idempotency, IdempotencyKey,
-    OnExceed, Operation, Outcome, Redacted, ResultExt, RunIdentity, StageCx, StageError, Stop,
-    Tier, Usage,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, Given, Idempotency,
+    IdempotencyKey, OnExceed, Operation, Outcome, Redacted, ResultExt, RunIdentity, StageCx,
+    StageError, Stop, Tier, UndoCx, Usage,
 };
 pub use stageflow_events::{
     BoundedSink, EventSink, FanOut, MemorySink, Overflow, Redaction, Stopping, TracingSink,
 };
 pub use stageflow_executor::{
     ApprovalDesk, Approve, Ask, AtDeadline, Decision, Engine, FailurePolicy, Inherit, Lend,
-    OnReject, Priority, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, approval, sub,
+    OnReject, Priority, RunChild, RunOptions, RunReport, StreamKind, StreamOptions, UndoAfter,
+    approval, sub,
 };
 pub use stageflow_graph::{
     Handle, Item, ItemOutcome, Join, NamedInputs, Pipeline, Review, Revision, Route, Stage,
-    StageKind, correct, map, reduce, repeat, stage_fn,
+    StageKind, UndoPolicy, correct, map, reduce, repeat, stage_fn,
 };
 #[cfg(feature = "rates")]
 pub use stageflow_interceptors::RateLimit;
@@ -24,3 +25,9 @@ pub use stageflow_interceptors::{
     Jitter, MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace,
     async_trait,
 };
+pub use stageflow_interceptors::{ContextImmutabilityValidator, ContextSize, LoopGuard, check};
+
+#[cfg(feature = "cache")]
+pub use stageflow_interceptors::Cache;
+#[cfg(feature = "schema")]
+pub use stageflow_interceptors::{Contracts, JsonContract};

@@ -248,6 +248,7 @@ impl fmt::Display for Recorded {
                 write!(f, " {outcome}")
             }
             Kind::PartAnswered(ended) | Kind::PartEnded(ended) => write!(f, " {}", ended.outcome),
+            Kind::UndoEnded(ended) => write!(f, " {} {}", ended.outcome, ended.state),
             Kind::StageSkipped { because, .. } => {
                 write!(
                     f,

@@ -89,7 +89,11 @@ impl Case {
             _ => (first.min(cap), cap.min(3.0 * previous)),
         };
         let asked = self.asked.map_or(0.0, |asked| cap.min(millis(asked)));
-        (least.max(asked), most.max(asked))
+        match self.jitter {
+            Jitter::None => (d.max(asked), d.max(asked)),
+            _ if self.asked.is_some_and(|asked| asked > self.cap) => (cap / 2.0, cap),
+            _ => (cap.min(asked + least), cap.min(asked + most)),
+        }
     }
 }
 
@@ -164,6 +168,23 @@ fn delays_without_chance_are_exact() {
             assert_eq!(gaps, expected);
         });
     }
+}
+
+#[test]
+fn the_cap_holds_beyond_what_a_number_can_hold() {
+    TestRuntime::paused().block_on(async {
+        let ms = Duration::from_millis;
+        let retry = Retry::exponential(140).first(ms(1)).cap(ms(1000));
+        let retry = retry.jitter(Jitter::None).per_run(139.try_into().unwrap());
+        let lab = Lab::with(|builder| builder.intercept(retry));
+        let times = Times::default();
+        let stage = times.failing(|| Stop::transient("busy"));
+        let pipeline = alone(stage, Placement::Inline);
+        let _report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
+        let gaps = times.gaps();
+        assert_eq!(gaps.len(), 139);
+        assert!(gaps[10..].iter().all(|gap| *gap == ms(1000)), "{gaps:?}");
+    });
 }
 
 #[test]

@@ -51,6 +51,52 @@ fn jitter_reaches_all_of_its_range_evenly() {
     }
 }
 
+#[test]
+fn those_who_were_asked_for_the_same_do_not_come_back_together() {
+    let runtime = TestRuntime::paused();
+    // What is asked for, and the least and the most that comes of it.
+    for (asked, least, most) in [(5, 5000, 5500), (1_000_000_000, 15_000, 30_000)] {
+        let gap = |seed| {
+            runtime.block_on(async {
+                let lab = Lab::with(|builder| builder.intercept(Retry::constant(2)));
+                let times = Times::default();
+                let stage =
+                    times.failing(move || Stop::retry_after(Duration::from_secs(asked), "later"));
+                let pipeline = alone(stage, Placement::Inline);
+                let options = RunOptions::new().seed(seed);
+                let _report = lab.engine.run(&pipeline, 1, options).await;
+                times.gaps()[0]
+            })
+        };
+        let mut gaps: Vec<_> = (0..100).map(gap).collect();
+        gaps.sort_unstable();
+        let fits =
+            gaps[0] >= Duration::from_millis(least) && gaps[99] <= Duration::from_millis(most);
+        assert!(fits, "{gaps:?}");
+        gaps.dedup();
+        assert!(gaps.len() > 50, "{gaps:?}");
+    }
+}
+
+#[test]
+fn decorrelated_delays_go_on_from_the_one_before() {
+    let runtime = TestRuntime::paused();
+    let longest = (0..20).map(|seed| {
+        runtime.block_on(async {
+            let retry = Retry::constant(6).first(1.secs()).cap(1000.secs());
+            let retry = retry.jitter(Jitter::Decorrelated);
+            let lab = Lab::with(|builder| builder.intercept(retry));
+            let times = Times::default();
+            let pipeline = alone(times.failing(|| Stop::transient("busy")), Placement::Inline);
+            let options = RunOptions::new().seed(seed);
+            let _report = lab.engine.run(&pipeline, 1, options).await;
+            times.gaps().into_iter().max().unwrap()
+        })
+    });
+    // Three times the first is the most if it always begins anew.
+    assert!(longest.max().unwrap() > 20.secs());
+}
+
 /// The delays of two stages that fail side by side.
 async fn of_two(seed: Option<u64>, placement: Placement) -> Vec<Vec<u64>> {
     let lab = Lab::with(|builder| builder.intercept(Retry::exponential(6)));

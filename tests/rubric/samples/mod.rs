@@ -13,7 +13,10 @@ mod lens;
 mod loops;
 mod otel;
 mod pools;
+mod retry;
+mod reuse;
 mod streaming;
+mod undo;
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -51,12 +54,15 @@ pub(crate) fn all() -> Vec<Sample> {
         approval::samples(),
         child::samples(),
         pools::samples(),
+        retry::samples(),
+        reuse::samples(),
         branches::samples(),
         layers::samples(),
         disk::samples(),
         otel::samples(),
         lens::samples(),
         streaming::samples(),
+        undo::samples(),
     ]
     .into_iter()
     .flatten()

@@ -12,6 +12,7 @@ use super::canonical::{Subject, canonical};
 use super::probe::{Unfit, probe};
 use super::shared_map::SharedMap;
 use super::{SnapshotError, SnapshotErrorKind, SnapshotLimits};
+use crate::Fingerprint;
 use crate::ids::excerpt;
 use crate::mismatch::mismatch;
 
@@ -87,6 +88,7 @@ struct Decoded {
     value: Arc<dyn Any + Send + Sync>,
     /// Compares the value with what is decoded from the raw text again. It knows the type, which the map does not.
     is_unchanged: fn(&Entry, &(dyn Any + Send + Sync)) -> bool,
+    digest: fn(&(dyn Any + Send + Sync)) -> Option<Fingerprint>,
 }
 
 impl Extensions {
@@ -139,6 +141,18 @@ impl Extensions {
     pub fn altered(&self) -> Vec<&str> {
         let altered = self.0.iter().filter(|(_, entry)| entry.is_altered());
         altered.map(|(name, _)| name).collect()
+    }
+
+    /// The names of those that were decoded, sorted, each with the digest of what its decoded value is at the moment; `None` if
+    /// that cannot be written as JSON. Two looks at the same snapshot give the same, unless a type has interior mutability and a
+    /// stage used it.
+    #[must_use]
+    pub fn decoded(&self) -> Vec<(&str, Option<Fingerprint>)> {
+        let decoded = self.0.iter().filter_map(|(name, entry)| {
+            let decoded = entry.decoded.get()?;
+            Some((name, (decoded.digest)(&*decoded.value)))
+        });
+        decoded.collect()
     }
 
     pub(super) fn with<T: Extension>(
@@ -203,6 +217,7 @@ impl Entry {
             let _ = self.decoded.set(Decoded {
                 value,
                 is_unchanged: Self::is_unchanged::<T>,
+                digest: Self::digest::<T>,
             });
         }
         let kept = self.decoded.get().map(|decoded| Arc::clone(&decoded.value));
@@ -224,6 +239,12 @@ impl Entry {
         self.decoded
             .get()
             .is_some_and(|decoded| !(decoded.is_unchanged)(self, &*decoded.value))
+    }
+
+    fn digest<T: Extension>(value: &(dyn Any + Send + Sync)) -> Option<Fingerprint> {
+        value
+            .downcast_ref::<T>()
+            .and_then(|value| Fingerprint::of(value).ok())
     }
 
     fn is_unchanged<T: Extension>(&self, value: &(dyn Any + Send + Sync)) -> bool {

@@ -15,7 +15,7 @@ mod error;
 mod extensions;
 mod limits;
 mod metadata;
-mod probe;
+pub(crate) mod probe;
 mod scan;
 mod shared_map;
 mod time;

@@ -7,7 +7,7 @@ use serde::ser::{self, Serialize, Serializer};
 
 /// Why a value cannot be written.
 #[derive(Debug)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     NotFinite,
     TooDeep,
     Other(String),
@@ -15,7 +15,7 @@ pub(super) enum Unfit {
 
 /// Checks that `value` has only finite numbers and is not nested far deeper than `deepest`; how deep its JSON is exactly
 /// can be told when there is some.
-pub(super) fn probe<T: Serialize>(value: &T, deepest: usize) -> Result<(), Unfit> {
+pub(crate) fn probe<T: Serialize>(value: &T, deepest: usize) -> Result<(), Unfit> {
     // Newtypes and `Some` are not seen in JSON, but they too take stack: four calls for each level.
     value.serialize(Probe {
         calls_left: 4 * deepest + 4,

@@ -88,7 +88,8 @@ impl OwnedCall {
 pub(super) async fn onion(plan: &Plan, owned: OwnedCall) -> Ending {
     let stack = owned.shared.stack(owned.stage.get());
     let mut state = CallState::new(plan.options(owned.stage.as_usize()));
-    let mut call = Call::new(&owned.host, plan, owned.stage, NonZeroU32::MIN, &mut state);
+    let mut call = Call::new(&owned.host, plan, owned.stage, NonZeroU32::MIN, &mut state)
+        .reading(&owned.values);
     call.set_limits(owned.limits);
     if let Some(span) = owned.span.clone() {
         call.set_span(span);

@@ -16,6 +16,12 @@ impl Driver<'_> {
         // What the stage said while it ran comes before its end.
         self.hear();
         self.now = self.shared.now();
+        // Layers that wait have kept it themselves, and may have answered in its place.
+        if let Ending::Succeeded(value) = &ending
+            && !self.waits(stage)
+        {
+            self.shared.keep_given(stage, value);
+        }
         self.leave_layers(stage, state, &mut ending);
         let end = self.data.conclude(stage, ending, self.now);
         self.shared.let_go(stage);
@@ -30,8 +36,10 @@ impl Driver<'_> {
         let Some(value) = self.data.values[stage as usize].take() else {
             return;
         };
+        self.shared.keep_given(stage, &value);
         let mut ending = Ending::Succeeded(value);
-        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+        let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state)
+            .reading_slots(&self.data.values);
         self.stack(stage).exit(&mut call, &mut ending);
         match ending {
             Ending::Succeeded(value)
@@ -59,7 +67,8 @@ impl Driver<'_> {
 
     pub(super) fn leave_hooks(&mut self, stage: u32, state: &mut CallState, ending: &mut Ending) {
         if state.is_entered() {
-            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state);
+            let mut call = Call::new(&self.host, self.plan, StageIndex::new(stage), FIRST, state)
+                .reading_slots(&self.data.values);
             self.stack(stage).exit(&mut call, ending);
         }
     }

@@ -370,6 +370,6 @@ fn proceed(cx: &mut Context<'_>) -> bool {
     }
 }
 
-pub(super) fn at_least_one(attempts: u32) -> std::num::NonZeroU32 {
+pub(crate) fn at_least_one(attempts: u32) -> std::num::NonZeroU32 {
     std::num::NonZeroU32::new(attempts).unwrap_or(std::num::NonZeroU32::MIN)
 }

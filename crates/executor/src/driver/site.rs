@@ -172,6 +172,9 @@ impl<'a> Attempts<'a> {
             ending: None,
         };
         let ending = self.end_of(call, attempt).await;
+        if let (None, Ending::Succeeded(value)) = (part, &ending) {
+            shared.keep_given(stage.get(), value);
+        }
         told.ending = Some((ending.outcome(), ending.error().cloned()));
         drop(told);
         ending

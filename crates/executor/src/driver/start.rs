@@ -75,7 +75,8 @@ impl<'p> Driver<'p> {
         let caught = catch_unwind(AssertUnwindSafe(|| {
             let index = StageIndex::new(stage);
             if !self.stack(stage).is_empty() && !self.is_called_in_parts(stage) {
-                let mut call = Call::new(&self.host, self.plan, index, FIRST, &mut state);
+                let mut call = Call::new(&self.host, self.plan, index, FIRST, &mut state)
+                    .reading_slots(&self.data.values);
                 self.stack(stage).enter(&mut call, &mut first.answer);
                 self.unless_cancelled(&mut first.answer);
                 if first.answer.is_some() {
@@ -201,7 +202,8 @@ impl<'p> Driver<'p> {
             StageIndex::new(stage),
             FIRST,
             &mut state,
-        );
+        )
+        .reading_slots(&self.data.values);
         let caught = catch_unwind(AssertUnwindSafe(|| {
             if !self.is_called_in_parts(stage) {
                 self.stack(stage).enter(&mut call, &mut answer);

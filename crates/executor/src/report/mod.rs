@@ -1,6 +1,7 @@
 //! The truth at the end: one shape for every ending.
 
 mod stage;
+mod undo;
 
 pub use self::stage::StageReport;
 
@@ -313,7 +314,8 @@ impl<O> RunReport<O> {
             (Verdict::Completed, _) => self.skipped(),
             _ => RunErrorKind::Cancelled(reason()),
         };
-        let error = RunError::new(Arc::clone(self.data.shared.plan.name()), kind);
+        let error = RunError::new(Arc::clone(self.data.shared.plan.name()), kind)
+            .not_undone(self.not_undone().cloned().collect());
         match self.data.stopped_in.first() {
             None => error,
             Some((stage, layer)) => {

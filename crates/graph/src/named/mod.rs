@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use stageflow_context::{DynValue, StageCx, StageName};
+use stageflow_context::{BoxError, DynValue, Fingerprint, StageCx, StageName};
 
 use self::resolve::{Resolver, find_output};
 use crate::Role;
+use crate::digest::Digest;
 use crate::draft::{Draft, INPUT};
 use crate::erased::{At, ErasedStage, StageFuture};
 use crate::error::ProblemKind;
@@ -200,7 +201,7 @@ impl NamedBuilder {
             .iter()
             .map(|options| options.presence == Presence::Optional)
             .collect();
-        let shared: Arc<dyn ErasedStage> = Arc::new(NamedStages {
+        let shared = Arc::new(NamedStages {
             runners,
             optional,
             local,
@@ -210,11 +211,13 @@ impl NamedBuilder {
         }
         let node = |(place, options)| Node {
             options,
-            stage: Arc::clone(&shared),
+            stage: Arc::clone(&shared) as Arc<dyn ErasedStage>,
+            digest: Some(Arc::clone(&shared) as Arc<dyn Digest>),
             place,
             input: InputUse::Offered,
             shape: Shape::Plain,
             role: Role::Plain,
+            undo: None,
         };
         draft.fill((0..).zip(options).map(node).collect(), rows);
         draft.compile_named(names, output)
@@ -351,5 +354,13 @@ impl ErasedStage for NamedStages {
 
     fn shape(&self) -> Shape {
         Shape::Plain
+    }
+}
+
+/// Of the run's input, which all of them may read, and of what the stage waits for.
+impl Digest for NamedStages {
+    fn digest(&self, place: u32, inputs: Inputs<'_>) -> Result<Fingerprint, BoxError> {
+        let inputs = NamedInputs::gather(Arc::clone(&self.local), place as usize, inputs)?;
+        Ok(Fingerprint::of(&inputs.values_read())?)
     }
 }

@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::erased::ErasedStage;
+use crate::fallback::Gather;
 use crate::handle::DraftId;
 use crate::join::Passed;
 use crate::role::Role;
@@ -152,6 +153,9 @@ impl<S: Stage<Output: RouteOutput>> StageBuilder<'_, S, IsRoute> {
             },
         );
         draft.wire(|edges| wired.upstream.edges(edges));
+        if let Some(of) = self.digest {
+            let _ = draft.set_digest(route, &(wired as Arc<dyn Gather<S::Input>>), of);
+        }
         draft.add_arms(route, arms.into_iter().map(|arm| (arm.name, arm.stage)));
         handles
     }

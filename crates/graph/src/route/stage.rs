@@ -7,6 +7,8 @@ use stageflow_context::{DynValue, StageCx, StageError, StageErrorKind, StageName
 
 use super::chosen::{BadRoute, Chosen, RouteOutput};
 use crate::erased::{At, ErasedStage};
+use crate::fallback::Gather;
+use crate::upstream::Edges;
 use crate::{Inputs, Shape, Stage, StageFuture, Upstream, WiringError};
 
 /// A stage whose output chooses among arms.
@@ -49,6 +51,16 @@ impl<S: Stage<Output: RouteOutput>, U: Upstream<S::Input>> ErasedStage for Routi
 
     fn shape(&self) -> Shape {
         self.stage.shape()
+    }
+}
+
+impl<S: Stage<Output: RouteOutput>, U: Upstream<S::Input>> Gather<S::Input> for Routing<S, U> {
+    fn edges(&self, edges: &mut Edges) {
+        self.upstream.edges(edges);
+    }
+
+    fn read(&self, inputs: &mut Inputs<'_>) -> Result<S::Input, WiringError> {
+        self.upstream.gather(inputs)
     }
 }
 

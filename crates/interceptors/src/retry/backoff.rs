@@ -67,7 +67,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The delay after `made` attempts, at least `asked` (or the cap, if less), and the next `previous`.
+    /// The delay after `made` attempts, at most the cap, and at least `asked` if that is not more; and the next `previous`.
     pub(super) fn delay(
         &self,
         made: u32,
@@ -76,8 +76,14 @@ impl Backoff {
         rng: &mut Rng,
     ) -> (Duration, Duration) {
         let drawn = self.jittered(made, previous, rng);
-        let asked = asked.unwrap_or_default().min(self.cap);
-        (drawn.max(asked), drawn)
+        let asked = asked.unwrap_or_default();
+        // A server asks many for the same: they come one by one after that time, too.
+        let delay = match self.jitter {
+            Jitter::None => drawn.max(asked).min(self.cap),
+            _ if asked > self.cap => Duration::from_nanos(half_and_more(nanos(self.cap), rng)),
+            _ => asked.saturating_add(drawn).min(self.cap),
+        };
+        (delay, drawn)
     }
 
     fn jittered(&self, made: u32, previous: Duration, rng: &mut Rng) -> Duration {
@@ -85,7 +91,7 @@ impl Backoff {
         let drawn = match self.jitter {
             Jitter::None => grown,
             Jitter::Full => rng.u64(0..=grown),
-            Jitter::Equal => grown / 2 + rng.u64(0..=grown - grown / 2),
+            Jitter::Equal => half_and_more(grown, rng),
             Jitter::Decorrelated => {
                 let most = nanos(previous).saturating_mul(3);
                 rng.u64(nanos(self.first).min(most)..=most)
@@ -108,6 +114,11 @@ impl Backoff {
             .saturating_mul(factor)
             .min(nanos(self.cap))
     }
+}
+
+/// `d/2 + U[0, d/2]`.
+fn half_and_more(d: u64, rng: &mut Rng) -> u64 {
+    d / 2 + rng.u64(0..=d - d / 2)
 }
 
 /// In nanoseconds: the five hundred years that fit are for ever.

@@ -32,8 +32,14 @@ pub use retry_after::parse_retry_after;
 /// | [`constant`](Retry::constant) | `min(cap, first)` |
 ///
 /// What [`Jitter`] makes of it comes from the seed of the run and the place of the attempt: the same seed, the same delays. It
-/// is never below what the error asks for ([`StageError::retry_after`]), which counts for no more than the cap. Timers count in
-/// whole milliseconds, rounded up.
+/// is never below what the error asks for ([`StageError::retry_after`]), unless that is more than the cap:
+///
+/// | an error asks for | with jitter | without |
+/// |---|---|---|
+/// | no more than the cap | `min(cap, asked + delay)`: a server asks many for the same | `max(asked, delay)` |
+/// | more than the cap | `cap/2 + U[0, cap/2]` | `cap` |
+///
+/// Timers count in whole milliseconds, rounded up.
 ///
 /// Inner layers are entered for every attempt, so a [`Timeout`](crate::Timeout) limits each; [`within`](Retry::within) limits
 /// all together. Each item of a map and each round of a loop is tried again by itself. When the run is told to stop, the wait ends

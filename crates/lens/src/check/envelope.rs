@@ -81,10 +81,16 @@ fn missing(record: &EventRecord) -> Vec<&'static str> {
     let is_about_stage = kind.starts_with("stage.")
         || kind.starts_with("part.")
         || kind.starts_with("operation.")
+        || kind.starts_with("undo.")
         || kind == "cleanup.ended";
     let is_attempt = matches!(
         kind,
-        "stage.started" | "stage.ended" | "part.started" | "part.ended"
+        "stage.started"
+            | "stage.ended"
+            | "part.started"
+            | "part.ended"
+            | "undo.started"
+            | "undo.ended"
     );
     let is_end = matches!(
         kind,
@@ -95,6 +101,7 @@ fn missing(record: &EventRecord) -> Vec<&'static str> {
             | "part.answered"
             | "operation.ended"
             | "cleanup.ended"
+            | "undo.ended"
     );
     let is_empty = |id: &str| id.is_empty() || id.bytes().all(|digit| digit == b'0');
     let rules = [

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use stageflow_context::Note;
 use stageflow_events::EventRecord;
 
 use super::FindingKind;
@@ -144,9 +145,5 @@ fn what(record: &EventRecord) -> String {
 
 /// Whether it is something that a stage said.
 fn is_note(kind: &str) -> bool {
-    let first = kind.split('.').next().unwrap_or_default();
-    !matches!(
-        first,
-        "run" | "stage" | "part" | "cleanup" | "telemetry" | "approval" | "budget" | "operation"
-    )
+    !Note::is_reserved(kind)
 }

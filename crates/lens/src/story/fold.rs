@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use serde::Deserialize as _;
 use stageflow_context::Wire;
-use stageflow_events::EventRecord;
+use stageflow_events::{EventRecord, UndoState};
 
 use super::{
     AttemptStory, CleanupStory, Ended, Ending, OperationStory, PartStory, RunStory, Skipped,
-    StageStory, Used,
+    StageStory, UndoStory, Used,
 };
 use crate::field::{at, is_marker, number, number_in, outcome, text};
 
 /// More of these in a run are counted, and not kept.
 const MOST_CLEANUPS: usize = 4096;
+const MOST_UNDOS: usize = 4096;
 const MOST_STAGES: usize = 200_000;
 /// More of these in a stage are counted, and not kept.
 const MOST_PARTS: usize = 16_384;
@@ -38,6 +39,8 @@ impl RunStory {
             "run.started" => self.run_started(record),
             "run.ended" => self.run_ended(record),
             "cleanup.ended" => self.cleanup_ended(record),
+            "undo.started" => {}
+            "undo.ended" => self.undo_ended(record),
             "budget.warned" | "budget.exceeded" => self.budget_notices += 1,
             _ => {
                 if let Some(stage) = self.stage_of(record) {
@@ -99,6 +102,19 @@ impl RunStory {
                 name: text(record, "cleanup").unwrap_or_default().to_owned(),
                 at: at(record),
                 outcome: outcome(record),
+                error: text(record, "error").map(ToOwned::to_owned),
+            });
+        }
+    }
+
+    fn undo_ended(&mut self, record: &EventRecord) {
+        if self.undos.len() < MOST_UNDOS {
+            self.undos.push(UndoStory {
+                stage: record.stage.clone().unwrap_or_default(),
+                attempt: record.attempt.unwrap_or(0),
+                at: at(record),
+                outcome: outcome(record),
+                state: text(record, "state").and_then(UndoState::parse),
                 error: text(record, "error").map(ToOwned::to_owned),
             });
         }

@@ -8,6 +8,6 @@ mod stage;
 mod stories;
 
 pub use inner::{OperationStory, PartStory, PartTally, Used};
-pub use run::{Above, CleanupStory, Ended, RunStory, Who};
+pub use run::{Above, CleanupStory, Ended, RunStory, UndoStory, Who};
 pub use stage::{AttemptStory, Ending, Skipped, StageStory};
 pub use stories::Stories;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use stageflow_context::Outcome;
-use stageflow_events::EventRecord;
+use stageflow_events::{EventRecord, UndoState};
 
 use super::StageStory;
 use super::seqs::Seqs;
@@ -39,6 +39,8 @@ pub struct RunStory {
     pub stages: Vec<StageStory>,
     /// Its cleanups that ended, the first few thousand of them.
     pub cleanups: Vec<CleanupStory>,
+    /// Its attempts to undo what its stages did, in the order in which their records came, the first few thousand of them.
+    pub undos: Vec<UndoStory>,
     /// How often a budget was nearly used up, or exceeded.
     pub budget_notices: u64,
     /// How many of its events were counted.
@@ -108,6 +110,24 @@ pub struct CleanupStory {
     pub error: Option<String>,
 }
 
+/// How an attempt to undo a stage ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UndoStory {
+    /// The stage.
+    pub stage: String,
+    /// Which attempt to undo it, from 1; 0 if there was no time left for any.
+    pub attempt: u32,
+    /// When it ended, from the start of the run.
+    pub at: Duration,
+    /// How.
+    pub outcome: Option<Outcome>,
+    /// How far the undoing of the stage has come with that.
+    pub state: Option<UndoState>,
+    /// What went wrong, if something did.
+    pub error: Option<String>,
+}
+
 impl RunStory {
     /// Of the run of this record nothing else is known yet.
     pub(super) fn of(record: &EventRecord) -> Self {
@@ -128,6 +148,7 @@ impl RunStory {
             last: at(record),
             stages: Vec::new(),
             cleanups: Vec::new(),
+            undos: Vec::new(),
             budget_notices: 0,
             events: 0,
             repeated: 0,
@@ -166,6 +187,12 @@ impl RunStory {
     #[must_use]
     pub fn stage(&self, name: &str) -> Option<&StageStory> {
         self.stages.get(*self.places.get(name)?)
+    }
+
+    /// The stages that should have been undone and could not be.
+    pub fn not_undone(&self) -> impl Iterator<Item = &str> + '_ {
+        let failed = |undo: &&UndoStory| undo.state == Some(UndoState::Failed);
+        self.undos.iter().filter(failed).map(|undo| &*undo.stage)
     }
 
     /// The numbers of events that are missing below the highest one.

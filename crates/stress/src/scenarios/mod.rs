@@ -18,8 +18,11 @@ mod a15_labels;
 mod a16_merge;
 mod a17_order;
 mod a18_slow_layers;
+mod a19_limits_in_data;
+mod a20_shared_layers;
 mod a21_partial;
 mod a22_cleanups;
+mod a23_stampede;
 mod c1_baseline;
 mod c2_writes;
 mod c3_immutability;
@@ -31,6 +34,7 @@ mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
 mod m1_failures;
+mod m2_jitter;
 mod m3_skew;
 mod m4_exhaustion;
 mod pending;
@@ -50,6 +54,7 @@ mod tue_loops;
 mod tue_maps;
 mod tue_spawn;
 mod wed_gates;
+mod wed_undo;
 
 pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
 
@@ -97,10 +102,14 @@ pub(crate) fn all() -> Vec<Scenario> {
         a15_labels::scenario(),
         a17_order::scenario(),
         a18_slow_layers::scenario(),
+        a19_limits_in_data::scenario(),
+        a20_shared_layers::scenario(),
         a21_partial::scenario(),
         a22_cleanups::scenario(),
+        a23_stampede::scenario(),
         tue_spawn::scenario(),
         m1_failures::scenario(),
+        m2_jitter::scenario(),
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
@@ -110,6 +119,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         tue_loops::scenario(),
         tue_maps::scenario(),
         wed_gates::scenario(),
+        wed_undo::scenario(),
     ];
     ready.into_iter().chain(pending::scenarios()).collect()
 }

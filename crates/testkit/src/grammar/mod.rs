@@ -4,6 +4,7 @@ mod operations;
 mod parts;
 mod rules;
 mod said;
+mod undo;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use stageflow_graph::{Plan, Presence, Role};
 
 use self::operations::Operations;
 use self::parts::Parts;
+use self::undo::Undos;
 pub use rules::{GrammarError, Rule, Violation};
 
 use crate::Recorded;
@@ -21,7 +23,7 @@ use crate::Recorded;
 /// Reads the events of one run in order and remembers every rule they break.
 ///
 /// ```text
-/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | operation | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ [CleanupEnded]* ▸ RunEnded
+/// RunStarted ▸ { { StageStarted ▸ [Note | BlockingDetected | operation | part]* ▸ StageEnded }* [StageAnswered] | StageResolved | StageSkipped }* ▸ { UndoStarted ▸ UndoEnded }* ▸ [CleanupEnded]* ▸ RunEnded
 /// part = { PartStarted ▸ [Note | operation | part]* ▸ PartEnded }* [PartAnswered]
 /// operation = OperationStarted ▸ [everything that may stand here]* ▸ OperationEnded
 /// ```
@@ -34,6 +36,7 @@ pub struct EventGrammar {
     stages: BTreeMap<usize, Stage>,
     parts: Parts,
     operations: Operations,
+    undos: Undos,
     next_seq: u64,
     at: Duration,
     begun: bool,
@@ -83,6 +86,7 @@ impl EventGrammar {
                 })
                 .collect()
         };
+        self.undos = Undos::of_plan(plan);
         self.upstream = Some((0..plan.len()).map(upstream).collect());
         self.roles = Some((0..plan.len()).map(|stage| plan.role(stage)).collect());
         self
@@ -97,6 +101,7 @@ impl EventGrammar {
             .kind()
             .stage()
             .map_or(usize::MAX, |stage| stage.as_usize());
+        self.undoing(recorded.event.kind());
         match recorded.event.kind() {
             EventKind::RunStarted => {}
             EventKind::RunEnded { outcome, .. } => self.run_ended(*outcome),

@@ -36,6 +36,9 @@ pub enum Rule {
     StartBeforeEnd,
     /// Times do not go back.
     TimeGoesOn,
+    /// What succeeded and has an undo is undone after the last stage has ended and before the cleanups, one at a time, the
+    /// last one first; nothing else is.
+    UndoneBackwards,
     /// A stage starts after the stages it waits for have ended, with a value if it needs one.
     UpstreamFirst,
 }

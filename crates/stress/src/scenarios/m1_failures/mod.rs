@@ -1,6 +1,7 @@
 //! Stages that fail at random, in every way there is.
 
 mod draw;
+mod retried;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -98,6 +99,10 @@ pub(super) fn scenario() -> Scenario {
         "unlogged",
         "lets one stage in fifty fail that nobody told to",
     ))
+    .control(Control::own(
+        "once-more",
+        "tries once more than it was told",
+    ))
     .run(run)
 }
 
@@ -142,6 +147,9 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     })?;
     counts.tell(lab);
     bench.tell(lab);
+    if !lab.is_over() {
+        retried::retried(lab)?;
+    }
     Ok(())
 }
 

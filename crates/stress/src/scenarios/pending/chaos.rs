@@ -5,16 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "M2-JITTER",
-        title: "a network that jitters by half a second",
-        proves: "answers reach who asked, late ones are counted and dropped, and retries stay within their theory",
-        theme: Theme::Any,
-        tier: Tier::Monthly,
-        targets: &["CHAOS-001", "WORK-005"],
-        modes: &["R5", "R7"],
-        needs: "retry and a mock dependency",
-    },
-    Row {
         id: "M3-TWO-NODES",
         title: "two nodes a second apart",
         proves: "what two nodes exchange stays in causal order, and times to live survive a step of the clock",

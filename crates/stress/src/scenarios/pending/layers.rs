@@ -5,36 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "A19-LIMITS-IN-DATA",
-        title: "payloads that try to change the limits",
-        proves: "nothing in a payload, header or record changes a limit, a tenant or a trace",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &[],
-        modes: &["I10", "E6"],
-        needs: "a front door that takes headers and metadata; limits are typed options of the build and the run, out of a payload's reach",
-    },
-    Row {
-        id: "A20-SHARED-STATE",
-        title: "sixty-four stages through the same layers",
-        proves: "each stage is measured and named as itself",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &[],
-        modes: &["I8"],
-        needs: "the metrics layer and the tracing layer with spans",
-    },
-    Row {
-        id: "A23-STAMPEDE",
-        title: "a thousand runs fail at the same moment",
-        proves: "retries spread out, permanent errors are not tried again, and what a server asks for is honoured within bounds",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-005", "WORK-006", "CHAOS-002"],
-        modes: &["R5", "R6"],
-        needs: "retry and rates",
-    },
-    Row {
         id: "WED-TABLE",
         title: "timeouts, retries, breakers and cancels in one table",
         proves: "each of two hundred combinations ends as the written table says",
@@ -63,16 +33,6 @@ pub(super) const ROWS: &[Row] = &[
         targets: &["WORK-002"],
         modes: &["T3"],
         needs: "idempotency keys",
-    },
-    Row {
-        id: "WED-UNDO",
-        title: "sagas that fail half-way",
-        proves: "what was done is undone in reverse order, once",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-003", "WORK-010"],
-        modes: &["R2"],
-        needs: "compensation",
     },
     Row {
         id: "WED-CONTRACTS",

@@ -1,0 +1,79 @@
+//! What is wrong with a value.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// What is wrong with a value: the cause of an `SF0314` that a [`JsonContract`](crate::JsonContract) made.
+///
+/// It says where and why, never what was there: the value may hold what nobody may read in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violations {
+    pub(super) contract: Arc<str>,
+    pub(super) found: Vec<Broken>,
+    /// Whether there are more than those.
+    pub(super) more: More,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum More {
+    No,
+    Yes,
+}
+
+/// One thing that is wrong with a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    pub(super) at: String,
+    pub(super) what: String,
+}
+
+impl Broken {
+    /// Where in the value, as a JSON pointer; empty for the value as a whole.
+    #[must_use]
+    pub fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// What is wrong there.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+}
+
+impl Violations {
+    /// So many are listed, whatever is wrong.
+    pub const MOST: usize = 8;
+
+    /// The name of the contract, and its version if it has one.
+    #[must_use]
+    pub fn contract(&self) -> &str {
+        &self.contract
+    }
+
+    /// The first of them, in the order in which they were found.
+    #[must_use]
+    pub fn found(&self) -> &[Broken] {
+        &self.found
+    }
+}
+
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "contract `{}`: ", self.contract)?;
+        for (place, broken) in self.found.iter().enumerate() {
+            let separator = if place == 0 { "" } else { "; " };
+            let at = match broken.at.as_str() {
+                "" => "the value",
+                at => at,
+            };
+            write!(f, "{separator}{at}: {}", broken.what)?;
+        }
+        match self.more {
+            More::No => Ok(()),
+            More::Yes => f.write_str("; and more"),
+        }
+    }
+}
+
+impl std::error::Error for Violations {}
