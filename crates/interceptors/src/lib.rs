@@ -79,9 +79,9 @@
 
 mod bits;
 mod breaker;
+mod bulkhead;
 #[cfg(feature = "cache")]
 mod cache;
-mod bulkhead;
 mod call;
 mod call_state;
 mod catch_panic;
@@ -115,9 +115,9 @@ pub use async_trait::async_trait;
 #[cfg(feature = "tower")]
 pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
 pub use breaker::{Breaker, BreakerState, Percent};
+pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
 #[cfg(feature = "cache")]
 pub use cache::{Cache, CacheStats};
-pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
 pub use call::Call;
 pub use call_state::CallState;
 pub use catch_panic::CatchPanic;
