@@ -29,8 +29,10 @@
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
 //! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
 //! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
+//! | `rates_and_bulkheads` | so many calls a second, so many at a time, and who waits | `RateLimit`, [`Bulkhead`], [`KeyBy`] |
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
+//! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -41,6 +43,7 @@
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`BoundedSink`]: crate::events::BoundedSink
 //! [`Budget`]: crate::context::Budget
+//! [`Bulkhead`]: crate::interceptors::Bulkhead
 //! [`CancelReason`]: crate::context::CancelReason
 //! [`CloudEvent`]: crate::events::CloudEvent
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
@@ -60,6 +63,7 @@
 //! [`Jitter`]: crate::interceptors::Jitter
 //! [`Join`]: crate::graph::Join
 //! [`Journal`]: crate::events::Journal
+//! [`KeyBy`]: crate::interceptors::KeyBy
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`LoopGuard`]: crate::interceptors::LoopGuard
@@ -153,6 +157,18 @@ pages! {
 pages! {
     caches_and_contracts = "31-caches-and-contracts";
     undo = "32-undo";
+}
+
+// Its examples need a feature.
+#[cfg(feature = "rates")]
+pages! {
+    rates_and_bulkheads = "29-rates-and-bulkheads";
+}
+
+// Its examples need a feature.
+#[cfg(feature = "tower")]
+pages! {
+    tower = "33-tower";
 }
 
 /// The README files, whose examples are compiled and run like all others.
