@@ -31,8 +31,10 @@
 //! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
 //! | [`idempotency`] | work that is asked for again under its key is not done again | [`IdempotentWork`], [`MemoryIdempotencyStore`], [`Idempotency`] |
 //! | [`breakers_and_chaos`] | when to stop asking, and failures on purpose | [`Breaker`], [`Percent`], [`Chaos`], [`Chance`] |
+//! | `rates_and_bulkheads` | so many calls a second, so many at a time, and who waits | `RateLimit`, [`Bulkhead`], [`KeyBy`] |
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
+//! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -44,6 +46,7 @@
 //! [`BoundedSink`]: crate::events::BoundedSink
 //! [`Breaker`]: crate::interceptors::Breaker
 //! [`Budget`]: crate::context::Budget
+//! [`Bulkhead`]: crate::interceptors::Bulkhead
 //! [`CancelReason`]: crate::context::CancelReason
 //! [`Chance`]: crate::interceptors::Chance
 //! [`Chaos`]: crate::interceptors::Chaos
@@ -65,6 +68,7 @@
 //! [`Jitter`]: crate::interceptors::Jitter
 //! [`Join`]: crate::graph::Join
 //! [`Journal`]: crate::events::Journal
+//! [`KeyBy`]: crate::interceptors::KeyBy
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`LoopGuard`]: crate::interceptors::LoopGuard
@@ -164,6 +168,18 @@ pages! {
 pages! {
     caches_and_contracts = "31-caches-and-contracts";
     undo = "32-undo";
+}
+
+// Its examples need a feature.
+#[cfg(feature = "rates")]
+pages! {
+    rates_and_bulkheads = "29-rates-and-bulkheads";
+}
+
+// Its examples need a feature.
+#[cfg(feature = "tower")]
+pages! {
+    tower = "33-tower";
 }
 
 /// The README files, whose examples are compiled and run like all others.
