@@ -1,4 +1,4 @@
-//! The manual: twenty-five short pages, best read in order.
+//! The manual: thirty-three short pages, best read in order.
 //!
 //! | page | about | reference |
 //! |---|---|---|
@@ -29,9 +29,9 @@
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
 //! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
 //! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
-//! | [`idempotency`] | work that is asked for again under its key is not done again | [`IdempotentWork`], [`MemoryIdempotencyStore`], [`Idempotency`] |
 //! | [`breakers_and_chaos`] | when to stop asking, and failures on purpose | [`Breaker`], [`Percent`], [`Chaos`], [`Chance`] |
 //! | `rates_and_bulkheads` | so many calls a second, so many at a time, and who waits | `RateLimit`, [`Bulkhead`], [`KeyBy`] |
+//! | [`idempotency`] | work that is asked for again under its key is not done again | [`IdempotentWork`], [`MemoryIdempotencyStore`], [`Idempotency`] |
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
@@ -159,15 +159,15 @@ pages! {
     live_view = "25-live-view";
     retry = "26-retry";
     when_layers_meet = "27-when-layers-meet";
-    idempotency = "30-idempotency";
     breakers_and_chaos = "28-breakers-and-chaos";
+    idempotency = "30-idempotency";
+    undo = "32-undo";
 }
 
 // Its examples need features.
 #[cfg(all(feature = "cache", feature = "schema"))]
 pages! {
     caches_and_contracts = "31-caches-and-contracts";
-    undo = "32-undo";
 }
 
 // Its examples need a feature.
