@@ -128,19 +128,11 @@ impl Layers {
                 now + takes
             };
             let limit = self.limit.map_or(u64::MAX, |limit| now + limit);
-            let within = self.within().unwrap_or(u64::MAX);
-            let cancel = call.cancel.unwrap_or(u64::MAX);
-            let stops = [cancel, call.deadline, within, limit, natural];
-            let first = stops.into_iter().min().unwrap_or(0);
-            if first == cancel {
-                return (ended("cancelled", first), Says::Nothing);
+            let (cut, outcome, says) = self.cut(call);
+            if cut < natural.min(limit) {
+                return (ended(outcome, cut), says);
             }
-            if first == call.deadline {
-                return (ended("timed_out", first), Says::Nothing);
-            }
-            if first == within {
-                return (ended("failed", first), Says::Failure);
-            }
+            let first = natural.min(limit);
             now = first;
             // Whether it counts, and the least pause, if there may be another attempt.
             let (says, pause) = match end {
@@ -156,18 +148,33 @@ impl Layers {
             let Some(pause) = pause.and_then(|asked| self.pause(made, asked)) else {
                 return (ended("failed", now), says);
             };
-            if now + pause >= call.deadline || now + pause >= within {
-                return (ended("failed", now), says);
+            now += pause;
+            if now >= call.deadline.min(self.within()) {
+                return (ended("failed", now - pause), says);
             }
-            if cancel < now + pause {
+            if let Some(cancel) = call.cancel.filter(|cancel| *cancel < now) {
                 return (ended("cancelled", cancel), Says::Nothing);
             }
-            now += pause;
         }
     }
 
-    fn within(&self) -> Option<u64> {
-        self.tries?.within
+    /// What cuts off an attempt that is under way then, all others with it: when, and what comes of it.
+    fn cut(&self, call: &Call) -> (u64, &'static str, Says) {
+        let cuts = [
+            (call.cancel.unwrap_or(u64::MAX), "cancelled", Says::Nothing),
+            (call.deadline, "timed_out", Says::Nothing),
+            (self.within(), "failed", Says::Failure),
+        ];
+        let first =
+            |one: (u64, _, _), other: (u64, _, _)| if other.0 < one.0 { other } else { one };
+        cuts.into_iter().fold(cuts[0], first)
+    }
+
+    /// When all attempts of a call must be over.
+    fn within(&self) -> u64 {
+        self.tries
+            .and_then(|tries| tries.within)
+            .unwrap_or(u64::MAX)
     }
 
     /// The pause after so many attempts, if there is another.
