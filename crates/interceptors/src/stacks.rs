@@ -1,7 +1,7 @@
 //! The layers of an engine, and which of them go around which stage.
 
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use stageflow_graph::Plan;
@@ -14,9 +14,11 @@ pub struct Stacks {
     layers: Vec<(On, Layer)>,
     /// Those that go around every stage.
     common: Stack,
-    /// The stacks of pipelines that have run, while they are there.
-    known: Mutex<HashMap<usize, (Weak<Plan>, Arc<PlanStacks>)>>,
+    known: Mutex<Known>,
 }
+
+/// The stacks of pipelines that have run, by the addresses of their plans, while those are there.
+type Known = HashMap<usize, (Weak<Plan>, Arc<PlanStacks>)>;
 
 impl Stacks {
     /// No layer at all.
@@ -135,7 +137,8 @@ impl Stacks {
     pub fn describe(&self) -> String {
         let mut out = self.common.describe();
         for (on, layer) in self.layers.iter().filter(|(on, _)| !on.is_every()) {
-            out.push_str(&format!("{on}: {} [{}]\n", layer.name(), layer.phase()));
+            // Writing to a `String` cannot fail.
+            let _ = writeln!(out, "{on}: {} [{}]", layer.name(), layer.phase());
         }
         out
     }
@@ -152,7 +155,8 @@ impl Stacks {
                 .filter(|stage| stacks.of_stage[*stage] == at)
                 .map(|stage| plan.names()[stage].as_str())
                 .collect();
-            out.push_str(&format!("{}:\n{}", names.join(", "), stack.describe()));
+            // Writing to a `String` cannot fail.
+            let _ = write!(out, "{}:\n{}", names.join(", "), stack.describe());
         }
         out
     }

@@ -33,6 +33,7 @@ mod d3_overflow;
 mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
+mod m1_correlated;
 mod m1_failures;
 mod m2_jitter;
 mod m3_skew;
@@ -110,6 +111,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a23_stampede::scenario(),
         tue_spawn::scenario(),
         m1_failures::scenario(),
+        m1_correlated::scenario(),
         m2_jitter::scenario(),
         m3_skew::scenario(),
         m4_exhaustion::scenario(),

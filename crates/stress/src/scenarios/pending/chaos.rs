@@ -54,14 +54,4 @@ pub(super) const ROWS: &[Row] = &[
         modes: &["R12"],
         needs: "a journal and resume",
     },
-    Row {
-        id: "M1-CORRELATED",
-        title: "failures that come together",
-        proves: "stages that hang on one dependency fail together, retries stay bounded, and cleanups that fail are told",
-        theme: Theme::Any,
-        tier: Tier::Monthly,
-        targets: &["LLM-SYS-004", "CHAOS-001"],
-        modes: &["R5", "R9"],
-        needs: "retry; M1-FAILURES has failures that come alone",
-    },
 ];
