@@ -350,7 +350,7 @@ fn attempts_count_if_that_is_said() {
     let each_second = per_second(1);
     assert_eq!(times(each_second.clone()), Duration::ZERO);
     assert_eq!(
-        times(each_second.clone().wait_up_to(60.mins()).each_attempt()),
+        times(each_second.wait_up_to(60.mins()).each_attempt()),
         2.secs()
     );
 }

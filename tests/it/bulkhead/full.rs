@@ -1,5 +1,10 @@
 //! Random calls that end in every way, against a plain list of who is there.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the callers of runs are tasks of the test"
+)]
+
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
