@@ -78,6 +78,7 @@ mod prompt;
 mod props;
 mod races;
 mod rate;
+mod rate_storm;
 mod redaction;
 mod report;
 mod retry;

@@ -14,28 +14,28 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Property, RecordingSink, paused, script};
 use tokio::time::{Instant, sleep_until};
 
-fn per_second(calls: u32) -> RateLimit {
+pub(crate) fn per_second(calls: u32) -> RateLimit {
     RateLimit::per_second(NonZeroU32::new(calls).unwrap())
 }
 
-fn one() -> NonZeroU32 {
+pub(crate) fn one() -> NonZeroU32 {
     NonZeroU32::MIN
 }
 
 /// When which call began, in milliseconds since it was made.
 #[derive(Clone)]
-struct Began {
-    since: Instant,
-    calls: Arc<Mutex<Vec<(u64, u64)>>>,
+pub(crate) struct Began {
+    pub(crate) since: Instant,
+    pub(crate) calls: Arc<Mutex<Vec<(u64, u64)>>>,
 }
 
 impl Began {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (since, calls) = (Instant::now(), Arc::default());
         Self { since, calls }
     }
 
-    fn calls(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn calls(&self) -> Vec<(u64, u64)> {
         self.calls.lock().unwrap().clone()
     }
 
@@ -236,6 +236,7 @@ fn who_leaves_has_used_up_nothing() {
         );
         assert!(first.is_success() && second.is_success() && third.is_success());
         assert_eq!(began.calls(), [(0, 0), (2, 100), (4, 200)]);
+        assert_eq!(limit.waiting(), []);
     });
 }
 
@@ -349,7 +350,7 @@ fn attempts_count_if_that_is_said() {
     let each_second = per_second(1);
     assert_eq!(times(each_second.clone()), Duration::ZERO);
     assert_eq!(
-        times(each_second.clone().wait_up_to(60.mins()).each_attempt()),
+        times(each_second.wait_up_to(60.mins()).each_attempt()),
         2.secs()
     );
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use stageflow::context::{DynValue, StageErrorKind};
 use stageflow::executor::RunErrorKind;
+use stageflow::graph::Placement;
 use stageflow::interceptors::{StageRequest, StageResponse, StageService, TowerLayer};
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, Probe, paused, script};
@@ -31,15 +32,11 @@ fn cause<O, E: std::error::Error + 'static>(report: &RunReport<O>) -> &E {
 #[test]
 fn a_timeout_ends_the_attempt_and_not_only_the_wait() {
     paused(async {
-        for placement in PLACEMENTS {
+        for placement in [Placement::Inline, Placement::Spawn] {
             let layer = TowerLayer::new("tower", Phase::Timeout, TimeoutLayer::new(5.secs()));
             let lab = Lab::with(|engine| engine.intercept(layer));
             let probe = Probe::new();
             let hang = script::hang::<_, u64>().watched_by(&probe);
-            let blocking = matches!(placement, stageflow::graph::Placement::Blocking);
-            if blocking {
-                continue; // a thread of its own is waited for in real time
-            }
             let pipeline = alone(hang, placement);
             let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
             assert_eq!(report.duration(), 5.secs());
@@ -109,7 +106,7 @@ fn a_concurrency_limit_holds_for_all_runs_and_is_given_back_by_those_that_end_ea
         let lab = Lab::with(|engine| engine.intercept(layer));
         let probe = Probe::new();
         let slow = script::ok(1_u64).taking(1.secs()).watched_by(&probe);
-        let pipeline = alone(slow, stageflow::graph::Placement::Inline);
+        let pipeline = alone(slow, Placement::Inline);
         let runs = (0..12_u64).map(|n| {
             // Every third is stopped while it is inside or waits.
             let deadline = if n % 3 == 0 { 500.millis() } else { 60.mins() };
@@ -133,7 +130,7 @@ fn a_rate_limit_behind_a_buffer_keeps_its_rate() {
         let engine = Engine::builder()
             .intercept(TowerLayer::new("tower", Phase::Admission, layer))
             .build();
-        let pipeline = alone(script::ok(1_u64), stageflow::graph::Placement::Inline);
+        let pipeline = alone(script::ok(1_u64), Placement::Inline);
         let runs = (0..6_u64).map(|n| engine.run(&pipeline, n, RunOptions::new()));
         let mut times: Vec<_> = join_all(runs)
             .await
@@ -158,10 +155,7 @@ fn shed_load_is_a_rejection() {
         let lab =
             Lab::with(|engine| engine.intercept(TowerLayer::new("tower", Phase::Admission, layer)));
         let gate = Gate::new();
-        let pipeline = alone(
-            script::ok(1_u64).behind(&gate),
-            stageflow::graph::Placement::Inline,
-        );
+        let pipeline = alone(script::ok(1_u64).behind(&gate), Placement::Inline);
         let first = lab.engine.run(&pipeline, 1, RunOptions::new());
         let second = async {
             let report = lab.engine.run(&pipeline, 2, RunOptions::new()).await;
@@ -188,10 +182,7 @@ fn a_layer_may_answer_but_only_with_the_right_type() {
             TowerLayer::new("memory", Phase::Cache, layer)
         };
         let probe = Probe::new();
-        let pipeline = alone(
-            script::ok(1_u64).watched_by(&probe),
-            stageflow::graph::Placement::Inline,
-        );
+        let pipeline = alone(script::ok(1_u64).watched_by(&probe), Placement::Inline);
         let engine = Engine::builder()
             .intercept(answer(DynValue::new(9_u64)))
             .build();
@@ -201,7 +192,9 @@ fn a_layer_may_answer_but_only_with_the_right_type() {
             .intercept(answer(DynValue::new("nine")))
             .build();
         let report = engine.run(&pipeline, 1, RunOptions::new()).await;
-        assert_eq!(*report.error().unwrap().kind(), StageErrorKind::WrongAnswer);
+        let error = report.error().unwrap();
+        assert_eq!(*error.kind(), StageErrorKind::WrongAnswer);
+        assert!(error.to_string().contains("layer `memory`"), "{error}");
         assert_eq!(probe.calls(), 0);
     });
 }
@@ -239,7 +232,7 @@ fn attempts_of_one_call_are_made_one_after_another() {
         });
         let probe = Probe::new();
         let stage = script::ok(1_u64).taking(1.secs()).watched_by(&probe);
-        let pipeline = alone(stage, stageflow::graph::Placement::Inline);
+        let pipeline = alone(stage, Placement::Inline);
         let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
         assert_eq!(report.duration(), 2.secs());
         assert_eq!((probe.calls(), probe.peak()), (2, 1));
@@ -256,7 +249,7 @@ fn skips_and_cancels_come_through_as_they_are() {
             (script::skip::<_, u64>("nothing to do"), Outcome::Skipped),
             (script::cancel("enough"), Outcome::Cancelled),
         ] {
-            let pipeline = alone(stage, stageflow::graph::Placement::Inline);
+            let pipeline = alone(stage, Placement::Inline);
             let report = engine.run(&pipeline, 1, RunOptions::new()).await;
             assert_eq!(report.stage("a").unwrap().outcome(), outcome);
             assert_eq!(report.stage("a").unwrap().attempts(), 1);
@@ -282,7 +275,7 @@ fn a_pipeline_is_a_service() {
                 }
             }
         });
-        let pipeline = alone(stage, stageflow::graph::Placement::Inline);
+        let pipeline = alone(stage, Placement::Inline);
         let service = engine.service(&pipeline, |n| match n {
             77 => RunOptions::new().deadline(7.millis()),
             _ => RunOptions::new(),

@@ -74,6 +74,8 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `log-lines` | off | `events::LogLines`, which writes log lines as JSON, for programs that use `tracing-subscriber` |
+//! | `rates` | off | `RateLimit`: so many calls a second |
+//! | `tower` | off | `TowerLayer`: any tower layer around stages; `Engine::service`: a pipeline as a tower service |
 //!
 //! # Where it sits
 //!

@@ -1,12 +1,17 @@
 //! Random calls that end in every way, against a plain list of who is there.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the callers of runs are tasks of the test"
+)]
+
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use stageflow::executor::RunHandle;
 use stageflow::prelude::*;
-use stageflow_testkit::{Property, paused};
+use stageflow_testkit::{Flavour, Probe, Property, TestRuntime, paused};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -208,4 +213,49 @@ fn never_more_are_inside_and_every_place_comes_back() {
                 Ok(())
             })
         });
+}
+
+/// Calls come, go and are dropped on several threads at once: so a permit can be on its way to somebody who has just left.
+#[test]
+fn no_place_is_lost_between_threads() {
+    let runtime = TestRuntime::running(Flavour::MultiThread);
+    runtime.block_on(async {
+        let held = bulkhead(3).queue(some(10_000));
+        let engine = Engine::builder().intercept(held.clone()).build();
+        let probe = Probe::new();
+        let watching = probe.clone();
+        let stage = stage_fn(move |_cx: StageCx, n: Arc<u64>| {
+            let live = watching.enter();
+            async move {
+                for _ in 0..*n % 5 {
+                    tokio::task::yield_now().await;
+                }
+                live.done();
+                Ok(*n)
+            }
+        });
+        let mut p = Pipeline::builder("held");
+        let n = p.input::<u64>();
+        let a = p.stage("a", stage).after(n);
+        let pipeline = p.output(a).build().unwrap();
+        let runs: Vec<_> = (0..1000_u64)
+            .map(|n| {
+                let (engine, pipeline) = (engine.clone(), pipeline.clone());
+                let weight = [1, 4, 8][(n % 3) as usize];
+                tokio::spawn(async move { engine.run(&pipeline, n, weighing(weight)).await })
+            })
+            .collect();
+        for (n, run) in runs.into_iter().enumerate() {
+            if n % 3 == 1 {
+                run.abort();
+            }
+            match run.await {
+                Ok(report) => assert!(report.is_success()),
+                Err(error) => assert!(error.is_cancelled()),
+            }
+        }
+        engine.settled().await;
+        assert_eq!(seen(&held), [3, 0, 0]);
+        assert!(probe.peak() <= 3, "{} were inside", probe.peak());
+    });
 }
