@@ -18,6 +18,7 @@ mod budget;
 mod budget_books;
 mod by_name;
 mod cache;
+mod cache_declared;
 mod cache_flights;
 mod cache_model;
 mod cancel;
