@@ -24,6 +24,7 @@ mod control;
 mod emit;
 mod harness;
 mod instructions;
+mod layers;
 mod limits;
 mod ours;
 mod report;

@@ -16,7 +16,7 @@ use crate::support::{Lab, Log, texts};
 /// An undo that writes down what it undoes.
 pub(crate) fn written(
     log: &Log,
-) -> impl Fn(UndoCx, Given<u64>) -> Ready<Result<(), Stop>> + Send + Sync + 'static {
+) -> impl Fn(UndoCx, Given<u64>) -> Ready<Result<(), Stop>> + Send + Sync + 'static + use<> {
     let log = log.clone();
     move |cx: UndoCx, given: Given<u64>| {
         log.write(format!("{} {}", cx.stage(), *given));

@@ -145,6 +145,20 @@ async fn a_dropped_run_undoes_what_it_did_and_then_cleans_up() {
 }
 
 #[tokio::test]
+async fn a_dropped_run_with_nothing_else_to_do_undoes_what_it_did() {
+    let lab = Lab::new();
+    let (log, reached) = (Log::default(), Gate::new());
+    let pipeline = chain(&log, &["a", "b"], script::ok(0).behind(&reached));
+    let mut run = Box::pin(lab.engine.run(&pipeline, 0, RunOptions::new()));
+    assert!(poll!(&mut run).is_pending());
+    drop(run);
+    lab.engine.settled().await;
+    assert_eq!(log.lines(), ["b 2", "a 1"]);
+    lab.sink.assert_sound(pipeline.plan());
+    lab.assert_nothing_left().await;
+}
+
+#[tokio::test]
 async fn a_run_dropped_while_it_undoes_goes_on_undoing() {
     let lab = Lab::new();
     let (log, gate) = (Log::default(), Gate::new());

@@ -11,6 +11,7 @@ mod joinset;
 mod kahn;
 mod micro;
 mod sleeps;
+mod tower;
 
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ pub(crate) use buffered::buffered;
 pub(crate) use kahn::kahn;
 pub(crate) use micro::{arc_clone, try_send_accepted, try_send_refused, try_send_twice};
 pub(crate) use sleeps::{sleeps_at_once, sleeps_in_a_row, sleeps_in_two_rows};
+pub(crate) use tower::tower;
 
 use crate::harness::Batch;
 use crate::stage::Output;

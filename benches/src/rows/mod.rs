@@ -4,6 +4,7 @@ mod build;
 mod control;
 mod counted;
 mod engine;
+mod layers;
 mod limits;
 mod linear;
 mod throughput;
@@ -73,6 +74,7 @@ pub(crate) const ALL: &[Row] = &[
     row("20", "a route, its arms and a merge", control::route),
     row("21", "a run inside a run", control::child),
     row("22", "a map over 10 000 items", control::map),
+    row("23", "what a layer adds to a stage", layers::lines),
 ];
 
 /// Everything a row needs.

@@ -40,6 +40,8 @@
 //! | look, refuse, answer, or change an ending | [`Hook`] |
 //! | wait, call again, or not at all | [`Around`] |
 //! | limit how long attempts take | [`Timeout`] |
+//! | stop calling what is not well | [`Breaker`] |
+//! | make calls fail on purpose | [`Chaos`] |
 //! | try again after transient failures | [`Retry`] |
 //! | have only so many calls at a time | [`Bulkhead`] |
 //! | have only so many calls a second | `RateLimit`, with the feature `rates` |

@@ -37,6 +37,7 @@
 //! | SF0551 to SF0553 | `ReadError`, in `stageflow-lens` | a journal is read |
 //! | SF0561, SF0562 | `SendError`, in `stageflow-streaming` | a chunk is put into a queue |
 //! | SF0563 | `PlayoutError`, in `stageflow-streaming` | a playout buffer is made |
+//! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -141,6 +142,10 @@ pages! {
     sf0561 = "0561";
     sf0562 = "0562";
     sf0563 = "0563";
+    sf0701 = "0701";
+    sf0702 = "0702";
+    sf0703 = "0703";
+    sf0704 = "0704";
 }
 
 /// Their examples need features.

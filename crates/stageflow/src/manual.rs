@@ -29,8 +29,12 @@
 //! | [`live_view`] | what goes on right now, in the terminal | `stageflow_lens::live::LiveView` |
 //! | [`retry`] | another attempt for what may go away, and when there is none | [`Retry`], [`Jitter`], [`RetryBudget`] |
 //! | [`when_layers_meet`] | time limits, retry, breakers and cancels at the same time, cell by cell | [`Phase`], [`Outcome`] |
+//! | [`idempotency`] | work that is asked for again under its key is not done again | [`IdempotentWork`], [`MemoryIdempotencyStore`], [`Idempotency`] |
+//! | [`breakers_and_chaos`] | when to stop asking, and failures on purpose | [`Breaker`], [`Percent`], [`Chaos`], [`Chance`] |
+//! | `rates_and_bulkheads` | so many calls a second, so many at a time, and who waits | `RateLimit`, [`Bulkhead`], [`KeyBy`] |
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
+//! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -40,8 +44,12 @@
 //! [`Blocking`]: crate::executor::Blocking
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`BoundedSink`]: crate::events::BoundedSink
+//! [`Breaker`]: crate::interceptors::Breaker
 //! [`Budget`]: crate::context::Budget
+//! [`Bulkhead`]: crate::interceptors::Bulkhead
 //! [`CancelReason`]: crate::context::CancelReason
+//! [`Chance`]: crate::interceptors::Chance
+//! [`Chaos`]: crate::interceptors::Chaos
 //! [`CloudEvent`]: crate::events::CloudEvent
 //! [`ContextSnapshot`]: crate::context::ContextSnapshot
 //! [`Ending`]: crate::interceptors::Ending
@@ -60,6 +68,7 @@
 //! [`Jitter`]: crate::interceptors::Jitter
 //! [`Join`]: crate::graph::Join
 //! [`Journal`]: crate::events::Journal
+//! [`KeyBy`]: crate::interceptors::KeyBy
 //! [`Lend`]: crate::executor::Lend
 //! [`MemorySink`]: crate::events::MemorySink
 //! [`LoopGuard`]: crate::interceptors::LoopGuard
@@ -70,6 +79,7 @@
 //! [`Outcome`]: crate::context::Outcome
 //! [`Overflow`]: crate::events::Overflow
 //! [`Phase`]: crate::interceptors::Phase
+//! [`Percent`]: crate::interceptors::Percent
 //! [`Pipeline`]: crate::graph::Pipeline
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
 //! [`PipelineSpec`]: crate::graph::PipelineSpec
@@ -78,6 +88,9 @@
 //! [`Redacted`]: crate::context::Redacted
 //! [`Redaction`]: crate::events::Redaction
 //! [`Retry`]: crate::interceptors::Retry
+//! [`IdempotentWork`]: crate::interceptors::IdempotentWork
+//! [`MemoryIdempotencyStore`]: crate::interceptors::MemoryIdempotencyStore
+//! [`Idempotency`]: crate::context::Idempotency
 //! [`RetryBudget`]: crate::interceptors::RetryBudget
 //! [`Route`]: crate::graph::Route
 //! [`Run`]: crate::executor::Run
@@ -146,6 +159,8 @@ pages! {
     live_view = "25-live-view";
     retry = "26-retry";
     when_layers_meet = "27-when-layers-meet";
+    idempotency = "30-idempotency";
+    breakers_and_chaos = "28-breakers-and-chaos";
 }
 
 // Its examples need features.
@@ -153,6 +168,18 @@ pages! {
 pages! {
     caches_and_contracts = "31-caches-and-contracts";
     undo = "32-undo";
+}
+
+// Its examples need a feature.
+#[cfg(feature = "rates")]
+pages! {
+    rates_and_bulkheads = "29-rates-and-bulkheads";
+}
+
+// Its examples need a feature.
+#[cfg(feature = "tower")]
+pages! {
+    tower = "33-tower";
 }
 
 /// The README files, whose examples are compiled and run like all others.

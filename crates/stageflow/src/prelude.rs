@@ -18,8 +18,6 @@ pub use stageflow_graph::{
     Handle, Item, ItemOutcome, Join, NamedInputs, Pipeline, Review, Revision, Route, Stage,
     StageKind, UndoPolicy, correct, map, reduce, repeat, stage_fn,
 };
-#[cfg(feature = "rates")]
-pub use stageflow_interceptors::RateLimit;
 pub use stageflow_interceptors::{
     Around, Breaker, Bulkhead, Call, CatchPanic, Chance, Chaos, Ending, Flow, Hook, IdempotentWork,
     Jitter, MemoryIdempotencyStore, Next, Percent, Phase, Retry, RetryBudget, Timeout, Trace,
@@ -29,5 +27,7 @@ pub use stageflow_interceptors::{ContextImmutabilityValidator, ContextSize, Loop
 
 #[cfg(feature = "cache")]
 pub use stageflow_interceptors::Cache;
+#[cfg(feature = "rates")]
+pub use stageflow_interceptors::RateLimit;
 #[cfg(feature = "schema")]
 pub use stageflow_interceptors::{Contracts, JsonContract};

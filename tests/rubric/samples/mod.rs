@@ -8,6 +8,7 @@ mod disk;
 mod executor;
 mod export;
 mod graph;
+mod idempotency;
 mod layers;
 mod lens;
 mod loops;
@@ -58,6 +59,7 @@ pub(crate) fn all() -> Vec<Sample> {
         reuse::samples(),
         branches::samples(),
         layers::samples(),
+        idempotency::samples(),
         disk::samples(),
         otel::samples(),
         lens::samples(),

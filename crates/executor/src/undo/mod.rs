@@ -1,6 +1,7 @@
 //! The end of a run that has not succeeded: what its stages did is undone.
 
 mod attempt;
+mod options;
 mod report;
 
 use std::time::Duration;

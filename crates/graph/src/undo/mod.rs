@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use stageflow_context::{DynValue, Given, Stop, UndoCx};
 
-use crate::Stage;
 use crate::builder::{IsOptional, IsRequired, StageBuilder};
 use crate::draft::Draft;
 use crate::fallback::{IsDefault, Wrap};
+use crate::{Plan, Stage};
 
 pub use policy::UndoPolicy;
 
@@ -121,6 +121,22 @@ impl Draft {
             }
         });
         self.set_undo(node, StageUndo { policy, work });
+    }
+}
+
+impl Plan {
+    /// Whether what any of its stages does can be undone.
+    #[inline]
+    #[must_use]
+    pub fn has_undos(&self) -> bool {
+        self.has_undos
+    }
+
+    /// How to undo what a stage did, if it can be undone.
+    #[inline]
+    #[must_use]
+    pub fn undo(&self, stage: usize) -> Option<&StageUndo> {
+        self.nodes.get(stage)?.undo.as_ref()
     }
 }
 

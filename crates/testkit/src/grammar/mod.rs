@@ -382,12 +382,6 @@ impl EventGrammar {
         }
     }
 
-    fn complain(&mut self, complaint: Option<(Rule, &'static str)>) {
-        if let Some((rule, detail)) = complaint {
-            self.broken(rule, detail);
-        }
-    }
-
     fn broken(&mut self, rule: Rule, detail: impl Into<String>) {
         let line = self
             .seen

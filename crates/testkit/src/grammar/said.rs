@@ -27,4 +27,11 @@ impl EventGrammar {
             self.broken(Rule::StartBeforeEnd, "the stage had not started");
         }
     }
+
+    /// Something is wrong, if there is a complaint.
+    pub(super) fn complain(&mut self, complaint: Option<(Rule, &'static str)>) {
+        if let Some((rule, detail)) = complaint {
+            self.broken(rule, detail);
+        }
+    }
 }

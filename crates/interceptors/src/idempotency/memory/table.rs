@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stageflow_context::Fingerprint;
 use tokio::sync::oneshot::{Receiver, Sender, channel};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::idempotency::{Begun, Finished, KeepFor, Kept, Renewed, Scope, StoreError, Token};
@@ -41,7 +42,8 @@ struct Done {
 
 struct Held {
     token: Token,
-    until: Instant,
+    /// Until when the lease goes, for those who wait for its end.
+    until: watch::Sender<Instant>,
     /// By the number of their ticket, so in the order in which they came.
     queue: BTreeMap<u64, Waiter>,
 }
@@ -104,7 +106,7 @@ impl Table {
             fingerprint: fingerprint.copied(),
             state: State::Held(Held {
                 token,
-                until: after(now, lease),
+                until: watch::Sender::new(after(now, lease)),
                 queue: BTreeMap::new(),
             }),
         };
@@ -117,12 +119,12 @@ impl Table {
         &mut self,
         scope: &Scope,
         lease: Duration,
-    ) -> Option<(u64, Receiver<Begun>, Instant)> {
+    ) -> Option<(u64, Receiver<Begun>, watch::Receiver<Instant>)> {
         let ticket = self.next_number();
         let held = self.held_under(scope)?;
         let (tell, told) = channel();
         held.queue.insert(ticket, Waiter { lease, tell });
-        let until = held.until;
+        let until = held.until.subscribe();
         self.waiting += 1;
         Some((ticket, told, until))
     }
@@ -138,10 +140,10 @@ impl Table {
     /// it.
     pub(super) fn look_at_lease(&mut self, scope: &Scope, now: Instant) -> Option<Instant> {
         let held = self.held_under(scope)?;
-        if held.until <= now {
+        if held.until() <= now {
             self.hand_over(scope, now);
         }
-        self.held_under(scope).map(|held| held.until)
+        self.held_under(scope).map(|held| held.until())
     }
 
     pub(super) fn renew(
@@ -153,7 +155,7 @@ impl Table {
     ) -> Renewed {
         match self.held_under(scope) {
             Some(held) if held.token == token => {
-                held.until = after(now, lease);
+                held.set_until(after(now, lease));
                 Renewed::Yes
             }
             _ => Renewed::Lost,
@@ -225,7 +227,7 @@ impl Table {
             let taken = waiter.tell.send(Begun::Mine(token)).is_ok();
             if taken {
                 held.token = token;
-                held.until = after(now, waiter.lease);
+                held.set_until(after(now, waiter.lease));
             }
             self.waiting -= 1;
             if taken {
@@ -269,13 +271,15 @@ impl Table {
             return Ok(());
         }
         // Only holders are left. One that is dead, and that nobody waits for, may go.
-        let dead = self.entries.iter().find_map(|(scope, entry)| {
+        let dead = self.entries.iter().filter_map(|(scope, entry)| {
             let State::Held(held) = &entry.state else {
                 return None;
             };
-            (held.until <= now && held.queue.is_empty()).then(|| Arc::clone(scope))
+            let is_dead = held.until() <= now && held.queue.is_empty();
+            is_dead.then_some(((held.until(), held.token), scope))
         });
-        match dead {
+        let longest = dead.min_by_key(|(since, _)| *since);
+        match longest.map(|(_, scope)| Arc::clone(scope)) {
             Some(scope) => {
                 self.entries.remove(&scope);
                 Ok(())
@@ -306,6 +310,21 @@ impl Table {
     fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
+    }
+}
+
+impl Held {
+    fn until(&self) -> Instant {
+        *self.until.borrow()
+    }
+
+    /// Tells those who wait only if the lease ends before the time at which they look.
+    fn set_until(&self, until: Instant) {
+        self.until.send_if_modified(|known| {
+            let is_shorter = until < *known;
+            *known = until;
+            is_shorter
+        });
     }
 }
 

@@ -12,7 +12,7 @@ use crate::idempotency::{Begun, Scope};
 impl MemoryIdempotencyStore {
     /// Waits behind the holder; `None` if there is none any more.
     pub(super) async fn queued(&self, scope: &Scope, lease: Duration) -> Option<Begun> {
-        let (ticket, answer, mut until) = self.lock().queue(scope, lease)?;
+        let (ticket, answer, mut lease) = self.lock().queue(scope, lease)?;
         let mut waiting = Waiting {
             store: self,
             scope,
@@ -20,15 +20,20 @@ impl MemoryIdempotencyStore {
             answer: Some(answer),
         };
         loop {
-            let answer = waiting.answer.as_mut()?;
+            let until = *lease.borrow_and_update();
             let dead = std::pin::pin!(sleep_until(until));
-            match select(answer, dead).await {
+            let shorter = std::pin::pin!(lease.changed());
+            let answer = waiting.answer.as_mut()?;
+            match select(answer, select(dead, shorter)).await {
                 Either::Left((begun, _)) => {
                     waiting.answer = None;
                     return begun.ok();
                 }
                 // It has not renewed, or has and there is more time.
-                Either::Right(_) => until = self.lock().look_at_lease(scope, Instant::now())?,
+                Either::Right((Either::Left(_), _)) => {
+                    self.lock().look_at_lease(scope, Instant::now())?;
+                }
+                Either::Right((Either::Right(_), _)) => {}
             }
         }
     }
