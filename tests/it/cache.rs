@@ -274,62 +274,6 @@ async fn an_input_that_cannot_be_told_apart_is_not_cached_and_that_is_told() {
 }
 
 #[tokio::test]
-async fn stages_by_name_are_told_apart_by_all_they_can_read() {
-    let lab = Lab::with(|builder| builder.intercept(room(10)));
-    let probe = &lab.probe;
-    let mut p = Pipeline::by_name("p");
-    let parity =
-        async |_cx: StageCx, inputs: NamedInputs| Ok(json!(inputs.decode_run_input::<u64>()? % 2));
-    p.stage("parity", stage_fn(parity)).root();
-    let watch = probe.clone();
-    let last = move |_cx: StageCx, inputs: NamedInputs| {
-        watch.enter().done();
-        let value = inputs.require("parity").cloned();
-        async move { value.map_err(Stop::from) }
-    };
-    p.stage("last", stage_fn(last)).cached().after(["parity"]);
-    let pipeline = p.build().unwrap();
-    let mut asked = Vec::new();
-    for n in [1, 1, 3, 1] {
-        let report = lab.engine.run(&pipeline, json!(n), RunOptions::new()).await;
-        assert_eq!(report.output().unwrap(), &json!(1));
-        asked.push(probe.calls());
-    }
-    // 3 has the same parity, but the stage may read the run's input, too.
-    assert_eq!(asked, [1, 1, 2, 2]);
-}
-
-#[derive(Route)]
-enum Way {
-    Left(u64),
-    Right,
-}
-
-#[tokio::test]
-async fn a_route_can_be_cached_and_takes_the_same_way_again() {
-    let lab = Lab::with(|builder| builder.intercept(room(10)));
-    let watch = lab.probe.clone();
-    let choose = move |_cx: StageCx, n: Arc<u64>| {
-        watch.enter().done();
-        let way = if *n < 10 { Way::Left(*n) } else { Way::Right };
-        async move { Ok::<_, Stop>(way) }
-    };
-    let mut p = Pipeline::builder("p");
-    let n = p.input::<u64>();
-    let WayArms { left, right } = p.route("choose", stage_fn(choose)).cached().after(n);
-    let l = p.stage("l", script::give(|n: Arc<u64>| Ok(*n))).after(left);
-    let r = p
-        .stage("r", script::give(|_: Arc<()>| Ok(0_u64)))
-        .after(right);
-    let out = p.merge("out", [l, r]);
-    let pipeline = p.output(out).build().unwrap();
-    for (n, out, calls) in [(3, 3, 1), (3, 3, 1), (12, 0, 2), (12, 0, 2)] {
-        let report = lab.engine.run(&pipeline, n, RunOptions::new()).await;
-        assert_eq!((report.output().unwrap(), lab.probe.calls()), (&out, calls));
-    }
-}
-
-#[tokio::test]
 async fn one_for_fewer_stages_takes_the_place_of_one_for_more() {
     let (all, own) = (room(10), room(10));
     let lab = Lab::with(|builder| {

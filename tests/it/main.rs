@@ -19,6 +19,7 @@ mod budget_books;
 mod bulkhead;
 mod by_name;
 mod cache;
+mod cache_declared;
 mod cache_flights;
 mod cache_model;
 mod cancel;

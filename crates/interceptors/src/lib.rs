@@ -49,6 +49,11 @@
 //! | have a `tracing` span for each call | [`Trace`] |
 //! | say what a panic amounts to | [`CatchPanic`] |
 //! | not do work again that is asked for again | [`IdempotentWork`] |
+//! | give again what a stage gave for the same input | `Cache`, with the feature `cache` |
+//! | hold values to a JSON Schema | `JsonContract`, `Contracts`, with the feature `schema` |
+//! | hold values of your own types to a rule | [`check`](check()) |
+//! | notice what changes that nobody may change | [`ContextImmutabilityValidator`] |
+//! | notice runs that carry too much about, or go round in circles | [`ContextSize`], [`LoopGuard`] |
 //! | see the order | [`Stack::describe`] |
 //!
 //! # Invariants
@@ -66,7 +71,7 @@
 //!
 //! # Feature flags
 //!
-//! * `cache`: `Cache`. * `rates`: `RateLimit`. * `schema`: `JsonContract`. * `tower`: `TowerLayer`.
+//! * `cache`: `Cache`. * `rates`: `RateLimit`. * `schema`: `JsonContract`, `Contracts`, `compat`. * `tower`: `TowerLayer`.
 //!
 //! None is on by default.
 //!
