@@ -189,7 +189,7 @@ fn layers_that_cannot_stand_together_make_no_engine() {
 
     let (kind, text) = refused(Engine::builder().intercept(unique()).intercept(unique()));
     assert_eq!(kind, StackErrorKind::Twice);
-    expect!["SF0412: there may be one layer `once` around every stage, and there are two; leave one out, or mean one of them for fewer stages with `intercept_on`"].assert_eq(&text);
+    expect!["SF0412: layer `once` is there twice around every stage, which has room for one; leave one out, or mean one of them for fewer stages with `intercept_on`"].assert_eq(&text);
 
     let (kind, text) = refused(
         Engine::builder()
@@ -197,7 +197,7 @@ fn layers_that_cannot_stand_together_make_no_engine() {
             .intercept(outermost()),
     );
     assert_eq!(kind, StackErrorKind::NotOutermost);
-    expect!["SF0411: layer `gate` [security] must be outside all others, and `early` [security] is outside it; register it before the layers of its phase, and give it the phase `security`"].assert_eq(&text);
+    expect!["SF0411: layer `gate` [security] is not outside `early` [security], and must be outside all others; give it the phase `security`, and register it before the others of that phase"].assert_eq(&text);
 
     let two = Engine::builder()
         .intercept(outermost())

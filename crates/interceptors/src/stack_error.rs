@@ -25,7 +25,7 @@ impl StackError {
         Self {
             kind: StackErrorKind::Twice,
             what: format!(
-                "there may be one layer `{}` around {on}, and there are two",
+                "layer `{}` is there twice around {on}, which has room for one",
                 layer.name()
             ),
         }
@@ -36,7 +36,7 @@ impl StackError {
         Self {
             kind: StackErrorKind::NotOutermost,
             what: format!(
-                "layer `{}` [{}] must be outside all others, and `{name}` [{phase}] is outside it",
+                "layer `{}` [{}] is not outside `{name}` [{phase}], and must be outside all others",
                 layer.name(),
                 layer.phase(),
             ),
@@ -61,7 +61,7 @@ impl StackError {
     fn help(&self) -> &'static str {
         match self.kind {
             StackErrorKind::NotOutermost => {
-                "register it before the layers of its phase, and give it the phase `security`"
+                "give it the phase `security`, and register it before the others of that phase"
             }
             StackErrorKind::Twice => {
                 "leave one out, or mean one of them for fewer stages with `intercept_on`"

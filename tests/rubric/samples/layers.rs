@@ -61,7 +61,7 @@ fn stacks() -> Vec<Sample> {
         sample
     };
     vec![
-        sample(twice, &["timeout"]).facts(["two"]),
+        sample(twice, &["timeout"]).facts(["room for one"]),
         sample(inside, &["gate", "cache"]).facts(["outside"]),
     ]
 }
