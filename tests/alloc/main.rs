@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod drops;
+mod retry;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

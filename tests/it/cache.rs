@@ -268,7 +268,7 @@ async fn an_input_that_cannot_be_told_apart_is_not_cached_and_that_is_told() {
         _ => None,
     });
     let why = json!({ "error": "SF0126: stage `a` has an input that cannot be told apart from others: it has a number that is not \
-        finite, which JSON cannot carry; say with `.cached_by(..)` or `.digested_by(..)` what of it counts" });
+        finite, which JSON cannot carry; name what of it counts with `.cached_by(..)` or `.digested_by(..)`" });
     let expected = ("layer.cache.no_digest".to_owned(), &why);
     assert_eq!(told.collect::<Vec<_>>(), [expected.clone(), expected]);
 }

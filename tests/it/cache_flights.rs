@@ -9,6 +9,7 @@ use stageflow::executor::RunHandle;
 use stageflow::graph::Placement;
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, paused, script};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -100,7 +101,7 @@ fn spawned(
         let _ = tell.send(run.handle());
         run.await
     };
-    (tokio::spawn(run), told)
+    (Handle::current().spawn(run), told)
 }
 
 async fn handed_over(goes: Goes, placement: Placement) {
@@ -220,4 +221,74 @@ fn whoever_is_inside_the_call_it_would_wait_for_does_not_wait() {
         assert_eq!(report.duration(), Duration::ZERO);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
     });
+}
+
+/// One that gives up waiting takes nothing with it: those who come later still join.
+#[test]
+fn whoever_gives_up_waiting_leaves_the_others_where_they_are() {
+    paused(async {
+        let (cache, gate) = (room(10), Gate::new());
+        let lab = Lab::with(|builder| builder.intercept(cache.clone()));
+        let stage = script::ok::<Arc<u64>, u64>(3)
+            .behind(&gate)
+            .watched_by(&lab.probe);
+        let pipeline = Arc::new(lone("p", stage, |a| a.cached()));
+        let (first, _) = spawned(&lab, &pipeline, RunOptions::new());
+        gate.crowd(1).await;
+        let options = RunOptions::new().deadline(Duration::from_secs(1));
+        let report = lab.engine.run(&pipeline, 1, options).await;
+        assert_eq!(report.outcome(), Outcome::TimedOut);
+        let (third, _) = spawned(&lab, &pipeline, RunOptions::new());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        gate.open();
+        for run in [first, third] {
+            assert_eq!(run.await.unwrap().output().unwrap(), &3);
+        }
+        assert_eq!((lab.probe.calls(), cache.stats().joined), (1, 1));
+    });
+}
+
+/// One that waits and is not polled for long keeps no value alive for those who come later.
+#[test]
+fn a_value_that_is_too_old_is_given_to_nobody_who_comes_later() {
+    paused(async {
+        let (cache, gate) = (room(10).ttl(Duration::from_secs(1)), Gate::new());
+        let lab = Lab::with(|builder| builder.intercept(cache.clone()));
+        let stage = script::ok::<Arc<u64>, u64>(3)
+            .behind(&gate)
+            .watched_by(&lab.probe);
+        let pipeline = Arc::new(lone("p", stage, |a| a.cached()));
+        let (first, _) = spawned(&lab, &pipeline, RunOptions::new());
+        gate.crowd(1).await;
+        let mut slow = Box::pin(lab.engine.run(&pipeline, 1, RunOptions::new()));
+        assert!(futures_util::poll!(&mut slow).is_pending());
+        gate.open();
+        first.await.unwrap();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        lab.engine.run(&pipeline, 1, RunOptions::new()).await;
+        assert_eq!(lab.probe.calls(), 2);
+        assert_eq!(slow.await.output().unwrap(), &3);
+    });
+}
+
+/// Between a look into the cache and a seat in the flight another thread may have stored the value.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_on_many_threads_run_once_for_each_input() {
+    const INPUTS: u64 = 3000;
+    let lab = Lab::with(|builder| builder.intercept(room(10_000)));
+    let stage = script::give(|n: Arc<u64>| Ok(*n)).watched_by(&lab.probe);
+    let pipeline = Arc::new(lone("p", stage, |a| a.cached()));
+    let asks = (0..4).map(|_| {
+        let (engine, pipeline) = (lab.engine.clone(), Arc::clone(&pipeline));
+        Handle::current().spawn(async move {
+            for n in 0..INPUTS {
+                let report = engine.run(&pipeline, n, RunOptions::new()).await;
+                assert_eq!(report.output().unwrap(), &n);
+            }
+        })
+    });
+    for asked in join_all(asks).await {
+        asked.unwrap();
+    }
+    assert_eq!(lab.probe.calls() as u64, INPUTS);
 }

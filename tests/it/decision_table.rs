@@ -184,13 +184,11 @@ impl Cell<'_> {
     fn counted(&self, breaker: &Breaker) -> &'static str {
         let (_, state) = breaker.view().pop().unwrap();
         match (self.breaker, state) {
-            ("closed", BreakerState::Closed { failures: 0 })
-            | ("cooled down", BreakerState::Closed { failures: 0 }) => "+",
+            ("closed" | "cooled down", BreakerState::Closed { failures: 0 }) => "+",
             ("closed", BreakerState::Open { .. }) => "−",
             ("cooled down", BreakerState::Open { rest }) if !rest.is_zero() => "−",
             ("closed", BreakerState::Closed { failures: 1 })
-            | ("open", BreakerState::Open { .. })
-            | ("cooled down", BreakerState::Open { .. })
+            | ("open" | "cooled down", BreakerState::Open { .. })
             | (
                 "cooled down",
                 BreakerState::HalfOpen {

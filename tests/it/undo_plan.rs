@@ -24,7 +24,8 @@ fn told() -> (Arc<Plan>, RunReport<u64>, Vec<Recorded>) {
         });
         let mut p = Pipeline::builder("shop");
         let n = p.input::<u64>();
-        let works = || written(&Log::default());
+        let log = Log::default();
+        let works = || written(&log);
         let again = p.stage("again", script::ok(0_u64)).undo(works()).after(n);
         let worse = script::ok(0_u64).then(script::skip("enough"));
         let worse = p.stage("worse", worse).optional().undo(works());

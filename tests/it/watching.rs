@@ -67,6 +67,23 @@ async fn a_stage_that_changes_what_all_share_fails_and_the_error_names_it() {
 }
 
 #[tokio::test]
+async fn a_change_is_seen_also_by_whoever_decodes_it_first() {
+    let lab = Lab::with(|builder| builder.intercept(ContextImmutabilityValidator::new()));
+    let identity = RunIdentity::new(RunId::generate(&SystemIds::new()));
+    let snapshot = ContextSnapshot::new(identity)
+        .with_extension(&Tally(AtomicU64::new(3)))
+        .unwrap();
+    let text = snapshot.to_json().unwrap();
+    for (by, outcome) in [(0, Outcome::Succeeded), (1, Outcome::Failed)] {
+        let snapshot = ContextSnapshot::from_json(&text).unwrap();
+        let pipeline = alone(stage_fn(adds), Placement::Inline);
+        let options = RunOptions::new().snapshot(snapshot);
+        let report = lab.engine.run(&pipeline, by, options).await;
+        assert_eq!(report.outcome(), outcome);
+    }
+}
+
+#[tokio::test]
 async fn a_change_is_seen_also_if_it_was_changed_and_decoded_before() {
     let lab = Lab::with(|builder| builder.intercept(ContextImmutabilityValidator::new()));
     let mut p = Pipeline::builder("p");

@@ -179,7 +179,7 @@ impl fmt::Display for InputDigestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "SF0126: stage `{}` has an input that cannot be told apart from others: {}; say with `.cached_by(..)` or `.digested_by(..)` what of it counts",
+            "SF0126: stage `{}` has an input that cannot be told apart from others: {}; name what of it counts with `.cached_by(..)` or `.digested_by(..)`",
             self.stage, self.why
         )
     }

@@ -114,6 +114,7 @@ mod role;
 mod rounds;
 mod route;
 mod shape;
+mod shared_stage;
 mod spec;
 mod stage;
 mod undo;
@@ -140,7 +141,7 @@ pub use named::{NamedBuilder, NamedStage};
 pub use nearest::nearest;
 pub use options::{Placement, Presence, Reuse, StageOptions, StageVersion};
 pub use pipeline::{NamedPipeline, Pipeline, SideBySide};
-pub use plan::{Plan, SharedStage};
+pub use plan::Plan;
 pub use role::Role;
 pub use rounds::{
     Correct, CorrectLoop, Repeat, RepeatLoop, RepeatUntil, Review, Revision, correct, repeat,
@@ -149,6 +150,7 @@ pub use route::{
     ArmList, ArmsOf, BadRoute, Chosen, IsRoute, Pick, Route, RouteBuilder, RouteOutput,
 };
 pub use shape::Shape;
+pub use shared_stage::SharedStage;
 
 pub use spec::{PipelineSpec, Registry, StageSpec};
 pub use stage::{Stage, StageKind};

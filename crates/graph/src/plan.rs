@@ -6,13 +6,14 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Stop, Wiring};
+use stageflow_context::{DynValue, RunHost, StageIndex, StageName, Wiring};
 
 use crate::digest::Digest;
 use crate::erased::{At, ErasedStage};
 use crate::handle::DraftId;
 use crate::{
-    Handle, Inputs, Role, Shape, StageFuture, StageLimit, StageOptions, StageUndo, WiringError,
+    Handle, Inputs, Role, Shape, SharedStage, StageFuture, StageLimit, StageOptions, StageUndo,
+    WiringError,
 };
 
 /// A compiled pipeline: names interned, edges in compressed rows, immutable and shared by all its runs.
@@ -371,45 +372,5 @@ impl fmt::Debug for Plan {
             .field("name", &self.name)
             .field("stages", &self.names)
             .finish_non_exhaustive()
-    }
-}
-
-/// A stage that shares ownership of its plan's part, so that an attempt can run in a task of its own.
-#[derive(Clone)]
-pub struct SharedStage {
-    stage: Arc<dyn ErasedStage>,
-    place: u32,
-}
-
-impl SharedStage {
-    /// Runs one attempt.
-    ///
-    /// # Errors
-    ///
-    /// The stage's own, or [`WiringError`] if a value is missing.
-    pub async fn run(
-        self,
-        run: Arc<dyn RunHost>,
-        stage: StageIndex,
-        attempt: NonZeroU32,
-        values: Vec<DynValue>,
-    ) -> Result<DynValue, Stop> {
-        self.stage
-            .start(
-                self.place,
-                At {
-                    host: &run,
-                    stage,
-                    attempt,
-                },
-                Inputs::from_values(&values),
-            )?
-            .await
-    }
-}
-
-impl fmt::Debug for SharedStage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SharedStage(..)")
     }
 }

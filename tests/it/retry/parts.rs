@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use stageflow::context::{PartLimits, Step};
 use stageflow::graph::Placement;
+use stageflow::interceptors::On;
 use stageflow::prelude::*;
 use stageflow_testkit::{paused, script};
 
@@ -104,6 +105,28 @@ fn what_was_given_up_inside_is_not_tried_again_outside() {
             assert_eq!(error.path(), "a.inside");
             // All errors of the last call, and those of the calls before that were given up.
             assert!(error.earlier().len() >= 2);
+            lab.assert_nothing_left().await;
+        });
+    }
+}
+
+#[test]
+fn a_child_run_is_tried_again_inside_and_outside_unless_it_is_said_otherwise() {
+    for (outside, calls) in [(3, 9), (1, 3)] {
+        paused(async {
+            let times = Times::default();
+            let child = alone(times.failing(|| Stop::transient("busy")), Placement::Inline);
+            let mut p = Pipeline::builder("parent");
+            let n = p.input::<u64>();
+            let research = p.stage("research", sub(&child)).after(n);
+            let pipeline = p.output(research).build().unwrap();
+            let lab = Lab::with(|builder| {
+                let builder = builder.intercept(plain(3));
+                builder.intercept_on(On::stage("research"), plain(outside))
+            });
+            let report = lab.engine.run(&pipeline, 1, RunOptions::new()).await;
+            assert!(!report.is_success());
+            assert_eq!(times.count(), calls);
             lab.assert_nothing_left().await;
         });
     }

@@ -22,7 +22,14 @@ pub(super) fn samples() -> Vec<Sample> {
         .register("person", 3, json!({ "default": CANARY }))
         .unwrap();
     let taken = contracts.register("person", 3, json!(true)).unwrap_err();
+    let name = json!({ "properties": { "name": { "type": "number" } } });
+    let name = JsonContract::new("person", &name).unwrap();
+    let violations = name.check(&json!({ "name": CANARY })).unwrap_err();
     vec![
+        Sample::of("Violations", "Violations", violations.code(), &violations)
+            .names(["person", "/name"])
+            .facts(["number"])
+            .beside_a_secret(),
         Sample::of(
             "InputDigestError",
             "InputDigestError",
@@ -85,7 +92,7 @@ fn digest_error() -> InputDigestError {
     let asks = Asks::default();
     let engine = Engine::builder().intercept(asks.clone()).build();
     let run = engine.run(&pipeline, CANARY.to_owned(), RunOptions::new());
-    paused(async { run.await });
+    paused(run);
     let mut kept = asks.0.lock().unwrap_or_else(PoisonError::into_inner);
     kept.take().unwrap()
 }

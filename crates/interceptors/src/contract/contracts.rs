@@ -1,6 +1,7 @@
 //! Contracts by name and version.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,14 +67,13 @@ impl Contracts {
         let contract = JsonContract::new(format!("{name} v{version}"), &schema)
             .map_err(ContractErrorKind::Schema)?;
         let of_name = self.known.entry(Arc::clone(&name)).or_default();
-        let known = of_name.entry(version).or_insert_with(|| Known {
-            schema: schema.clone(),
-            contract,
-        });
-        if known.schema != schema {
-            return Err(ContractErrorKind::Taken { name, version }.into());
+        match of_name.entry(version) {
+            Entry::Vacant(free) => Ok(&free.insert(Known { schema, contract }).contract),
+            Entry::Occupied(known) if known.get().schema == schema => {
+                Ok(&known.into_mut().contract)
+            }
+            Entry::Occupied(_) => Err(ContractErrorKind::Taken { name, version }.into()),
         }
-        Ok(&known.contract)
     }
 
     /// A version of a contract, to be put around stages.
@@ -153,7 +153,7 @@ impl fmt::Display for ContractError {
             ContractErrorKind::Schema(error) => error.fmt(f),
             ContractErrorKind::Taken { name, version } => write!(
                 f,
-                "SF0317: contract `{name}` has a version {version} already, with another schema; give the new one a version of its own"
+                "SF0317: contract `{name}` cannot have this schema in version {version}, which has another one already; give the new one a version of its own"
             ),
         }
     }

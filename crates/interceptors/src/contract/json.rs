@@ -8,12 +8,12 @@ use serde_json::Value;
 use stageflow_context::{DynValue, StageErrorKind};
 
 use super::size::{Beyond, Bounds, measure};
-use super::violation::{Broken, More, Violations};
+use super::violation::{Broken, Cause, More, Violations};
 use crate::{Call, Ending, Hook, Phase};
 
 /// Checks what a stage gives against a JSON Schema: for stages whose output is a [`serde_json::Value`], or an `Option` of one.
 ///
-/// A value that does not fit fails the call as `SF0314`; the cause is a [`Violations`] that names up to eight places. An output
+/// A value that does not fit fails the call as `SF0314`; [`Violations::of`] the error names up to eight places. An output
 /// of another type fails, too: it cannot be checked, and to let it pass would be to claim that it was. A value that is deeper or
 /// larger than its bounds fails before it is looked at any closer.
 ///
@@ -189,7 +189,7 @@ impl Hook for JsonContract {
             return;
         };
         if let Err(violations) = self.check_any(value, call.value_type_name()) {
-            *ending = Ending::Failed(call.error(StageErrorKind::Invalid, violations));
+            *ending = Ending::Failed(call.error(StageErrorKind::Invalid, Cause(violations)));
         }
     }
 }

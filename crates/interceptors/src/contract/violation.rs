@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// What is wrong with a value: the cause of an `SF0314` that a [`JsonContract`](crate::JsonContract) made.
+use stageflow_context::StageError;
+
+/// What is wrong with a value, by a [`JsonContract`](crate::JsonContract); of a stage's error [`Violations::of`] gives it.
 ///
 /// It says where and why, never what was there: the value may hold what nobody may read in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,9 +60,21 @@ impl Violations {
     }
 }
 
-impl fmt::Display for Violations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "contract `{}`: ", self.contract)?;
+impl Violations {
+    /// What a contract found wrong with the value of the stage that failed; `None` if that was not why it failed.
+    #[must_use]
+    pub fn of(error: &StageError) -> Option<&Self> {
+        let cause = std::error::Error::source(error)?;
+        cause.downcast_ref::<Cause>().map(|cause| &cause.0)
+    }
+
+    /// The stable code of this error; its page is in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "SF0314"
+    }
+
+    fn list(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, broken) in self.found.iter().enumerate() {
             let separator = if place == 0 { "" } else { "; " };
             let at = match broken.at.as_str() {
@@ -76,4 +90,29 @@ impl fmt::Display for Violations {
     }
 }
 
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SF0314: a value does not fit contract `{}`: ",
+            self.contract
+        )?;
+        self.list(f)?;
+        f.write_str("; make the value fit its contract, or change the contract")
+    }
+}
+
 impl std::error::Error for Violations {}
+
+/// The same inside the error of a stage, which has the code and the advice already.
+#[derive(Debug)]
+pub(super) struct Cause(pub(super) Violations);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "contract `{}`: ", self.0.contract)?;
+        self.0.list(f)
+    }
+}
+
+impl std::error::Error for Cause {}

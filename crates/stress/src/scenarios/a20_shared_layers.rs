@@ -155,7 +155,8 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     })
 }
 
-fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
+/// The stages, each with the time it takes.
+fn pipeline(takes: &[u64]) -> Result<Pipeline<u64, u64>, LabError> {
     let mut p = Pipeline::builder("shared");
     let input = p.input::<u64>();
     let starts: Vec<_> = (0..STARTS)
@@ -182,14 +183,23 @@ fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
             stage.after(starts[at % STARTS])
         })
         .collect();
-    let last = p
-        .stage(
-            "last",
-            stage_fn(async |_cx, _: Vec<Arc<Duration>>| Ok(0_u64)),
-        )
-        .after(all);
-    let pipeline = p.output(last).build().map_err(LabError::new)?;
+    let last = stage_fn(async |_cx, _: Vec<Arc<Duration>>| Ok(0_u64));
+    let last = p.stage("last", last).after(all);
+    p.output(last).build().map_err(LabError::new)
+}
 
+/// How long each stage takes.
+fn expected(takes: &[u64]) -> BTreeMap<String, Vec<Duration>> {
+    let starts = (0..STARTS).map(|at| (format!("start-{at}"), vec![APART * at as u32]));
+    let all = takes.iter().enumerate();
+    all.map(|(at, millis)| (format!("s{at}"), vec![Duration::from_millis(*millis)]))
+        .chain(starts)
+        .chain([("last".to_owned(), vec![Duration::ZERO])])
+        .collect()
+}
+
+fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
+    let pipeline = pipeline(takes)?;
     let meter = Meter {
         shared: lab.is_broken("one-clock").then(Arc::default),
         ..Meter::default()
@@ -210,13 +220,6 @@ fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
     let report = lab.paused(async { engine.run(&pipeline, 1, RunOptions::new()).await });
     drop(told);
 
-    let expected: BTreeMap<String, Vec<Duration>> = takes
-        .iter()
-        .enumerate()
-        .map(|(at, millis)| (format!("s{at}"), vec![Duration::from_millis(*millis)]))
-        .chain((0..STARTS).map(|at| (format!("start-{at}"), vec![APART * at as u32])))
-        .chain([("last".to_owned(), vec![Duration::ZERO])])
-        .collect();
     let reported = report
         .stages()
         .map(|stage| (stage.name().to_string(), vec![stage.duration()]));
@@ -227,25 +230,35 @@ fn once(lab: &mut Lab, takes: &[u64]) -> Result<(), LabError> {
         ("the events", by_events(&sink)),
     ];
     for (source, measured) in sources {
-        let wrong: Vec<_> = expected
-            .iter()
-            .filter(|(stage, took)| measured.get(*stage) != Some(took))
-            .map(|(stage, took)| format!("{stage}: {:?}, not {took:?}", measured.get(stage)))
-            .collect();
-        lab.check(
-            wrong.is_empty() && measured.len() == expected.len(),
-            "each stage is measured and named as itself",
-            Breach::WrongStatus,
-            || {
-                format!(
-                    "{source} say of {} stages: {}",
-                    wrong.len(),
-                    wrong.join(", ")
-                )
-            },
-        );
+        judge(lab, source, &measured, &expected(takes));
     }
     Ok(())
+}
+
+/// Holds what one source has measured against what is so.
+fn judge(
+    lab: &Lab,
+    source: &str,
+    measured: &BTreeMap<String, Vec<Duration>>,
+    expected: &BTreeMap<String, Vec<Duration>>,
+) {
+    let wrong: Vec<_> = expected
+        .iter()
+        .filter(|(stage, took)| measured.get(*stage) != Some(took))
+        .map(|(stage, took)| format!("{stage}: {:?}, not {took:?}", measured.get(stage)))
+        .collect();
+    lab.check(
+        wrong.is_empty() && measured.len() == expected.len(),
+        "each stage is measured and named as itself",
+        Breach::WrongStatus,
+        || {
+            format!(
+                "{source} say of {} stages: {}",
+                wrong.len(),
+                wrong.join(", ")
+            )
+        },
+    );
 }
 
 fn taken(all: &Mutex<BTreeMap<String, Vec<Duration>>>) -> BTreeMap<String, Vec<Duration>> {

@@ -54,6 +54,7 @@ mod tue_loops;
 mod tue_maps;
 mod tue_spawn;
 mod wed_gates;
+mod wed_table;
 mod wed_undo;
 
 pub(crate) use m4_exhaustion::child_if_asked as m4_child_if_asked;
@@ -119,6 +120,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         tue_loops::scenario(),
         tue_maps::scenario(),
         wed_gates::scenario(),
+        wed_table::scenario(),
         wed_undo::scenario(),
     ];
     ready.into_iter().chain(pending::scenarios()).collect()

@@ -5,16 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "WED-TABLE",
-        title: "timeouts, retries, breakers and cancels in one table",
-        proves: "each of two hundred combinations ends as the written table says",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["DAG-009", "LLM-SYS-004", "CHAOS-002"],
-        modes: &["I4", "I9", "R7"],
-        needs: "retry and the breaker",
-    },
-    Row {
         id: "WED-TIMERS",
         title: "ten thousand timers at once",
         proves: "no timer is early, and of a hundred ninety-nine are at most five milliseconds late",
