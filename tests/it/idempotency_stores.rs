@@ -151,8 +151,8 @@ fn a_store_that_does_not_answer_refuses_the_work_or_lets_it_go_on_without_protec
         let report = strict.run(&pipeline, 7, under("k")).await;
         assert_eq!(
             report.error().unwrap().to_string(),
-            "SF0313: stage `pay` was rejected: SF0701: the idempotency store does not answer: connection refused; see that \
-             the store is well, and ask again; try again later, or look at the layer that is named: it protects what the \
+            "SF0313: stage `pay` was rejected: SF0701: the idempotency store does not answer: connection refused; look after \
+             the store, or let work go on without it with `StoreTrouble::Proceed`; try again later, or look at the layer that is named: it protects what the \
              stage calls"
         );
         assert_eq!((probe.calls(), report.outcome()), (0, Outcome::Failed));

@@ -79,8 +79,12 @@ pub(super) fn samples() -> Vec<Sample> {
         ))))
     };
     vec![
-        sample(Says(refused, Keeps::Values)).facts(["connection refused"]),
-        sample(Says(full, Keeps::Values)).facts(["1 entries"]),
+        sample(Says(refused, Keeps::Values))
+            .names(["idempotency"])
+            .facts(["connection refused"]),
+        sample(Says(full, Keeps::Values))
+            .names(["idempotency"])
+            .facts(["1 entries"]),
         sample(Says(full, Keeps::Bytes))
             .names(["u64"])
             .facts(["codec"]),
@@ -90,5 +94,7 @@ pub(super) fn samples() -> Vec<Sample> {
 
 /// A replay of another type is an error of the stage: the cause is read off it.
 fn unread(other: fn() -> Result<Begun, StoreError>) -> Sample {
-    sample(Says(other, Keeps::Values)).facts(["u64"])
+    sample(Says(other, Keeps::Values))
+        .names(["idempotency"])
+        .facts(["u64"])
 }

@@ -84,7 +84,9 @@ impl StoreError {
     #[must_use]
     pub fn help(&self) -> &'static str {
         match self.kind {
-            StoreErrorKind::Unavailable => "see that the store is well, and ask again",
+            StoreErrorKind::Unavailable => {
+                "look after the store, or let work go on without it with `StoreTrouble::Proceed`"
+            }
             StoreErrorKind::Full { .. } => {
                 "give the store room for more entries, or let fewer runs with a key go on at a time"
             }
