@@ -1,5 +1,6 @@
 //! The built-in scenarios, a file each.
 
+mod a01_one_effect;
 mod a01_one_key;
 mod a02_undeclared;
 mod a03_round_trip;
@@ -87,6 +88,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         d4_cancel::scenario(),
         d5_controls::scenario(),
         a01_one_key::scenario(),
+        a01_one_effect::scenario(),
         a02_undeclared::scenario(),
         a03_round_trip::scenario(),
         a05_growth::scenario(),
