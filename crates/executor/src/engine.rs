@@ -19,6 +19,7 @@ use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{FailurePolicy, RunOptions, RunSettings};
 use crate::slots::{SlotSettings, SlotUsage, Slots};
+use crate::undo::UndoSettings;
 use crate::watchdog::{BlockingNow, Watchdog};
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
@@ -58,6 +59,7 @@ pub(crate) struct EngineInner {
     pub(crate) wall: Arc<dyn WallClock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: RunSettings,
+    pub(crate) undo: UndoSettings,
     pub(crate) saboteur: Saboteur,
     pub(crate) tracker: TaskTracker,
     pub(crate) watchdog: Option<Watchdog>,
@@ -83,6 +85,7 @@ impl Engine {
             wall: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::new()),
             settings: RunSettings::default(),
+            undo: UndoSettings::default(),
             saboteur: Saboteur::default(),
             watchdog: None,
             slots: SlotSettings::default(),
@@ -183,7 +186,8 @@ pub struct EngineBuilder {
     lost_audit: LostAudit,
     wall: Arc<dyn WallClock>,
     ids: Arc<dyn IdSource>,
-    pub(crate) settings: RunSettings,
+    settings: RunSettings,
+    pub(crate) undo: UndoSettings,
     saboteur: Saboteur,
     watchdog: Option<Duration>,
     slots: SlotSettings,
@@ -376,6 +380,7 @@ impl EngineBuilder {
             wall,
             ids,
             settings,
+            undo,
             saboteur,
             watchdog,
             slots,
@@ -391,6 +396,7 @@ impl EngineBuilder {
                 wall,
                 ids,
                 settings,
+                undo,
                 slots: Slots::new(slots, &saboteur),
                 saboteur,
                 tracker: TaskTracker::new(),
