@@ -155,7 +155,7 @@ fn what_records_do_not_tell_is_never_guessed() {
     }
     assert_eq!(of(&whole[1..]).kind(), UndoPlanErrorKind::NoStart);
     assert_eq!(of(&[]).kind(), UndoPlanErrorKind::NoStart);
-    let mut torn = whole.clone();
+    let mut torn = whole;
     let ended = torn
         .iter()
         .position(|record| record.kind == "undo.ended")

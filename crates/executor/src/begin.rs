@@ -24,7 +24,6 @@ pub(crate) fn begin<'a, O>(
     settings.concurrency = options.concurrency.unwrap_or(settings.concurrency);
     settings.deadline = options.deadline.or(settings.deadline);
     settings.on_failure = options.on_failure.unwrap_or(settings.on_failure);
-    settings.undo_after = options.undo_after.unwrap_or(settings.undo_after);
     let started = Instant::now();
     let mut deadline = settings
         .deadline
@@ -48,6 +47,7 @@ pub(crate) fn begin<'a, O>(
     );
     shared.trace = options.trace;
     shared.seed = options.seed;
+    shared.undo_after = options.undo_after.unwrap_or(engine.undo.after);
     shared.idempotency = options.idempotency;
     let shared = Arc::new(shared);
     if let Some(budget) = &options.budget {

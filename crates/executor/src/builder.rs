@@ -19,6 +19,7 @@ use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{FailurePolicy, RunSettings};
 use crate::slots::{SlotSettings, Slots};
+use crate::undo::UndoSettings;
 use crate::watchdog::Watchdog;
 /// Sets up an [`Engine`].
 #[must_use = "the engine is made by `.build()`"]
@@ -34,6 +35,7 @@ pub struct EngineBuilder {
     pub(crate) watchdog: Option<Duration>,
     pub(crate) slots: SlotSettings,
     pub(crate) approvals: Option<Arc<dyn Approvals>>,
+    pub(crate) undo: UndoSettings,
 }
 
 impl EngineBuilder {
@@ -226,6 +228,7 @@ impl EngineBuilder {
             watchdog,
             slots,
             approvals,
+            undo,
         } = self;
         stacks.check()?;
         Ok(Engine {
@@ -243,6 +246,7 @@ impl EngineBuilder {
                 watchdog: watchdog.and_then(Watchdog::start),
                 registry: Registry::default(),
                 approvals,
+                undo,
             }),
         })
     }

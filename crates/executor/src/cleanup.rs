@@ -15,14 +15,13 @@ use crate::data::RunData;
 use crate::places::LastTask;
 use crate::quiet::Quiet;
 use crate::sabotage::Fault;
-use crate::settings::RunSettings;
 use crate::undo::undo_all;
 
 /// Everything that happens after the last stage. It needs nothing of the caller's, so it can go on without the caller.
 pub(crate) async fn wind_down(
     mut data: Box<RunData>,
     tasks: Vec<LastTask>,
-    settings: RunSettings,
+    budget: Duration,
 ) -> Box<RunData> {
     for LastTask {
         task,
@@ -45,8 +44,7 @@ pub(crate) async fn wind_down(
     if data.shared.close_children() && !data.shared.engine.saboteur.strikes(Fault::ForgetChildren) {
         data.shared.children.gone().await;
     }
-    undo_all(&mut data, settings.undo_after, settings.undo_budget).await;
-    let budget = settings.cleanup_budget;
+    undo_all(&mut data).await;
     if data
         .shared
         .engine

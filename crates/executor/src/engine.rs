@@ -18,6 +18,7 @@ use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{RunOptions, RunSettings};
 use crate::slots::{SlotSettings, SlotUsage, Slots};
+use crate::undo::UndoSettings;
 use crate::watchdog::{BlockingNow, Watchdog};
 
 /// Runs pipelines. A clone is the same engine; any number of runs go on at the same time and leave no trace in each other.
@@ -63,6 +64,7 @@ pub(crate) struct EngineInner {
     pub(crate) registry: Registry,
     pub(crate) slots: Arc<Slots>,
     pub(crate) approvals: Option<Arc<dyn Approvals>>,
+    pub(crate) undo: UndoSettings,
 }
 
 impl Engine {
@@ -86,6 +88,7 @@ impl Engine {
             watchdog: None,
             slots: SlotSettings::default(),
             approvals: None,
+            undo: UndoSettings::default(),
         }
     }
 

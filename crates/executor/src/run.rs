@@ -193,13 +193,17 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
                 run_behind_the_back(this.engine, &this.shared);
             }
             let children_left = data.shared.close_children();
-            let owes_undo = owes(&data, this.settings.undo_after);
+            let owes_undo = owes(&data);
             if !children_left && !owes_undo && data.shared.cleanups.is_empty() {
                 data.close(now);
                 this.ties = Ties::default();
                 return Poll::Ready(RunReport::new(data));
             }
-            this.state = State::Ending(Box::pin(wind_down(data, Vec::new(), this.settings)));
+            this.state = State::Ending(Box::pin(wind_down(
+                data,
+                Vec::new(),
+                this.settings.cleanup_budget,
+            )));
         }
         match &mut this.state {
             State::Ending(ending) => {
@@ -229,13 +233,13 @@ impl<O> Drop for Run<'_, O> {
                     let (mut data, tasks) = driver.abandon();
                     if tasks.is_empty()
                         && !data.shared.close_children()
-                        && !owes(&data, self.settings.undo_after)
+                        && !owes(&data)
                         && data.shared.cleanups.is_empty()
                     {
                         data.close(self.shared.now());
                         return;
                     }
-                    Box::pin(wind_down(data, tasks, self.settings))
+                    Box::pin(wind_down(data, tasks, self.settings.cleanup_budget))
                 }
             };
         self.shared.stop(CancelReason::CallerDropped);

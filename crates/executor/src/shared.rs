@@ -27,6 +27,7 @@ use crate::meter::Meter;
 use crate::parts::PartBook;
 use crate::slots::{PoolError, Priority, RunSlots};
 use crate::stream::{Offer, Tap};
+use crate::undo::UndoAfter;
 use crate::wake::WakeList;
 
 /// The most notes a run keeps between two turns of its driver.
@@ -53,6 +54,8 @@ pub(crate) struct RunShared {
     pub(crate) trace: Option<Arc<TraceContext>>,
     /// Where all that is random comes from, if the options say.
     pub(crate) seed: Option<u64>,
+    /// After which endings what its stages did is undone.
+    pub(crate) undo_after: UndoAfter,
     /// Under which key it may be asked for again, if it has one.
     pub(crate) idempotency: Option<Arc<Idempotency>>,
     /// The layers of each stage, if they differ from stage to stage.
@@ -70,7 +73,7 @@ pub(crate) struct RunShared {
     /// Made when the first part of a stage is called: most runs have none.
     pub(crate) parts: OnceLock<Box<Mutex<PartBook>>>,
     /// What stages with an undo gave, where layers may have made something else of it.
-    given: OnceLock<Mutex<BTreeMap<u32, DynValue>>>,
+    pub(crate) given: OnceLock<Mutex<BTreeMap<u32, DynValue>>>,
     /// Set before the run starts, if at all.
     meter: OnceLock<Box<Meter>>,
 }
@@ -142,6 +145,7 @@ impl RunShared {
             priority,
             trace: None,
             seed: None,
+            undo_after: UndoAfter::AnyStop,
             idempotency: None,
             layers,
             outputs: OnceLock::new(),
@@ -218,20 +222,6 @@ impl RunShared {
             .get()
             .map(|held| lock(held).clone())
             .unwrap_or_default()
-    }
-
-    /// An attempt of a stage gave this: keeps it if it can be undone.
-    #[inline]
-    pub(crate) fn keep_given(&self, stage: u32, value: &DynValue) {
-        if self.plan.has_undos() && self.plan.undo(stage as usize).is_some() {
-            let given = self.given.get_or_init(Mutex::default);
-            lock(given).insert(stage, value.clone());
-        }
-    }
-
-    /// What the last attempt of a stage gave, if it was kept.
-    pub(crate) fn given(&self, stage: u32) -> Option<DynValue> {
-        lock(self.given.get()?).get(&stage).cloned()
     }
 
     /// The values recorded beside the outputs, if there are any.

@@ -7,6 +7,7 @@ use crate::EventKind;
 
 /// A stage that did its work, and what has become of that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Doing {
     /// The stage.
     pub stage: StageIndex,

@@ -1,6 +1,7 @@
 //! The end of a run that has not succeeded: what its stages did is undone.
 
 mod attempt;
+mod given;
 mod options;
 mod report;
 
@@ -12,6 +13,7 @@ use stageflow_graph::StageUndo;
 use tokio::task::coop;
 use tokio::time::{Instant, sleep_until};
 
+pub(crate) use options::UndoSettings;
 pub use report::UndoReport;
 
 use self::attempt::{Tried, attempt};
@@ -42,14 +44,15 @@ impl UndoAfter {
 }
 
 /// Whether something is to be undone, now that the stages have ended.
-pub(crate) fn owes(data: &RunData, after: UndoAfter) -> bool {
+pub(crate) fn owes(data: &RunData) -> bool {
     let doings = data.events.doings();
-    doings.is_some_and(|doings| !doings.list().is_empty()) && after.covers(data.outcome())
+    doings.is_some_and(|doings| !doings.list().is_empty())
+        && data.shared.undo_after.covers(data.outcome())
 }
 
 /// Undoes what was done, the last first, one at a time. Returns when the budget is used up at the latest.
-pub(crate) async fn undo_all(data: &mut RunData, after: UndoAfter, budget: Duration) {
-    if !owes(data, after) {
+pub(crate) async fn undo_all(data: &mut RunData) {
+    if !owes(data) {
         return;
     }
     let doings = data.events.doings();
@@ -62,7 +65,7 @@ pub(crate) async fn undo_all(data: &mut RunData, after: UndoAfter, budget: Durat
     if saboteur.strikes(Fault::ForgetUndo) {
         due.pop();
     }
-    let deadline = later(budget);
+    let deadline = later(data.shared.engine.undo.budget);
     while let Some(stage) = due.pop() {
         // Many short ones let others have their turn.
         coop::consume_budget().await;

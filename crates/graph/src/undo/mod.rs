@@ -149,7 +149,6 @@ pub struct StageUndo {
 
 impl StageUndo {
     /// How often it is tried, and for how long.
-    #[must_use]
     pub fn policy(&self) -> UndoPolicy {
         self.policy
     }
@@ -159,7 +158,7 @@ impl StageUndo {
     /// # Panics
     ///
     /// If the user's function does before it gives its future.
-    #[must_use]
+    #[must_use = "nothing is undone unless it is awaited"]
     pub fn start(&self, cx: UndoCx, value: DynValue) -> UndoFuture {
         (self.work)(cx, value)
     }
