@@ -10,6 +10,7 @@ use stageflow::graph::Placement;
 use stageflow::interceptors::BreakerState;
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, RecordingSink};
+use tokio::runtime::Handle;
 use tokio::sync::Barrier;
 
 use crate::breaker::{kind_of_with, n, said};
@@ -62,7 +63,7 @@ async fn at_once(placement: Placement, probes: u32, tasks: usize) {
         let (barrier, gate) = (Arc::clone(&barrier), gate.clone());
         let rejected = Arc::clone(&rejected);
         let all = tasks - probes as usize;
-        tokio::spawn(async move {
+        Handle::current().spawn(async move {
             barrier.wait().await;
             let kind = kind_of_with(&engine, &pipeline, 1).await;
             let is_rejected = kind == Some(StageErrorKind::Rejected);
@@ -121,7 +122,7 @@ fn the_books_agree_when_thousands_of_calls_of_all_kinds_meet() {
             .build();
         let workers = (0..WORKERS).map(|worker| {
             let (engine, pipeline) = (engine.clone(), Arc::clone(&pipeline));
-            tokio::spawn(async move {
+            Handle::current().spawn(async move {
                 let mut rejected = 0;
                 for call in (worker..CALLS).step_by(WORKERS) {
                     let kind = kind_of_with(&engine, &pipeline, call as u64).await;

@@ -13,6 +13,7 @@ use stageflow::context::{OrgId, StageErrorKind, StopKind, SystemIds};
 use stageflow::executor::RunHandle;
 use stageflow::prelude::*;
 use stageflow_testkit::{Property, RecordingSink, TestRuntime};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::advance;
@@ -128,7 +129,7 @@ impl World {
         let (engine, pipeline) = (self.engines[engine].clone(), Arc::clone(&self.pipeline));
         let options = RunOptions::new().org(self.orgs[org]);
         let (give_handle, handle) = oneshot::channel();
-        let mut run = tokio::spawn(async move {
+        let mut run = Handle::current().spawn(async move {
             let run = engine.run(&pipeline, 1, options);
             let _ = give_handle.send(run.handle());
             run.await

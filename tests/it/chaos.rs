@@ -215,7 +215,7 @@ fn a_value_can_be_changed_on_the_way() {
                 .engine
                 .run(&alone(stage, Placement::Inline), 1, RunOptions::new())
                 .await;
-            let given = report.output().map(|value| *value);
+            let given = report.output().copied();
             assert_eq!(
                 given.map_err(|_| report.error().unwrap().kind().clone()),
                 seen

@@ -249,7 +249,8 @@ fn a_key_belongs_to_its_parameters() {
         let (engine, sink) = engine(IdempotentWork::new(MemoryIdempotencyStore::new()));
         let probe = Probe::new();
         let pipeline = shop("shop", "pay", &probe);
-        let requests: [(&str, fn(&str) -> RunOptions); 3] = [
+        type Begin = fn(&str) -> RunOptions;
+        let requests: [(&str, Begin); 3] = [
             ("100", |key| under_for(key, 100)),
             ("1000", |key| under_for(key, 1000)),
             ("none", under),

@@ -71,7 +71,7 @@ impl Odd {
 }
 
 /// Bytes inside a store of values.
-fn inward(kept: Kept) -> Result<Kept, StoreError> {
+fn inward(kept: &Kept) -> Result<Kept, StoreError> {
     let bytes = kept.to_bytes()?;
     Ok(Kept::Bytes(bytes.into()))
 }
@@ -123,7 +123,7 @@ impl IdempotencyStore for Odd {
         keep: KeepFor,
     ) -> Result<Finished, StoreError> {
         self.pause().await?;
-        let (scope, kept) = (self.scope(scope), inward(kept)?);
+        let (scope, kept) = (self.scope(scope), inward(&kept)?);
         let finished = self.inside.finish(&scope, token, kept, keep).await?;
         Ok(match self.way {
             Way::AnyToken => Finished::Kept,

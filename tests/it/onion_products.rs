@@ -193,7 +193,9 @@ impl Cell {
     fn can_be(self) -> bool {
         let hangs = self.act == Act::Hang;
         let needs_time = hangs || matches!(self.does, Does::TakeTooLong | Does::OutliveTheRun);
-        !(hangs && self.is_hook(self.at)) && !(needs_time && self.placement == Placement::Blocking)
+        let is_impossible = hangs && self.is_hook(self.at);
+        let stands_still = needs_time && self.placement == Placement::Blocking;
+        !is_impossible && !stands_still
     }
 
     fn expected(self) -> (Outcome, Vec<String>) {

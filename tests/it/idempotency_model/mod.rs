@@ -150,11 +150,9 @@ async fn one(
             real.waiters.push((who, at, Box::pin(waiter)));
             model.wait(who, at, parameters, lease);
         }
-        Do::StopWaiting(which) => {
-            if !real.waiters.is_empty() {
-                let (who, ..) = real.waiters.remove(which % real.waiters.len());
-                model.stop_waiting(who);
-            }
+        Do::StopWaiting(which) if !real.waiters.is_empty() => {
+            let (who, ..) = real.waiters.remove(which % real.waiters.len());
+            model.stop_waiting(who);
         }
         Do::Renew { holder, lease } if !real.holders.is_empty() => {
             let number = holder % real.holders.len();

@@ -56,7 +56,8 @@ impl Hook for Inside {
 
 #[test]
 fn layers_inside_may_reject_for_a_while_and_deny_for_good() {
-    let cases: [(fn(&Call<'_>) -> Flow, Outcome, u64); 4] = [
+    type Says = fn(&Call<'_>) -> Flow;
+    let cases: [(Says, Outcome, u64); 4] = [
         (
             |call| Flow::Deny(call.denied("inside", "no")),
             Outcome::Denied,
@@ -134,7 +135,8 @@ fn one_may_say_what_is_worth_it() {
         })
     };
     let text = |error: &StageError| error.to_string().contains("429");
-    let cases: [(fn() -> Script, Retry, usize, u32); 5] = [
+    type Make = fn() -> Script;
+    let cases: [(Make, Retry, usize, u32); 5] = [
         (|| script::fail("429"), when(text), 3, 3),
         (|| script::transient("500"), when(text), 1, 1),
         (|| script::panic("odd"), when(|_| true), 3, 3),
