@@ -29,7 +29,7 @@ pub(super) fn scenario() -> Scenario {
         .theme(Theme::Mon)
         .tier(Tier::Daily)
         .targets(["WORK-002"])
-        .modes(["C3"])
+        .modes(["C3", "T3"])
         .expected(Duration::from_secs(2))
         .control(Control::own("any-org", "a key is good for all orgs"))
         .control(Control::own("any-stage", "a key is good for all stages"))

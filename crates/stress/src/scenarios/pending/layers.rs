@@ -15,16 +15,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "a quiet machine: on shared cores the lateness measured is that of the neighbours",
     },
     Row {
-        id: "WED-EFFECTS",
-        title: "the same key a thousand times at once",
-        proves: "an idempotent effect happens once, the others get its result, and other parameters are an error",
-        theme: Theme::Wed,
-        tier: Tier::Weekly,
-        targets: &["WORK-002"],
-        modes: &["T3"],
-        needs: "idempotency keys",
-    },
-    Row {
         id: "WED-CONTRACTS",
         title: "values that break their contract, at every depth",
         proves: "a validator sees each broken value before the next stage does, however deep it lies",
@@ -38,6 +28,6 @@ pub(super) const ROWS: &[Row] = &[
             "WORK-009",
         ],
         modes: &["C12", "I3"],
-        needs: "validators and tools",
+        needs: "tools, whose answers are checked too",
     },
 ];
