@@ -54,6 +54,7 @@
 //! | hold values of your own types to a rule | [`check`](check()) |
 //! | notice what changes that nobody may change | [`ContextImmutabilityValidator`] |
 //! | notice runs that carry too much about, or go round in circles | [`ContextSize`], [`LoopGuard`] |
+//! | mean some stages only | [`On`], [`Stacks`] |
 //! | see the order | [`Stack::describe`] |
 //!
 //! # Invariants
@@ -63,11 +64,16 @@
 //!   it need not be ([`Flow::Pass`], [`Flow::Guard`]).
 //! * A panic in a layer fails the call; it does not open the way to the stage.
 //! * An empty stack is empty, and costs nothing.
-//! * A denial is an ending of its own, never a success without data.
+//! * A denial is an ending of its own, never a success without data. A rejection is a failure, and counts for nothing in
+//!   breakers.
+//! * What a layer keeps from call to call is found by a [`Key`], with the org in it unless it is written that orgs share it.
 //!
 //! # Errors
 //!
-//! None of its own: what a layer objects to is a `StageError` with the codes `SF0305` and `SF0307`.
+//! What a layer objects to is a `StageError`: `SF0305` denied, `SF0307` the wrong type, `SF0313` rejected, `SF0314` against a
+//! contract, `SF0315` a key used before. [`StackError`] (`SF0411`, `SF0412`) says which layers cannot stand together,
+//! [`idempotency::StoreError`] (`SF0701` to `SF0704`) why an answer cannot be kept; a contract that is none is `SF0316` or
+//! `SF0317`.
 //!
 //! # Feature flags
 //!
