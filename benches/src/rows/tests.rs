@@ -67,12 +67,15 @@ fn bench() -> Bench {
 /// Rows that run other programs.
 const OUTSIDE: [&str; 3] = ["2", "15", "16"];
 
+/// Rows that are shown and not judged.
+const SHOWN: [&str; 2] = ["limits", "23"];
+
 #[test]
 fn every_row_that_is_timed_comes_to_a_verdict() {
     let bench = bench();
     for row in ALL
         .iter()
-        .filter(|row| !OUTSIDE.contains(&row.name) && row.name != "limits")
+        .filter(|row| !OUTSIDE.contains(&row.name) && !SHOWN.contains(&row.name))
     {
         for line in (row.lines)(&bench) {
             assert!(
@@ -96,6 +99,16 @@ fn every_row_that_is_timed_comes_to_a_verdict() {
 #[test]
 fn the_limits_alone_are_not_judged() {
     for line in super::limits::lines(&bench()) {
+        assert_eq!(line.verdict(), Verdict::Absent, "{}", line.measure);
+    }
+}
+
+#[test]
+fn what_layers_add_is_shown_and_not_judged() {
+    let lines = super::layers::lines(&bench());
+    assert!(!lines.is_empty());
+    for line in lines {
+        assert!(line.bare.figure.is_some(), "{}", line.measure);
         assert_eq!(line.verdict(), Verdict::Absent, "{}", line.measure);
     }
 }
