@@ -108,7 +108,7 @@ impl Draft {
             self.problem(ProblemKind::ZeroTimeout(name));
         }
         if let Some(node) = self.nodes.get_mut(node as usize) {
-            node.undo = Some(undo);
+            node.undo = Some(Box::new(undo));
         }
     }
 

@@ -50,7 +50,8 @@ pub(crate) struct Node {
     pub(crate) role: Role,
     /// What its input is told apart by, if somebody may ask.
     pub(crate) digest: Option<Arc<dyn Digest>>,
-    pub(crate) undo: Option<StageUndo>,
+    /// Few have one, so it takes no room in the others.
+    pub(crate) undo: Option<Box<StageUndo>>,
 }
 
 /// What a stage has to do with the pipeline's input.

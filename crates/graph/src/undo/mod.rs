@@ -136,7 +136,7 @@ impl Plan {
     #[inline]
     #[must_use]
     pub fn undo(&self, stage: usize) -> Option<&StageUndo> {
-        self.nodes.get(stage)?.undo.as_ref()
+        self.nodes.get(stage)?.undo.as_deref()
     }
 }
 
