@@ -97,6 +97,7 @@ pub(crate) fn run(args: &Args) -> Result<Vec<Line>, String> {
     } else {
         Effort::FULL
     };
+    keep_pages();
     let bench = Bench {
         harness: Harness::new(effort).map_err(|error| format!("cannot start tokio: {error}"))?,
         bare: Box::new(Stageflow::new(Mode::Bare)),
@@ -108,6 +109,13 @@ pub(crate) fn run(args: &Args) -> Result<Vec<Line>, String> {
         .filter(wanted)
         .flat_map(|row| (row.lines)(&bench))
         .collect())
+}
+
+/// Has the allocator keep what is given back to it, on either side: glibc learns from a large block that was let go that there
+/// will be others. Otherwise whether a graph is built in fresh pages depends on what was measured before.
+fn keep_pages() {
+    const LARGE: usize = 31 << 20;
+    drop(std::hint::black_box(vec![0_u8; LARGE]));
 }
 
 /// One line's worth of comparison.
