@@ -10,6 +10,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Probe, Scripted, TestRuntime, script};
 use tokio::time::{advance, sleep};
 
+use crate::layers::Inside;
 use crate::support::{alone, undisturbed};
 
 const PAGE: &str = include_str!("../../docs/manual/27-when-layers-meet.md");
@@ -84,19 +85,6 @@ fn stage(name: &str) -> Script {
         "skips" => script::skip("nothing to do").taking(second),
         "cancels the run" => script::cancel("enough").taking(second),
         other => panic!("no stage of the test {other}"),
-    }
-}
-
-/// Rejects or denies right before the stage.
-struct Inside(fn(&Call<'_>) -> Flow);
-
-impl Hook for Inside {
-    fn name(&self) -> &str {
-        "inside"
-    }
-
-    fn enter(&self, call: &mut Call<'_>) -> Flow {
-        (self.0)(call)
     }
 }
 

@@ -61,6 +61,7 @@ mod interceptors;
 mod joining;
 mod journal;
 mod large;
+mod layers;
 mod lens;
 mod loops;
 mod lost_audit;

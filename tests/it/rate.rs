@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use stageflow::context::{OrgId, StageErrorKind, SystemIds};
-use stageflow::events::EventKind;
 use stageflow::interceptors::KeyBy;
 use stageflow::prelude::*;
 use stageflow_testkit::{Property, RecordingSink, paused, script};
 use tokio::time::{Instant, sleep_until};
+
+use crate::layers::notices;
 
 pub(crate) fn per_second(calls: u32) -> RateLimit {
     RateLimit::per_second(NonZeroU32::new(calls).unwrap())
@@ -51,18 +52,6 @@ impl Began {
         let a = p.stage("a", stage).after(n);
         p.output(a).build().unwrap()
     }
-}
-
-/// What the layer has said, in order.
-fn said(sink: &RecordingSink) -> Vec<(String, Value)> {
-    let told = sink.all().into_iter();
-    told.filter_map(|recorded| match recorded.event.kind() {
-        EventKind::Layer { notice, .. } => {
-            Some((notice.name().to_string(), notice.payload().clone()))
-        }
-        _ => None,
-    })
-    .collect()
 }
 
 fn kind<O>(report: &RunReport<O>) -> Option<&StageErrorKind> {
@@ -265,7 +254,7 @@ fn the_queue_has_a_bound() {
         let turned_away = json!({ "key": "paced/a", "ms": 300, "why": "queue" });
         let waited = |ms: u64| json!({ "key": "paced/a", "ms": ms });
         assert_eq!(
-            said(&sink),
+            notices(&sink),
             [
                 ("layer.rate.rejected".to_owned(), turned_away.clone()),
                 ("layer.rate.rejected".to_owned(), turned_away),

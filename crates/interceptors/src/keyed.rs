@@ -1,6 +1,5 @@
 //! A table of what layers know, by key, with a bound.
 
-use std::hash::BuildHasher;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -16,10 +15,10 @@ pub(crate) trait Kept: Send + Sync {
 }
 
 /// What a layer knows, by key. It holds a bounded number of keys; those that find no place share one.
-pub(crate) struct Keyed<S, H = FxBuildHasher> {
+pub(crate) struct Keyed<S> {
     most: NonZeroUsize,
     make: Box<dyn Fn() -> S + Send + Sync>,
-    kept: DashMap<Key, Arc<S>, H>,
+    kept: DashMap<Key, Arc<S>, FxBuildHasher>,
     others: Arc<S>,
 }
 
@@ -33,9 +32,7 @@ impl<S: Kept> Keyed<S> {
             kept: DashMap::with_hasher(FxBuildHasher),
         }
     }
-}
 
-impl<S: Kept, H: BuildHasher + Clone> Keyed<S, H> {
     /// What is known under this key.
     pub(crate) fn get(&self, key: &Key) -> Arc<S> {
         if let Some(found) = self.kept.get(key) {
@@ -57,6 +54,7 @@ impl<S: Kept, H: BuildHasher + Clone> Keyed<S, H> {
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
+
     /// What is known under this key, if it is known.
     pub(crate) fn find(&self, key: &Key) -> Option<Arc<S>> {
         self.kept.get(key).map(|found| Arc::clone(&found))

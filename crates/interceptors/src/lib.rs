@@ -107,6 +107,7 @@ mod key;
 mod keyed;
 mod layer;
 mod limits;
+mod millis;
 mod on;
 mod panics;
 mod phase;

@@ -51,9 +51,8 @@ impl Stacks {
                 Claim::Nothing => {}
                 Claim::Outermost => {
                     let order = (layer.phase(), place);
-                    let outside = others.find(|(at, (_, other))| {
-                        (other.phase(), *at) < order || other.claim() == Claim::Outermost
-                    });
+                    // Of two with this claim, the inner one finds the outer one.
+                    let outside = others.find(|(at, (_, other))| (other.phase(), *at) < order);
                     if let Some((_, (_, other))) = outside {
                         return Err(StackError::not_outermost(layer, other));
                     }
@@ -81,7 +80,7 @@ impl Stacks {
     /// The layers of each stage of this pipeline; `None` if all have the common ones.
     #[must_use]
     pub fn for_plan(&self, plan: &Arc<Plan>) -> Option<Arc<PlanStacks>> {
-        if self.layers.iter().all(|(on, _)| on.is_every()) {
+        if self.layers.len() == self.common.len() {
             return None;
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,7 +11,8 @@ use stageflow::interceptors::Aimd;
 use stageflow::prelude::*;
 use stageflow_testkit::{Property, RecordingSink, paused};
 
-use super::{bulkhead, said, seen, some};
+use super::{bulkhead, seen, some};
+use crate::layers::notices;
 
 #[derive(Clone, Copy, Debug)]
 enum Call {
@@ -135,7 +136,7 @@ fn a_limit_that_shrinks_lets_nobody_in_until_there_is_room() {
         assert_eq!(looks[..2], [[4, 4, 4], [2, 3, 4]]);
         let [limit, inside, waiting] = looks[2];
         assert!(inside <= limit && inside + waiting == 4, "{looks:?}");
-        let resized: Vec<_> = said(&sink)
+        let resized: Vec<_> = notices(&sink)
             .into_iter()
             .filter(|(name, _)| name == "layer.bulkhead.resized")
             .map(|(_, told)| (told["from"].clone(), told["to"].clone()))

@@ -8,10 +8,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::Value;
-use stageflow::events::EventKind;
 use stageflow::prelude::*;
-use stageflow_testkit::RecordingSink;
 
 pub(super) fn bulkhead(at_once: usize) -> Bulkhead {
     Bulkhead::new(NonZeroUsize::new(at_once).unwrap())
@@ -31,17 +28,6 @@ pub(super) fn seen(bulkhead: &Bulkhead) -> [usize; 3] {
         [(_, view)] => [view.limit, view.inside, view.waiting],
         other => panic!("one key, not {other:?}"),
     }
-}
-
-pub(super) fn said(sink: &RecordingSink) -> Vec<(String, Value)> {
-    let told = sink.all().into_iter();
-    told.filter_map(|recorded| match recorded.event.kind() {
-        EventKind::Layer { notice, .. } => {
-            Some((notice.name().to_string(), notice.payload().clone()))
-        }
-        _ => None,
-    })
-    .collect()
 }
 
 /// Names of what began, in order.

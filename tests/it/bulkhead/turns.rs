@@ -11,7 +11,8 @@ use stageflow_testkit::{Gate, RecordingSink, paused, script};
 
 use crate::support::Lab;
 
-use super::{Order, bulkhead, said, seen, some, weighing};
+use super::{Order, bulkhead, seen, some, weighing};
+use crate::layers::notices;
 
 #[test]
 fn turns_go_by_weight_and_nobody_starves() {
@@ -66,7 +67,7 @@ fn a_heavier_call_takes_the_place_of_the_newest_of_the_lightest() {
                 assert_eq!(report.duration(), Duration::ZERO);
             }
         }
-        let names: Vec<_> = said(&sink).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = notices(&sink).into_iter().map(|(name, _)| name).collect();
         let count = |name: &str| names.iter().filter(|said| *said == name).count();
         assert_eq!(count("layer.bulkhead.shed"), 2);
         assert_eq!(count("layer.bulkhead.rejected"), 1);
@@ -110,7 +111,7 @@ fn a_call_waits_no_longer_than_it_may() {
         let told = |ms: u64| json!({ "key": "held/a", "ms": ms });
         let late = json!({ "key": "held/a", "ms": 1500, "why": "wait" });
         assert_eq!(
-            said(&sink),
+            notices(&sink),
             [
                 ("layer.bulkhead.waited".to_owned(), told(1000)),
                 ("layer.bulkhead.rejected".to_owned(), late.clone()),

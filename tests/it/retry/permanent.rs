@@ -11,6 +11,7 @@ use stageflow::prelude::*;
 use stageflow_testkit::{Scripted, paused, script};
 
 use super::{Times, plain, said};
+use crate::layers::Inside;
 use crate::support::{Lab, alone};
 
 type Script = Scripted<Arc<u64>, u64>;
@@ -38,19 +39,6 @@ fn what_is_final_is_called_once_and_nothing_is_said_of_it() {
                     .all(|error| error.earlier().is_empty())
             );
         });
-    }
-}
-
-/// Refuses or rejects inside the layer that retries, or makes something else of an ending.
-struct Inside(fn(&Call<'_>) -> Flow);
-
-impl Hook for Inside {
-    fn name(&self) -> &str {
-        "inside"
-    }
-
-    fn enter(&self, call: &mut Call<'_>) -> Flow {
-        (self.0)(call)
     }
 }
 

@@ -18,6 +18,7 @@ pub use percent::Percent;
 use crate::breaker::circuit::{Admission, Circuit, Entry, Turn};
 use crate::breaker::rule::{Opens, Rule, Verdict};
 use crate::keyed::Keyed;
+use crate::millis::millis_up;
 use crate::{Call, Claim, Ending, Flow, Hook, Key, KeyBy, Phase};
 
 const NAME: &str = "breaker";
@@ -196,7 +197,7 @@ impl Breaker {
     fn rejected(&self, call: &Call<'_>, key: &Key, rest: Option<Duration>) -> Flow {
         let payload = json!({
             "key": key.to_string(),
-            "retry_after_ms": rest.map(millis),
+            "retry_after_ms": rest.map(millis_up),
         });
         call.tell(NAME, "rejected", payload);
         let reason = match rest {
@@ -209,7 +210,7 @@ impl Breaker {
     #[cold]
     fn tell(&self, call: &Call<'_>, turn: Turn) {
         let key = self.by.key(call).to_string();
-        let cool_down_ms = millis(self.rule.cool_down);
+        let cool_down_ms = millis_up(self.rule.cool_down);
         match turn {
             Turn::Closed => call.tell(NAME, "closed", json!({ "key": key })),
             Turn::Opened { failures, calls } => {
@@ -342,9 +343,4 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.settle(Verdict::Neutral);
     }
-}
-
-/// Rounded up: whoever waits that long does not come too early.
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Bulkhead;
 use super::room::{Entry, Permit, Place, Resized, Room, Turn, Verdict};
+use crate::millis::millis_up;
 use crate::{Around, Call, Ending, Key, Next, Phase};
 
 const NAME: &str = "bulkhead";
@@ -66,7 +67,7 @@ impl Bulkhead {
         };
         match turn {
             Some(Turn::Come(permit)) => {
-                let told = json!({ "key": key.to_string(), "ms": millis(since.elapsed()) });
+                let told = json!({ "key": key.to_string(), "ms": millis_up(since.elapsed()) });
                 call.tell(NAME, "waited", told);
                 Ok(permit)
             }
@@ -102,7 +103,7 @@ fn full(call: &Call<'_>, key: &Key, room: &Arc<Room>, after: Option<Duration>) -
 
 #[cold]
 fn too_long(call: &Call<'_>, key: &Key, waited: Duration, after: Option<Duration>) -> Ending {
-    let told = json!({ "key": key.to_string(), "why": "wait", "ms": millis(waited) });
+    let told = json!({ "key": key.to_string(), "why": "wait", "ms": millis_up(waited) });
     call.tell(NAME, "rejected", told);
     let reason = format!("`{key}` had no room for as long as a call may wait");
     Ending::Failed(call.rejected(NAME, reason, after))
@@ -110,7 +111,7 @@ fn too_long(call: &Call<'_>, key: &Key, waited: Duration, after: Option<Duration
 
 #[cold]
 fn shed(call: &Call<'_>, key: &Key, waited: Duration, after: Option<Duration>) -> Ending {
-    let told = json!({ "key": key.to_string(), "ms": millis(waited) });
+    let told = json!({ "key": key.to_string(), "ms": millis_up(waited) });
     call.tell(NAME, "shed", told);
     let reason = format!("`{key}` is full, and a call of more weight has taken the place");
     Ending::Failed(call.rejected(NAME, reason, after))
@@ -120,9 +121,4 @@ fn shed(call: &Call<'_>, key: &Key, waited: Duration, after: Option<Duration>) -
 fn tell_resized(call: &Call<'_>, key: &Key, resized: Resized) {
     let told = json!({ "key": key.to_string(), "from": resized.from, "to": resized.to });
     call.tell(NAME, "resized", told);
-}
-
-/// In whole milliseconds, as the timer counts: rounded up.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

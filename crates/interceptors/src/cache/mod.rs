@@ -20,6 +20,7 @@ use self::flight::Flights;
 use self::kept::Kept;
 pub use self::stats::CacheStats;
 use self::stats::Counts;
+use crate::millis::millis_passed;
 use crate::{Around, Call, Claim, Ending, Next, Phase};
 
 /// Gives again what a stage gave for the same input, for stages that allow it: those that were declared
@@ -172,7 +173,7 @@ impl Cache {
     fn hit(&self, call: &Call<'_>, key: &CacheKey) -> Option<Ending> {
         let (value, age) = self.shared.kept.get(key, self.lives, Instant::now())?;
         self.shared.counts.hits.count();
-        call.tell("cache", "hit", json!({ "age_ms": millis(age) }));
+        call.tell("cache", "hit", json!({ "age_ms": millis_passed(age) }));
         Some(Ending::Succeeded(value))
     }
 }
@@ -206,7 +207,7 @@ impl Around for Cache {
         let mut lead = seat.lead().await;
         if let Some(value) = &*lead {
             self.shared.counts.joined.count();
-            let waited = millis(since.elapsed());
+            let waited = millis_passed(since.elapsed());
             call.tell("cache", "joined", json!({ "waited_ms": waited }));
             return Ending::Succeeded(value.clone());
         }
@@ -227,10 +228,6 @@ impl Around for Cache {
         }
         ending
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Cache {

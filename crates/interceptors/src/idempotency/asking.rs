@@ -13,6 +13,7 @@ use super::{
     Begun, Failures, Finished, IdempotentWork, KeepFor, Keeps, Kept, NAME, Scope, Skips,
     StoreError, StoreErrorKind, StoreTrouble, Token,
 };
+use crate::millis::millis_passed;
 use crate::{Call, Ending, Next};
 
 /// How long a call waits in a run without a deadline.
@@ -245,7 +246,7 @@ impl<'a> Asking<'a> {
     }
 
     fn ms(&self) -> u64 {
-        u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis_passed(self.since.elapsed())
     }
 }
 

@@ -9,6 +9,7 @@ use stageflow_context::StageError;
 
 use super::RateLimit;
 use super::lane::{Admission, Lane, Patience, Why};
+use crate::millis::millis_up;
 use crate::{Around, Call, Ending, Flow, Hook, Interceptor, Key, Layer, LayerShape, Next, Phase};
 
 const NAME: &str = "rate";
@@ -63,7 +64,7 @@ impl Around for Waits {
             }
             Admission::Wait(waiting) => match waiting.turn().await {
                 Ok(waited) => {
-                    let told = json!({ "key": key.to_string(), "ms": millis(waited) });
+                    let told = json!({ "key": key.to_string(), "ms": millis_up(waited) });
                     call.tell(NAME, "waited", told);
                 }
                 Err(more) => return Ending::Failed(rejected(call, &key, Why::Wait, more)),
@@ -104,12 +105,7 @@ fn rejected(call: &Call<'_>, key: &Key, why: Why, wait: Duration) -> StageError 
             format!("the turn of `{key}` would come later than it may wait"),
         ),
     };
-    let told = json!({ "key": key.to_string(), "ms": millis(wait), "why": word });
+    let told = json!({ "key": key.to_string(), "ms": millis_up(wait), "why": word });
     call.tell(NAME, "rejected", told);
     call.rejected(NAME, reason, Some(wait))
-}
-
-/// In whole milliseconds, as the timer counts: rounded up.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::bucket::Bucket;
 use super::{Retry, seed};
+use crate::millis::millis_up;
 use crate::{Around, Call, Claim, Ending, Next, Phase};
 
 const NAME: &str = "retry";
@@ -160,7 +161,7 @@ impl<'r> Tries<'r> {
         let backoff = &self.retry.backoff;
         let told = json!({
             "attempt": self.made.saturating_add(1),
-            "delay_ms": whole_millis(delay),
+            "delay_ms": millis_up(delay),
             "code": error.code(),
             "class": error.class().to_string(),
             "backoff": backoff.growth.name(),
@@ -214,9 +215,4 @@ async fn waited(host: &Arc<dyn RunHost>, delay: Duration) -> Option<CancelReason
         Either::Left(_) => cancel.reason().cloned(),
         Either::Right(_) => None,
     }
-}
-
-/// As the timer counts.
-fn whole_millis(delay: Duration) -> u64 {
-    u64::try_from(delay.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
