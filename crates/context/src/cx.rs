@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Amounts, Budget, CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError,
+    Amounts, AuditNotice, Budget, CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError,
     EmitErrorKind, Note, OutputConflict, Part, PartCall, PartLimits, Reservation, RunHost, RunId,
     RunIdentity, SpanId, StageIndex, StageName, Step, Stop, StopKind,
 };
@@ -68,6 +68,18 @@ impl StageCx {
     #[must_use]
     pub fn snapshot(&self) -> &ContextSnapshot {
         self.host.snapshot()
+    }
+
+    /// What travels with the run beside its context, of this type: such as who asks, as far as it was proved.
+    #[must_use]
+    pub fn attached<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.host.attached()?.get()
+    }
+
+    /// Says something that must be known afterwards about who may do what, as an event of its own. For libraries that guard
+    /// what belongs to somebody; a stage's own words are notes.
+    pub fn audit(&self, notice: AuditNotice) {
+        self.host.audit(notice.of_stage(self.stage, self.attempt));
     }
 
     /// The name of the stage.

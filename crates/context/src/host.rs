@@ -10,9 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
-    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, Idempotency, LayerNotice,
-    Note, Operation, OperationEnd, OutputBag, Part, PartCall, PartFuture, RunIdentity, StageCx,
-    StageName, Tier, TraceContext,
+    Attached, AuditNotice, Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError,
+    Idempotency, LayerNotice, Note, Operation, OperationEnd, OutputBag, Part, PartCall, PartFuture,
+    RunIdentity, StageCx, StageName, Tier, TraceContext,
 };
 
 /// The place of a stage in its pipeline, from 0 in the order of declaration.
@@ -167,6 +167,16 @@ pub trait RunHost: Any + Send + Sync {
     /// than a few things about each attempt.
     fn tell(&self, stage: StageIndex, notice: LayerNotice) {
         let _ = (stage, notice);
+    }
+
+    /// Takes what must be known afterwards about who may do what. As [`RunHost::tell`], it is never lost for lack of room.
+    fn audit(&self, notice: AuditNotice) {
+        let _ = notice;
+    }
+
+    /// What travels with the run beside its context, if anything does.
+    fn attached(&self) -> Option<&Attached> {
+        None
     }
 
     /// Where all that is random in the run comes from: the same seed, the same choices.

@@ -80,7 +80,7 @@ impl LayerNotice {
 /// The longest a word of a name may be.
 const LONGEST: usize = 48;
 
-fn word(text: &str) -> String {
+pub(crate) fn word(text: &str) -> String {
     let mut word: String = text
         .chars()
         .take(LONGEST)

@@ -68,10 +68,13 @@
 //!
 //! Beta. The minimum supported Rust version is 1.95.
 
+mod attached;
+mod audit_notice;
 mod budget;
 mod cancel;
 mod cleanup;
 mod clock;
+mod credentials;
 mod cx;
 mod error;
 mod given;
@@ -101,6 +104,8 @@ mod undo_cx;
 mod value;
 mod wiring;
 
+pub use attached::Attached;
+pub use audit_notice::{AuditArea, AuditNotice};
 pub use budget::{
     Amounts, Booking, Budget, BudgetError, BudgetErrorKind, BudgetLimits, BudgetLine, BudgetNotice,
     BudgetNoticeKind, Cost, Dimension, Left, OnExceed, Reservation,
@@ -108,6 +113,7 @@ pub use budget::{
 pub use cancel::{Cancel, CancelReason};
 pub use cleanup::{Cleanup, CleanupResult, Cleanups};
 pub use clock::{FixedClock, IdSource, SeededIds, SystemClock, SystemIds, WallClock};
+pub use credentials::Credentials;
 pub use cx::StageCx;
 pub use error::{ErrorClass, StageError, StageErrorKind};
 pub use given::Given;

@@ -23,7 +23,7 @@ impl Note {
     /// The longest a name may be, in bytes.
     pub const MAX_NAME: usize = 128;
 
-    const RESERVED: [&'static str; 10] = [
+    const RESERVED: [&'static str; 12] = [
         "run",
         "stage",
         "part",
@@ -34,6 +34,8 @@ impl Note {
         "operation",
         "layer",
         "undo",
+        "auth",
+        "tenant",
     ];
 
     /// Whether an event of this type is none of a stage's own: its first word belongs to the engine, or to sinks.
@@ -169,7 +171,7 @@ impl fmt::Display for EmitError {
             EmitErrorKind::Closed => "the run has ended; emit before the stage returns",
             EmitErrorKind::Full => "the run's buffer is full; emit less, or wait with `emit`",
             EmitErrorKind::ReservedName => {
-                "names under `run`, `stage`, `part`, `cleanup`, `telemetry`, `approval`, `budget`, `operation`, `layer` and `undo` belong to the engine; choose another first word"
+                "names under `run`, `stage`, `part`, `cleanup`, `telemetry`, `approval`, `budget`, `operation`, `layer`, `undo`, `auth` and `tenant` belong to the engine; choose another first word"
             }
         })
     }

@@ -37,6 +37,7 @@
 //!
 //! | you want to | use |
 //! |---|---|
+//! | decide whether a run may start at all | [`Admission`] |
 //! | look, refuse, answer, or change an ending | [`Hook`] |
 //! | wait, call again, or not at all | [`Around`] |
 //! | limit how long attempts take | [`Timeout`] |
@@ -90,6 +91,7 @@
 //!
 //! Beta. The minimum supported Rust version is 1.95.
 
+mod admission;
 mod bits;
 mod breaker;
 mod bulkhead;
@@ -128,6 +130,7 @@ pub use async_trait::async_trait;
 
 #[cfg(feature = "tower")]
 pub use crate::tower::{StageRequest, StageResponse, StageService, TowerLayer};
+pub use admission::{Admission, Arrival, Pass, Refusal, RefusalKind};
 pub use breaker::{Breaker, BreakerState, Percent};
 pub use bulkhead::{Aimd, Bulkhead, BulkheadView, Shedding};
 #[cfg(feature = "cache")]

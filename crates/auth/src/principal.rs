@@ -1,0 +1,119 @@
+//! Who somebody is, once it was proved.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use stageflow_context::{OrgId, UserId};
+
+/// Who somebody is, once an [`Authenticator`](crate::Authenticator) has proved it. It travels with the run:
+/// `cx.attached::<Principal>()` gives it to a stage.
+///
+/// ```
+/// use stageflow_auth::Principal;
+/// use stageflow_context::{OrgId, SystemIds};
+///
+/// let acme = OrgId::generate(&SystemIds::new());
+/// let who = Principal::new("ada", acme).with_role("editor").with_scope("kb:read").in_region("eu");
+/// assert!(who.has_scope("kb:read") && !who.has_role("admin"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    subject: Arc<str>,
+    org: OrgId,
+    user: Option<UserId>,
+    roles: BTreeSet<Arc<str>>,
+    scopes: BTreeSet<Arc<str>>,
+    region: Option<Arc<str>>,
+}
+
+impl Principal {
+    /// Somebody who is called `subject` by whoever vouches for them, and belongs to `org`. Without an org there is nobody.
+    pub fn new(subject: impl Into<Arc<str>>, org: OrgId) -> Self {
+        Self {
+            subject: subject.into(),
+            org,
+            user: None,
+            roles: BTreeSet::new(),
+            scopes: BTreeSet::new(),
+            region: None,
+        }
+    }
+
+    /// The same, who is this user.
+    #[must_use]
+    pub fn with_user(self, user: impl Into<Option<UserId>>) -> Self {
+        Self {
+            user: user.into(),
+            ..self
+        }
+    }
+
+    /// The same, in this role too.
+    #[must_use]
+    pub fn with_role(mut self, role: impl Into<Arc<str>>) -> Self {
+        self.roles.insert(role.into());
+        self
+    }
+
+    /// The same, with this scope too.
+    #[must_use]
+    pub fn with_scope(mut self, scope: impl Into<Arc<str>>) -> Self {
+        self.scopes.insert(scope.into());
+        self
+    }
+
+    /// The same, in this region.
+    #[must_use]
+    pub fn in_region(self, region: impl Into<Arc<str>>) -> Self {
+        Self {
+            region: Some(region.into()),
+            ..self
+        }
+    }
+
+    /// What whoever vouches for them calls them.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The org they belong to.
+    #[must_use]
+    pub fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// Which user they are, if they are one.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
+        self.user
+    }
+
+    /// The roles they are in, sorted.
+    pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.roles.iter().map(|role| &**role)
+    }
+
+    /// The scopes they have, sorted.
+    pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.scopes.iter().map(|scope| &**scope)
+    }
+
+    /// Whether they are in this role.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles.contains(role)
+    }
+
+    /// Whether they have this scope.
+    #[must_use]
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.contains(scope)
+    }
+
+    /// The region they are bound to, if they are.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+}

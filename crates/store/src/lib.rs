@@ -1,0 +1,7 @@
+//! What Stageflow keeps: runs, events, answers, documents, approvals and audit, one wall for each tenant.
+
+mod error;
+mod shelf;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use shelf::{Class, Row, Scan, Shelf, Store, Write};
