@@ -100,7 +100,7 @@ fn nobody_decides_about_people_whom_nobody_knows() {
     assert_eq!(error.kind(), StackErrorKind::NobodyAsks);
     assert_eq!(
         error.to_string(),
-        "SF0416: layer `permits` decides what somebody may do, and no admission proves who it is; give the engine an admission of the phase `security` with `.admit(..)`"
+        "SF0416: layer `permits` decides what somebody may do without anybody who proves who it is; give the engine an admission of the phase `security` with `.admit(..)`"
     );
 }
 
