@@ -1,5 +1,7 @@
 //! What Stageflow keeps: runs, events, answers, documents, approvals and audit, one wall for each tenant.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod error;
 mod memory;
 mod rules;
