@@ -1,7 +1,17 @@
 //! What Stageflow keeps: runs, events, answers, documents, approvals and audit, one wall for each tenant.
 
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod error;
+mod memory;
+mod rules;
 mod shelf;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod time;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use memory::MemoryStore;
 pub use shelf::{Class, Row, Scan, Shelf, Store, Write};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Check, SqliteOptions, SqliteStore};
