@@ -4,6 +4,8 @@
 pub mod conformance;
 mod error;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rules;
 mod shelf;
 #[cfg(feature = "sqlite")]
