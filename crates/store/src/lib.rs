@@ -1,5 +1,6 @@
 //! What Stageflow keeps: runs, events, answers, documents, approvals and audit, one wall for each tenant.
 
+mod audit;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod error;
@@ -12,6 +13,10 @@ mod shelf;
 mod sqlite;
 mod time;
 
+pub use audit::{
+    AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
+    AuditTrail, AuditVerified, Decision, verify_jsonl,
+};
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
 pub use shelf::{Class, Row, Scan, Shelf, Store, Write};
