@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::BoxError;
+use stageflow_context::{BoxError, Outcome};
 
 /// Why a run was not let in. It has two texts: [`Display`](fmt::Display) and the cause are for those who run the engine;
 /// [`Refusal::public`] is for whoever asked, and says no more than they may know.
@@ -47,10 +47,13 @@ impl RefusalKind {
         }
     }
 
-    /// Whether it is a denial. What is not may be different later: a run that meets it has failed.
+    /// How a run ends that meets it. What may be different later is a failure, and no denial.
     #[must_use]
-    pub const fn is_denial(self) -> bool {
-        matches!(self, Self::Forbidden | Self::Unauthenticated)
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Busy | Self::Undecided => Outcome::Failed,
+            Self::Forbidden | Self::Unauthenticated => Outcome::Denied,
+        }
     }
 }
 
