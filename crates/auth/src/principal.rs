@@ -113,11 +113,13 @@ impl Principal {
     }
 
     /// The roles they are in, sorted.
+    #[must_use]
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
         self.roles.iter().map(|role| &**role)
     }
 
     /// The scopes they have, sorted.
+    #[must_use]
     pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.scopes.iter().map(|scope| &**scope)
     }

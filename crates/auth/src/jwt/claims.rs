@@ -12,6 +12,9 @@ use crate::{AuthError, AuthErrorKind, Principal};
 /// OpenID Connect Core 1.0, section 2: `sub` has at most 255 characters.
 const LONGEST_SUBJECT: usize = 255;
 
+/// The year 2106: stands for ends that no clock can show.
+const FAR_OFF: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// Who the claims speak of, if they count at this moment.
 pub(super) fn principal(
     claims: &Map<String, Value>,
@@ -119,10 +122,9 @@ fn in_time(
             ));
         }
     }
-    // An end that no clock can show is none.
     Ok(SystemTime::UNIX_EPOCH
         .checked_add(end)
-        .unwrap_or(SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX))))
+        .unwrap_or_else(|| SystemTime::UNIX_EPOCH + FAR_OFF))
 }
 
 /// Whole seconds, and at least one.
@@ -132,9 +134,8 @@ fn whole(duration: Duration) -> Duration {
 
 /// A moment since 1970: RFC 7519 allows parts of seconds.
 fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<Duration>, AuthError> {
-    let value = match claims.get(name) {
-        None => return Ok(None),
-        Some(value) => value,
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
     };
     let moment = match (value.as_u64(), value.as_f64()) {
         (Some(seconds), _) => Some(Duration::from_secs(seconds)),
