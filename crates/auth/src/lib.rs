@@ -4,12 +4,21 @@ mod any_of;
 mod api_keys;
 mod authenticate;
 mod authenticator;
+mod authorize;
+mod combine;
+mod decision;
 mod error;
 #[cfg(feature = "jwt")]
 mod jwt;
 #[cfg(feature = "jwt")]
 mod keys;
+mod org_only;
+mod policy;
 mod principal;
+mod rbac;
+mod regions;
+mod resource;
+mod scopes;
 mod when_undecided;
 
 pub use any_of::AnyOf;
@@ -17,6 +26,11 @@ pub use api_keys::{ApiKey, ApiKeyError, ApiKeyErrorKind, ApiKeys, KeyId, SealedK
 pub use async_trait::async_trait;
 pub use authenticate::Authenticate;
 pub use authenticator::Authenticator;
+pub use authorize::{
+    Access, AccessError, AccessErrorKind, Authorize, ForStages, Ruling, WhenUndecided,
+};
+pub use combine::{AllOf, AnyOf, all_of, any_of};
+pub use decision::{Decision, Verdict};
 pub use error::{AuthError, AuthErrorKind};
 #[cfg(feature = "jwt")]
 pub use jwt::{JwtAuthenticator, JwtRules, TokenAlgorithm};
@@ -24,5 +38,11 @@ pub use jwt::{JwtAuthenticator, JwtRules, TokenAlgorithm};
 pub use keys::HttpFetch;
 #[cfg(feature = "jwt")]
 pub use keys::{Jwks, JwksFetch, KeyError, KeyErrorKind, KeySource, StaticKeys, VerifyingKey};
+pub use org_only::OrgOnly;
+pub use policy::PolicyEngine;
 pub use principal::Principal;
+pub use rbac::{Rbac, RbacError, RbacProblem, Role};
+pub use regions::{Regions, Residency};
+pub use resource::Resource;
+pub use scopes::Scopes;
 pub use when_undecided::WhenUndecided;
