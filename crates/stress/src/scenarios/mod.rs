@@ -48,6 +48,7 @@ mod t2_nested;
 mod t2_sampling;
 mod t2_spans;
 mod t3_cancel;
+mod t4_stores;
 mod t4_tenants;
 mod thu_export;
 mod thu_genai;
@@ -82,6 +83,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         t2_sampling::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
+        t4_stores::scenario(),
+        t4_stores::crowd(),
         d1_snapshots::scenario(),
         d2_cycles::scenario(),
         d3_overflow::scenario(),
