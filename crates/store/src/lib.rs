@@ -1,6 +1,7 @@
 //! What Stageflow keeps: runs, events, answers, documents, approvals and audit, one wall for each tenant.
 
 mod answers;
+mod approvals;
 mod body;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -19,6 +20,7 @@ mod sqlite;
 mod time;
 
 pub use answers::StoredAnswers;
+pub use approvals::{OrgApprovals, StoredApprovals};
 pub use documents::{Document, Documents};
 pub use error::{StoreError, StoreErrorKind};
 pub use log::EventLog;
