@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    BudgetNotice, BudgetNoticeKind, CancelReason, LayerNotice, Note, Outcome, Part, StageError,
-    StageIndex,
+    AuditNotice, BudgetNotice, BudgetNoticeKind, CancelReason, LayerNotice, Note, Outcome, Part,
+    StageError, StageIndex,
 };
 
 use crate::{ApprovalChange, ApprovalState, OperationEnded, OperationStarted, UndoEnded};
@@ -61,12 +61,14 @@ impl Event {
 ///
 /// Each attempt has one `StageStarted` and exactly one `StageEnded`, each attempt of a part one `PartStarted` and exactly one
 /// `PartEnded`, which lie inside the attempt of the stage; `RunEnded` is the last event of a run.
-/// `Budget` and `Layer` may stand anywhere in between.
+/// `Audit`, `Budget` and `Layer` may stand anywhere in between.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
     /// A stage asked for approval, or has its answer.
     Approval(Box<ApprovalChange>),
+    /// Something about who may do what: somebody was let in or not, was allowed something or not.
+    Audit(Box<AuditNotice>),
     /// Four fifths of a budget are used, or more was asked of it than there is. Once for each budget and dimension.
     Budget(Box<BudgetNotice>),
     /// A cleanup ended.
@@ -241,6 +243,7 @@ impl EventKind {
         match self {
             Self::Approval(change) if change.state == ApprovalState::Pending => "approval.asked",
             Self::Approval(_) => "approval.ended",
+            Self::Audit(notice) => notice.name(),
             Self::Budget(notice) if notice.kind == BudgetNoticeKind::Warned => "budget.warned",
             Self::Budget(_) => "budget.exceeded",
             Self::CleanupEnded(_) => "cleanup.ended",
@@ -269,6 +272,7 @@ impl EventKind {
     pub fn stage(&self) -> Option<StageIndex> {
         match self {
             Self::Approval(change) => Some(change.stage),
+            Self::Audit(notice) => notice.stage(),
             Self::CleanupEnded(ended) => Some(ended.stage),
             Self::OperationEnded(ended) => Some(ended.call.stage),
             Self::OperationStarted(call) => Some(call.stage),
@@ -318,6 +322,7 @@ impl EventKind {
             | Self::UndoStarted { attempt, .. } => Some(*attempt),
             Self::UndoEnded(ended) => Some(ended.attempt),
             Self::Approval(change) => Some(change.attempt),
+            Self::Audit(notice) => notice.attempt().map(NonZeroU32::get),
             Self::Budget(_)
             | Self::CleanupEnded(_)
             | Self::BlockingDetected { .. }

@@ -42,6 +42,12 @@ impl RunHeader {
         }
     }
 
+    /// The same run, as more is known of whose it is.
+    #[must_use]
+    pub fn with_context(self, context: ContextSnapshot) -> Self {
+        Self { context, ..self }
+    }
+
     /// The same, with what each stage waits for.
     #[must_use]
     pub fn with_wiring(self, wiring: Arc<Wiring>) -> Self {

@@ -38,6 +38,10 @@ impl EventKind {
             Self::Approval(change) => {
                 of_work(run, change.stage, change.part.as_deref(), change.attempt)
             }
+            Self::Audit(notice) => match (notice.stage(), notice.attempt()) {
+                (Some(stage), Some(attempt)) => of_work(run, stage, None, attempt.get()),
+                _ => of_run(run),
+            },
             Self::Layer { stage, notice } => match (notice.part(), notice.attempt()) {
                 (None, None) => of_stage(run, *stage),
                 (part, attempt) => {

@@ -97,6 +97,15 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             micros,
             "stage held the thread; place it with `.spawn()` or `.blocking()`"
         ),
+        EventKind::Audit(notice) => {
+            let payload = || line(run.redaction().value(notice.payload()).to_string());
+            emit!(
+                Level::INFO,
+                notice = &**notice.name(),
+                payload = payload(),
+                "audit"
+            );
+        }
         EventKind::Layer { notice, .. } => {
             let payload = || line(run.redaction().value(notice.payload()).to_string());
             emit!(

@@ -169,6 +169,9 @@ fn data(run: &RunHeader, kind: &EventKind) -> Value {
         EventKind::BlockingDetected { micros, .. } => {
             data.insert("held_us".to_owned(), json!(micros));
         }
+        EventKind::Audit(notice) => {
+            return run.redaction().value(notice.payload()).into_owned();
+        }
         EventKind::Layer { notice, .. } => {
             return run.redaction().value(notice.payload()).into_owned();
         }

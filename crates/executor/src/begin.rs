@@ -49,6 +49,7 @@ pub(crate) fn begin<'a, O>(
     shared.seed = options.seed;
     shared.undo_after = options.undo_after.unwrap_or(engine.undo.after);
     shared.idempotency = options.idempotency;
+    shared.came_with = options.attached;
     let shared = Arc::new(shared);
     if let Some(budget) = &options.budget {
         shared.spend_from(budget);

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use stageflow_context::RunHost as _;
 use stageflow_events::{Batch, Doings, Event, EventKind, EventSink, Lane, Receipt, RunHeader};
 use stageflow_graph::Plan;
 use stageflow_interceptors::drop_quietly;
@@ -66,7 +67,7 @@ impl EventBuffer {
         let (plan, engine) = (&shared.plan, &shared.engine);
         let outlet = engine.sink.as_ref().map(|sink| {
             let header = RunHeader::new(
-                engine.saboteur.snapshot(&shared.snapshot),
+                engine.saboteur.snapshot(shared.snapshot()),
                 Arc::clone(plan.name()),
                 Arc::clone(plan.names()),
                 engine.wall.now(),
@@ -158,6 +159,14 @@ impl EventBuffer {
     pub(crate) fn flush(&mut self) {
         if !self.events.is_empty() {
             self.hand_over(0);
+        }
+    }
+
+    /// The run is not quite who it was said to be: the envelope of what comes says who it is.
+    pub(crate) fn readdress(&mut self, shared: &RunShared) {
+        if let Some(outlet) = &mut self.outlet {
+            let snapshot = shared.engine.saboteur.snapshot(shared.snapshot());
+            outlet.header = Arc::new((*outlet.header).clone().with_context(snapshot));
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stageflow_context::{IdSource, WallClock};
 use stageflow_events::{EventSink, Redaction};
 use stageflow_graph::Placement;
-use stageflow_interceptors::{Interceptor, On, StackError, Stacks};
+use stageflow_interceptors::{Admission, Interceptor, On, Phase, StackError, Stacks};
 use tokio_util::task::TaskTracker;
 
 use crate::Engine;
@@ -36,6 +36,7 @@ pub struct EngineBuilder {
     pub(crate) slots: SlotSettings,
     pub(crate) approvals: Option<Arc<dyn Approvals>>,
     pub(crate) undo: UndoSettings,
+    pub(crate) admissions: Vec<Box<dyn Admission>>,
 }
 
 impl EngineBuilder {
@@ -60,6 +61,39 @@ impl EngineBuilder {
     /// ```
     pub fn intercept_on<Shape>(mut self, on: On, interceptor: impl Interceptor<Shape>) -> Self {
         self.stacks = self.stacks.with(on, interceptor);
+        self
+    }
+
+    /// Asks this admission once for each run, before anything of it starts: those of the security phase first, then the others,
+    /// in the order in which they were given. Runs that stages start belong to the same people, and are not asked.
+    ///
+    /// ```
+    /// use stageflow_executor::Engine;
+    /// use stageflow_interceptors::{Admission, Arrival, Pass, Refusal, RefusalKind, async_trait};
+    ///
+    /// /// Takes no run that is for nobody.
+    /// struct Known;
+    ///
+    /// #[async_trait]
+    /// impl Admission for Known {
+    ///     fn name(&self) -> &str {
+    ///         "known"
+    ///     }
+    ///
+    ///     async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
+    ///         match arrival.identity().org_id() {
+    ///             Some(_) => Ok(Pass::free()),
+    ///             None => Err(Refusal::new(RefusalKind::Forbidden, "it is for nobody")),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let engine = Engine::builder().admit(Known).build();
+    /// ```
+    pub fn admit(mut self, admission: impl Admission) -> Self {
+        let after = |other: &Box<dyn Admission>| other.phase() <= admission.phase();
+        let place = self.admissions.partition_point(after);
+        self.admissions.insert(place, Box::new(admission));
         self
     }
 
@@ -214,7 +248,8 @@ impl EngineBuilder {
     ///
     /// # Errors
     ///
-    /// [`StackError`] if a layer that may be there only once is there twice, or one that must be outside all others is not.
+    /// [`StackError`] if a layer that may be there only once is there twice, or one that must be outside all others is not; or
+    /// if a layer decides what somebody may do, and no admission finds out who it is.
     pub fn try_build(self) -> Result<Engine, StackError> {
         let Self {
             stacks,
@@ -229,8 +264,15 @@ impl EngineBuilder {
             slots,
             approvals,
             undo,
+            admissions,
         } = self;
         stacks.check()?;
+        let proves = |admission: &Box<dyn Admission>| admission.phase() == Phase::Security;
+        if let Some(decider) = stacks.decider()
+            && !admissions.iter().any(proves)
+        {
+            return Err(StackError::nobody_asks(decider));
+        }
         Ok(Engine {
             inner: Arc::new(EngineInner {
                 stacks,
@@ -247,6 +289,7 @@ impl EngineBuilder {
                 registry: Registry::default(),
                 approvals,
                 undo,
+                admissions,
             }),
         })
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    CancelReason, DynValue, Outcome, OutputBag, OutputView, RunHost, StageCx, StageError,
-    StageErrorKind, StageIndex, UndoCx,
+    AuditNotice, CancelReason, DynValue, Outcome, OutputBag, OutputView, RunHost, StageCx,
+    StageError, StageErrorKind, StageIndex, UndoCx,
 };
 use stageflow_events::{CleanupEnded, EventKind};
-use stageflow_interceptors::Ending;
+use stageflow_interceptors::{Ending, Refusal};
 
+use crate::blocking::Blocking;
 use crate::buffer::EventBuffer;
 use crate::driver::at_least_one;
 use crate::machine::{StageEnd, Tick, Verdict};
@@ -46,16 +47,6 @@ impl Record {
     };
 }
 
-/// A stage that held the thread for too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Blocking {
-    /// The stage.
-    pub stage: StageIndex,
-    /// For how long.
-    pub held: Duration,
-}
-
 /// Everything that outlives the stages' futures.
 pub(crate) struct RunData {
     pub(crate) shared: Arc<RunShared>,
@@ -75,6 +66,10 @@ pub(crate) struct RunData {
     /// Stages whose call was dropped while it waited in a layer, and the layer.
     pub(crate) stopped_in: Vec<(u32, Arc<str>)>,
     pub(crate) reason: Option<CancelReason>,
+    /// What was said at the door, until it is told.
+    pub(crate) said: Vec<AuditNotice>,
+    /// Why it was not let in, if it was not.
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) parts: BTreeMap<u32, StageParts>,
     pub(crate) operations: OpenOperations,
 }
@@ -111,6 +106,8 @@ impl RunData {
             refused_notes: 0,
             stopped_in: Vec::new(),
             reason: None,
+            said: Vec::new(),
+            refusal: None,
             parts: BTreeMap::new(),
             operations: OpenOperations::new(),
         })
@@ -150,6 +147,7 @@ impl RunData {
         {
             let kind = match what {
                 What::Approval(change) => EventKind::Approval(change),
+                What::Audit(notice) => EventKind::Audit(notice),
                 What::Budget(notice) => EventKind::Budget(notice),
                 What::Layer(notice) => EventKind::Layer { stage, notice },
                 What::Note(note) => EventKind::Note {
@@ -386,6 +384,10 @@ impl RunData {
             Verdict::Cancelled | Verdict::CancelledBy(_) => Outcome::Cancelled,
             Verdict::Denied(_) => Outcome::Denied,
             Verdict::Failed(_) => Outcome::Failed,
+            Verdict::NotAdmitted => {
+                let refusal = self.refusal.as_ref();
+                refusal.map_or(Outcome::Failed, |refusal| refusal.kind().outcome())
+            }
             Verdict::TimedOut => Outcome::TimedOut,
             // Without an output there was no success.
             Verdict::Completed if self.values[self.shared.plan.output()].is_none() => {

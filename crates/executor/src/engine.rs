@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stageflow_context::{DynValue, IdSource, SystemClock, SystemIds, WallClock};
 use stageflow_events::{EventSink, Redaction};
 use stageflow_graph::Pipeline;
-use stageflow_interceptors::Stacks;
+use stageflow_interceptors::{Admission, Stacks};
 use tokio_util::task::TaskTracker;
 
 use crate::Run;
@@ -14,6 +14,7 @@ use crate::approval::Approvals;
 use crate::audit::LostAudit;
 use crate::begin::begin;
 use crate::builder::EngineBuilder;
+use crate::door::Shown;
 use crate::registry::Registry;
 use crate::sabotage::Saboteur;
 use crate::settings::{RunOptions, RunSettings};
@@ -65,6 +66,8 @@ pub(crate) struct EngineInner {
     pub(crate) slots: Arc<Slots>,
     pub(crate) approvals: Option<Arc<dyn Approvals>>,
     pub(crate) undo: UndoSettings,
+    /// Those that find out who somebody is first.
+    pub(crate) admissions: Vec<Box<dyn Admission>>,
 }
 
 impl Engine {
@@ -89,6 +92,7 @@ impl Engine {
             slots: SlotSettings::default(),
             approvals: None,
             undo: UndoSettings::default(),
+            admissions: Vec::new(),
         }
     }
 
@@ -103,19 +107,18 @@ impl Engine {
         &'a self,
         pipeline: &'a Pipeline<I, O>,
         input: I,
-        options: RunOptions,
+        mut options: RunOptions,
     ) -> Run<'a, O>
     where
         I: Send + Sync + 'static,
         O: Send + Sync + 'static,
     {
-        begin(
-            &self.inner,
-            pipeline.plan(),
-            DynValue::new(input),
-            options,
-            None,
-        )
+        let (engine, input) = (&self.inner, DynValue::new(input));
+        if engine.admissions.is_empty() {
+            return begin(engine, pipeline.plan(), input, options, None);
+        }
+        let shown = Shown::taken_from(&mut options);
+        begin(engine, pipeline.plan(), input, options, None).behind_door(shown)
     }
 
     /// The layers, printed from the outside in.

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::fmt;
 
 use stageflow_context::{CancelReason, StageError, StageName};
+use stageflow_interceptors::Refusal;
 
-use crate::PoolError;
+use crate::{PermissionError, PoolError};
 
 /// Why a run has no output. The report it comes from has everything else: see [`RunReport`](crate::RunReport).
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub enum RunErrorKind {
     Denied(StageError),
     /// A stage failed.
     Failed(StageError),
+    /// An admission did not let it in: nothing was started.
+    NotAdmitted(Refusal),
     /// A stage needs what the engine does not have, so nothing was started. The report's errors name every such stage.
     Refused(Box<PoolError>),
     /// The stage that gives the output was skipped.
@@ -39,6 +42,8 @@ pub enum RunErrorKind {
     },
     /// It took longer than it was given.
     TimedOut(CancelReason),
+    /// A stage is only for those who are permitted something, and the engine has nobody who decides: nothing was started.
+    Undecidable(Box<PermissionError>),
 }
 
 impl RunError {
@@ -87,6 +92,8 @@ impl RunError {
             RunErrorKind::Denied(_) => "SF0404",
             RunErrorKind::Skipped { .. } => "SF0405",
             RunErrorKind::Refused(_) => "SF0409",
+            RunErrorKind::NotAdmitted(_) => "SF0414",
+            RunErrorKind::Undecidable(_) => "SF0415",
         }
     }
 }
@@ -118,7 +125,17 @@ impl RunError {
             }
             RunErrorKind::Denied(error) => write!(f, "was denied: {error}"),
             RunErrorKind::Failed(error) => write!(f, "failed: {error}"),
+            RunErrorKind::NotAdmitted(refusal) => {
+                let (by, cause) = (refusal.admission(), refusal.source());
+                let cause = cause.map(ToString::to_string).unwrap_or_default();
+                write!(f, "was not let in: admission `{by}`: {cause}")?;
+                match refusal.retry_after() {
+                    None => Ok(()),
+                    Some(wait) => write!(f, "; ask again in {wait:?}"),
+                }
+            }
             RunErrorKind::Refused(error) => write!(f, "was not started: {}", error.sentence()),
+            RunErrorKind::Undecidable(error) => write!(f, "was not started: {}", error.sentence()),
             RunErrorKind::Skipped { stage, reason } => write!(
                 f,
                 "has no output: stage `{stage}` skipped ({reason}); make it `.optional()` if the output can do without it"
@@ -143,7 +160,9 @@ impl Error for RunError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.kind {
             RunErrorKind::Denied(error) | RunErrorKind::Failed(error) => Some(error),
+            RunErrorKind::NotAdmitted(refusal) => Some(refusal),
             RunErrorKind::Refused(error) => Some(&**error),
+            RunErrorKind::Undecidable(error) => Some(&**error),
             RunErrorKind::Cancelled(_)
             | RunErrorKind::Skipped { .. }
             | RunErrorKind::TimedOut(_) => None,

@@ -41,6 +41,7 @@
 //! | you want to | use |
 //! |---|---|
 //! | run pipelines | [`Engine::run`] |
+//! | decide who may run anything at all | [`EngineBuilder::admit`], [`RunOptions::credentials`] |
 //! | say for whom, with what, and for how long | [`RunOptions`] |
 //! | stop a run from outside | [`Run::handle`] |
 //! | see what happens while it happens | [`Run::stream`] |
@@ -67,7 +68,8 @@
 //! | there was no step or no time left in its budget | `Cancelled` |
 //! | events were lost that must not be, and the engine is to stop then | `Cancelled` |
 //! | the run's deadline passed | `TimedOut` |
-//! | a layer refused a stage | `Denied` |
+//! | a layer refused a stage, or an admission the run | `Denied` |
+//! | an admission had no room for the run, or could not decide | `Failed` |
 //! | the stage that gives the output was skipped | `Skipped` |
 //!
 //! [`FailurePolicy`] says what a failure means for the rest. In all other cases the other stages are told why and stopped.
@@ -95,7 +97,8 @@
 //! # Errors
 //!
 //! Codes `SF0401` to `SF0405`: [`RunError`], for runs without an output. `SF0311` and `SF0406` to `SF0408`: [`ChildError`], for
-//! stages that cannot run a pipeline. `SF0409`: [`PoolError`], for pipelines that an engine cannot run. `SF0312`:
+//! stages that cannot run a pipeline. `SF0409`: [`PoolError`], for pipelines that an engine cannot run; `SF0415`:
+//! [`PermissionError`], for pipelines that need somebody who decides. `SF0414`: runs that were not let in. `SF0312`:
 //! [`ApprovalError`], for stages that ask; `SF0410`: [`DeskError`], for whoever decides.
 //!
 //! # Feature flags
@@ -116,12 +119,14 @@
 mod approval;
 mod audit;
 mod begin;
+mod blocking;
 mod buffer;
 mod builder;
 mod child;
 mod children;
 mod cleanup;
 mod data;
+mod door;
 mod driver;
 mod engine;
 mod error;
@@ -129,6 +134,7 @@ pub mod machine;
 mod meter;
 mod operations;
 mod parts;
+mod permission;
 mod places;
 mod quiet;
 mod registry;
@@ -152,13 +158,14 @@ pub use approval::{
     DeskErrorKind, DeskOptions, EditCheck, OnReject, OrgDesk, approval,
 };
 pub use audit::LostAudit;
+pub use blocking::Blocking;
 pub use buffer::EventCounts;
 pub use builder::EngineBuilder;
 pub use child::{ChildError, ChildErrorKind, ChildRun, Inherit, RunChild, Sub, sub};
-pub use data::Blocking;
 pub use engine::Engine;
 pub use error::{RunError, RunErrorKind};
 pub use parts::{PartCounts, PartReport};
+pub use permission::PermissionError;
 pub use report::{RunReport, StageReport};
 pub use run::{Run, RunHandle};
 #[cfg(feature = "stress-sabotage")]

@@ -9,12 +9,14 @@ use std::task::{Context, Poll};
 use futures_util::future::BoxFuture;
 use stageflow_context::{CancelReason, RunHost as _, RunId, StageCx};
 use stageflow_graph::Plan;
+use stageflow_interceptors::Pass;
 use tokio::runtime::Handle;
 
 use crate::RunReport;
 use crate::children::Tie;
 use crate::cleanup::wind_down;
 use crate::data::RunData;
+use crate::door::{Door, Shown, ask};
 use crate::driver::Driver;
 use crate::engine::EngineInner;
 use crate::registry::Listing;
@@ -35,6 +37,8 @@ pub struct Run<'a, O> {
     settings: RunSettings,
     /// The runtime that has polled it, once it has had to wait: where it goes on if it is dropped.
     runtime: Option<Handle>,
+    /// Whom it waits for before it begins, if the engine lets in only some.
+    door: Option<Door>,
     /// What others know it by, until it is over.
     ties: Ties,
     output: PhantomData<fn() -> O>,
@@ -45,6 +49,7 @@ pub struct Run<'a, O> {
 struct Ties {
     parent: Option<Tie>,
     listing: Option<Listing>,
+    passes: Vec<Pass>,
 }
 
 #[expect(
@@ -72,9 +77,17 @@ impl<'a, O> Run<'a, O> {
             state,
             settings,
             runtime: None,
+            door: None,
             ties: Ties::default(),
             output: PhantomData,
         }
+    }
+
+    /// The same run, which the engine's admissions are asked about before it begins.
+    pub(crate) fn behind_door(mut self, shown: Shown) -> Self {
+        let due = self.shared.deadline();
+        self.door = Some(ask(Arc::clone(&self.shared), shown, due));
+        self
     }
 
     /// The same run as a child of a stage of another, at `cx`. `None` if that takes no more children.
@@ -179,6 +192,16 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RunReport<O>> {
         let this = &mut *self;
+        if let Some(door) = &mut this.door {
+            let Poll::Ready(arrived) = door.as_mut().poll(cx) else {
+                this.rest();
+                return Poll::Pending;
+            };
+            this.door = None;
+            if let State::Stages(driver) = &mut this.state {
+                this.ties.passes = driver.let_in(arrived);
+            }
+        }
         if let State::Stages(driver) = &mut this.state {
             let Poll::Ready(verdict) = driver.turn(cx) else {
                 this.rest();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{
-    Budget, ContextSnapshot, CorrelationId, Idempotency, OrgId, RequestId, RunIdentity, SessionId,
-    TraceContext, UserId,
+    Attached, Budget, ContextSnapshot, CorrelationId, Credentials, Idempotency, OrgId, RequestId,
+    RunIdentity, SessionId, TraceContext, UserId,
 };
 use stageflow_graph::Placement;
 
@@ -35,6 +35,8 @@ pub struct RunOptions {
     pub(crate) seed: Option<u64>,
     pub(crate) idempotency: Option<Arc<Idempotency>>,
     pub(crate) undo_after: Option<UndoAfter>,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) attached: Attached,
 }
 
 impl RunOptions {
@@ -52,6 +54,20 @@ impl RunOptions {
     /// Says which org the run is for. The engine makes the run's id.
     pub fn org(mut self, org: OrgId) -> Self {
         self.whom.org = Some(org);
+        self
+    }
+
+    /// Shows who asks, for the engine's admissions: see [`EngineBuilder::admit`](crate::EngineBuilder::admit). Nobody else sees
+    /// it.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// Gives the run a value that travels with it beside its context: stages find it by its type with
+    /// [`StageCx::attached`](stageflow_context::StageCx::attached), in this run and in those that it starts.
+    pub fn attach<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.attached.insert(value);
         self
     }
 

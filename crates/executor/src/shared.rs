@@ -2,21 +2,20 @@
 
 mod host;
 mod operations;
+mod said;
+
+pub(crate) use said::{Said, What};
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use stageflow_context::{
-    Budget, BudgetNotice, Cancel, CancelReason, Cleanups, ContextSnapshot, DynValue, Idempotency,
-    LayerNotice, Note, OperationEnd, Outcome, OutputBag, Part, StageError, StageIndex,
-    TraceContext,
+    Attached, Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, DynValue, Idempotency,
+    OutputBag, Part, StageIndex, TraceContext,
 };
-use stageflow_events::{ApprovalChange, OperationStarted, PartEnded};
 use stageflow_graph::Plan;
 use stageflow_interceptors::{PlanStacks, Stack};
-use std::time::Duration;
-
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -25,6 +24,7 @@ use crate::engine::EngineInner;
 use crate::machine::Tick;
 use crate::meter::Meter;
 use crate::parts::PartBook;
+use crate::permission::PermissionError;
 use crate::slots::{PoolError, Priority, RunSlots};
 use crate::stream::{Offer, Tap};
 use crate::undo::UndoAfter;
@@ -37,7 +37,8 @@ const MAX_NOTES: usize = 1024;
 const MAX_UNHEARD: usize = 4096;
 
 pub(crate) struct RunShared {
-    pub(crate) snapshot: ContextSnapshot,
+    /// As it was asked for.
+    snapshot: ContextSnapshot,
     pub(crate) plan: Arc<Plan>,
     pub(crate) engine: Arc<EngineInner>,
     pub(crate) cancel: Cancel,
@@ -49,6 +50,12 @@ pub(crate) struct RunShared {
     pub(crate) slots: Option<Arc<RunSlots>>,
     /// Why it cannot run at all.
     pub(crate) refusals: Vec<PoolError>,
+    /// A stage that needs somebody who decides, if the engine has nobody.
+    pub(crate) undecidable: Option<PermissionError>,
+    /// What travels with it, as it was asked for.
+    pub(crate) came_with: Attached,
+    /// What is known of it since it was let in, if somebody was asked.
+    known: OnceLock<Box<(ContextSnapshot, Attached)>>,
     pub(crate) priority: Priority,
     /// What came with the request about its trace, if something did.
     pub(crate) trace: Option<Arc<TraceContext>>,
@@ -87,35 +94,6 @@ struct Inbox {
     closed: bool,
 }
 
-/// Something that was said outside the driver, with the time it was said.
-pub(crate) struct Said {
-    pub(crate) at: Tick,
-    pub(crate) stage: StageIndex,
-    pub(crate) attempt: u32,
-    pub(crate) what: What,
-}
-
-pub(crate) enum What {
-    Approval(Box<ApprovalChange>),
-    Budget(Box<BudgetNotice>),
-    Ended {
-        outcome: Outcome,
-        error: Option<StageError>,
-    },
-    Blocking(Duration),
-    Layer(Box<LayerNotice>),
-    Note(Box<Note>),
-    OperationEnded(Box<(u32, OperationEnd)>),
-    OperationStarted(Box<OperationStarted>),
-    PartAnswered(Box<PartEnded>),
-    PartEnded(Box<PartEnded>),
-    PartStarted(Arc<Part>),
-    Started,
-    /// The call was dropped while it waited in this layer.
-    StoppedIn(Arc<str>),
-    Streamed(Box<Offer>),
-}
-
 impl RunShared {
     pub(crate) fn new(
         snapshot: ContextSnapshot,
@@ -131,6 +109,11 @@ impl RunShared {
             Err(refusals) => (None, refusals),
         };
         let layers = engine.stacks.for_plan(&plan);
+        let common = engine.stacks.common();
+        let undecidable = PermissionError::of(&plan, |stage| match &layers {
+            None => common,
+            Some(layers) => layers.of(stage),
+        });
         Self {
             snapshot,
             plan,
@@ -142,6 +125,9 @@ impl RunShared {
             wake: WakeList::default(),
             slots,
             refusals,
+            undecidable,
+            came_with: Attached::new(),
+            known: OnceLock::new(),
             priority,
             trace: None,
             seed: None,

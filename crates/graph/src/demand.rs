@@ -1,4 +1,4 @@
-//! What a stage needs before it may start: units of an engine's pools, and room under limits.
+//! What a stage needs before it may start: units of an engine's pools, room under limits, permissions of whoever asks.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -9,7 +9,7 @@ use stageflow_context::StageName;
 
 use crate::draft::Draft;
 use crate::error::ProblemKind;
-use crate::{NamedBuilder, NamedStage, PipelineBuilder, Stage, StageBuilder};
+use crate::{NamedBuilder, NamedStage, PipelineBuilder, Plan, Stage, StageBuilder};
 
 /// Units of a named pool that a stage takes while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub struct Demands(Option<Box<Asked>>);
 struct Asked {
     pools: Vec<PoolUse>,
     limit: Option<NonZeroUsize>,
+    permissions: Vec<Arc<str>>,
 }
 
 impl Demands {
@@ -58,6 +59,18 @@ impl Demands {
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Whether it needs nothing that it would have to wait for.
+    pub(crate) fn is_free(&self) -> bool {
+        self.pools().is_empty() && self.limit().is_none()
+    }
+
+    /// What whoever asks must be permitted to do, in the order in which it was named. See [`StageBuilder::require`].
+    #[inline]
+    #[must_use]
+    pub fn permissions(&self) -> &[Arc<str>] {
+        self.0.as_ref().map_or(&[], |asked| &asked.permissions)
     }
 
     /// The pools it takes units of, in the order in which they were named.
@@ -79,6 +92,10 @@ impl Demands {
 
     pub(crate) fn set_limit(&mut self, stages: NonZeroUsize) {
         self.asked().limit = Some(stages);
+    }
+
+    pub(crate) fn add_permission(&mut self, permission: &str) {
+        self.asked().permissions.push(permission.into());
     }
 
     fn asked(&mut self) -> &mut Asked {
@@ -137,6 +154,27 @@ impl<S: Stage, P> StageBuilder<'_, S, P> {
         self
     }
 
+    /// Lets the stage run only for those who are permitted to do this. May be said several times; all of it is needed. A layer
+    /// of the engine decides, before anything else is done for the stage; an engine without one refuses the pipeline.
+    ///
+    /// ```
+    /// # use stageflow_graph::{Pipeline, stage_fn};
+    /// # use std::sync::Arc;
+    /// let mut p = Pipeline::builder("answer");
+    /// let text = p.input::<String>();
+    /// let found = p
+    ///     .stage("search", stage_fn(async |_cx, text: Arc<String>| Ok(text.len())))
+    ///     .require("kb:read")
+    ///     .after(text);
+    /// let pipeline = p.output(found).build()?;
+    /// assert!(pipeline.mermaid().contains("needs kb:read"));
+    /// # Ok::<(), stageflow_graph::BuildError>(())
+    /// ```
+    pub fn require(mut self, permission: impl AsRef<str>) -> Self {
+        self.options.demands.add_permission(permission.as_ref());
+        self
+    }
+
     /// Limits how many calls of this stage run at a time, over all runs of the pipeline on one engine.
     pub fn limit(mut self, at_a_time: NonZeroUsize) -> Self {
         self.options.demands.set_limit(at_a_time);
@@ -160,6 +198,12 @@ impl NamedStage<'_> {
         self
     }
 
+    /// Lets the stage run only for those who are permitted to do this; see [`StageBuilder::require`].
+    pub fn require(mut self, permission: impl AsRef<str>) -> Self {
+        self.options.demands.add_permission(permission.as_ref());
+        self
+    }
+
     /// Limits how many calls of this stage run at a time; see [`StageBuilder::limit`].
     pub fn limit(mut self, at_a_time: NonZeroUsize) -> Self {
         self.options.demands.set_limit(at_a_time);
@@ -175,7 +219,15 @@ impl NamedBuilder {
     }
 }
 
-/// The longest name a pool can have, in bytes.
+impl Plan {
+    /// Whether any stage is only for those who are permitted something: see [`StageBuilder::require`].
+    #[must_use]
+    pub fn has_permissions(&self) -> bool {
+        self.has_permissions
+    }
+}
+
+/// The longest name a pool or a permission can have, in bytes.
 const MAX_NAME: usize = 64;
 
 impl Draft {
@@ -195,7 +247,21 @@ impl Draft {
                 });
             }
         }
+        for permission in demands.permissions() {
+            if !is_permission(permission) {
+                let permission = permission.chars().take(MAX_NAME).collect();
+                self.problem(ProblemKind::BadPermission {
+                    stage: stage.clone(),
+                    permission,
+                });
+            }
+        }
     }
+}
+
+/// Words joined by colons, such as `kb:read`: what a policy can name.
+fn is_permission(permission: &str) -> bool {
+    permission.len() <= MAX_NAME && permission.split(':').all(is_name)
 }
 
 fn is_name(pool: &str) -> bool {

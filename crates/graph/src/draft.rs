@@ -248,13 +248,16 @@ impl Draft {
         });
         let limits: Vec<_> = own.into_iter().chain(self.limits).collect();
         let mut asked = self.nodes.iter().map(|node| &node.options.demands);
-        let is_limited = !limits.is_empty() || asked.any(|demands| !demands.is_none());
+        let is_limited = !limits.is_empty() || asked.any(|demands| !demands.is_free());
+        let mut asked = self.nodes.iter().map(|node| &node.options.demands);
+        let has_permissions = asked.any(|demands| !demands.permissions().is_empty());
         let branches = self.nodes.iter().any(|node| node.role != Role::Plain);
         let has_undos = self.nodes.iter().any(|node| node.undo.is_some());
         Ok(Plan {
             draft: self.id,
             branches,
             has_undos,
+            has_permissions,
             wiring: OnceLock::new(),
             limits,
             is_limited,

@@ -76,6 +76,13 @@ pub struct Problem {
 pub enum ProblemKind {
     /// A stage, or an embedded pipeline, has a name that cannot be one.
     BadName(NameError),
+    /// A permission that no policy could name.
+    BadPermission {
+        /// The stage.
+        stage: StageName,
+        /// The permission, its beginning if it is long.
+        permission: String,
+    },
     /// A stage takes units of a pool whose name cannot be one.
     BadPool {
         /// The stage.
@@ -205,6 +212,7 @@ impl Problem {
             ProblemKind::UnknownRunner { .. } => "SF0110",
             ProblemKind::BadSettings { .. } => "SF0111",
             ProblemKind::ZeroTimeout(_) => "SF0112",
+            ProblemKind::BadPermission { .. } => "SF0128",
             ProblemKind::BadPool { .. } => "SF0124",
             ProblemKind::DigestOfParts(_) => "SF0127",
             ProblemKind::RepeatedPool { .. } => "SF0125",
@@ -226,6 +234,10 @@ impl fmt::Display for Problem {
             ProblemKind::BadPool { stage, pool } => write!(
                 f,
                 "stage `{stage}` takes units of a pool called {pool:?}, which is not a name; use 1 to 64 letters, digits, `_`, `-` and `.`"
+            ),
+            ProblemKind::BadPermission { stage, permission } => write!(
+                f,
+                "stage `{stage}` requires {permission:?}, which no policy can name; use words of letters, digits, `_`, `-` and `.`, joined by colons, such as `kb:read`"
             ),
             ProblemKind::RepeatedPool { stage, pool } => write!(
                 f,

@@ -35,6 +35,8 @@ pub struct Plan {
     pub(crate) branches: bool,
     /// Whether any stage has an undo.
     pub(crate) has_undos: bool,
+    /// Whether any stage is only for those who are permitted something.
+    pub(crate) has_permissions: bool,
     /// Made when it is first asked for.
     pub(crate) wiring: OnceLock<Arc<Wiring>>,
 }

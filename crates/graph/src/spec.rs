@@ -93,6 +93,9 @@ pub struct StageSpec {
     /// The units it takes of the engine's pools, by the pools' names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pools: BTreeMap<String, NonZeroU32>,
+    /// What whoever asks must be permitted to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// How many calls of it may run at a time, over all runs of the pipeline on one engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<NonZeroUsize>,
@@ -137,6 +140,9 @@ impl StageSpec {
         let mut demands = Demands::default();
         for (pool, units) in &self.pools {
             demands.add_pool(pool, *units);
+        }
+        for permission in &self.requires {
+            demands.add_permission(permission);
         }
         if let Some(limit) = self.limit {
             demands.set_limit(limit);

@@ -5,6 +5,9 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Claim {
+    /// No layer is outside it, and it decides whether whoever asks is permitted what the stage
+    /// [requires](stageflow_graph::StageBuilder::require). Without such a layer a stage that requires something does not run.
+    Decides,
     /// Nothing.
     #[default]
     Nothing,

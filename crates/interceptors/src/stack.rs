@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use stageflow_context::{ErrorClass, StageErrorKind};
 
 use crate::panics::panic_message;
-use crate::{Attempt, Call, Ending, Flow, Interceptor, Layer, Phase};
+use crate::{Attempt, Call, Claim, Ending, Flow, Interceptor, Layer, Phase};
 
 /// The onion: layers sorted by phase, then by registration. Immutable once built, shared by all runs of an engine.
 #[derive(Debug, Default)]
@@ -64,6 +64,13 @@ impl Stack {
         self.layers
             .iter()
             .map(|layer| (layer.phase(), layer.name()))
+    }
+
+    /// Whether a layer decides about permissions.
+    #[must_use]
+    pub fn decides(&self) -> bool {
+        let mut layers = self.layers.iter();
+        layers.any(|layer| layer.claim() == Claim::Decides)
     }
 
     /// The name of the layer at this place, from the outside in.

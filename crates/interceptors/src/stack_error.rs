@@ -14,6 +14,8 @@ pub struct StackError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StackErrorKind {
+    /// A layer decides what somebody may do, and nobody finds out who it is.
+    NobodyAsks,
     /// A layer must be outside all others, and another one is outside it.
     NotOutermost,
     /// A layer of which there may be only one is there twice.
@@ -43,6 +45,17 @@ impl StackError {
         }
     }
 
+    /// `decider` decides, and no admission proves who asks. Called by engines.
+    #[must_use]
+    pub fn nobody_asks(decider: &str) -> Self {
+        Self {
+            kind: StackErrorKind::NobodyAsks,
+            what: format!(
+                "layer `{decider}` decides what somebody may do without anybody who proves who it is"
+            ),
+        }
+    }
+
     /// Why.
     #[must_use]
     pub fn kind(&self) -> StackErrorKind {
@@ -53,6 +66,7 @@ impl StackError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.kind {
+            StackErrorKind::NobodyAsks => "SF0416",
             StackErrorKind::NotOutermost => "SF0411",
             StackErrorKind::Twice => "SF0412",
         }
@@ -60,6 +74,9 @@ impl StackError {
 
     fn help(&self) -> &'static str {
         match self.kind {
+            StackErrorKind::NobodyAsks => {
+                "give the engine an admission of the phase `security` with `.admit(..)`"
+            }
             StackErrorKind::NotOutermost => {
                 "give it the phase `security`, and register it before the others of that phase"
             }

@@ -49,7 +49,7 @@ impl Stacks {
             let mut others = others.filter(|(at, (other, _))| *at != place && other.meets(on));
             match layer.claim() {
                 Claim::Nothing => {}
-                Claim::Outermost => {
+                Claim::Decides | Claim::Outermost => {
                     let order = (layer.phase(), place);
                     // Of two with this claim, the inner one finds the outer one.
                     let outside = others.find(|(at, (_, other))| (other.phase(), *at) < order);
@@ -68,6 +68,14 @@ impl Stacks {
             }
         }
         Ok(())
+    }
+
+    /// The first layer that decides about permissions, if there is one.
+    #[must_use]
+    pub fn decider(&self) -> Option<&str> {
+        let mut layers = self.layers.iter().map(|(_, layer)| layer);
+        let decider = layers.find(|layer| layer.claim() == Claim::Decides);
+        decider.map(Layer::name)
     }
 
     /// The layers around every stage.

@@ -73,7 +73,10 @@
 //!
 //! | feature | default | what it brings |
 //! |---|---|---|
+//! | `cedar` | off | `auth::CedarPolicy`: policies written in Cedar |
+//! | `jwt` | off | `auth::JwtAuthenticator`: signed tokens |
 //! | `log-lines` | off | `events::LogLines`, which writes log lines as JSON, for programs that use `tracing-subscriber` |
+//! | `oidc` | off | `auth::Jwks`: keys that an identity provider publishes; with it `jwt` |
 //! | `rates` | off | `RateLimit`: so many calls a second |
 //! | `tower` | off | `TowerLayer`: any tower layer around stages; `Engine::service`: a pipeline as a tower service |
 //!
@@ -91,9 +94,11 @@ pub mod manual;
 pub mod prelude;
 mod time;
 
+pub use stageflow_auth as auth;
 pub use stageflow_context as context;
 pub use stageflow_events as events;
 pub use stageflow_executor as executor;
 pub use stageflow_graph as graph;
 pub use stageflow_interceptors as interceptors;
+pub use stageflow_tenancy as tenancy;
 pub use time::DurationExt;

@@ -2,9 +2,9 @@
 
 pub use crate::DurationExt;
 pub use stageflow_context::{
-    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, ErrorClass, Given, Idempotency,
-    IdempotencyKey, OnExceed, Operation, Outcome, Redacted, ResultExt, RunIdentity, StageCx,
-    StageError, Stop, Tier, UndoCx, Usage,
+    Amounts, Budget, BudgetLimits, ContextSnapshot, Cost, Credentials, ErrorClass, Given,
+    Idempotency, IdempotencyKey, OnExceed, Operation, Outcome, Redacted, ResultExt, RunIdentity,
+    StageCx, StageError, Stop, Tier, UndoCx, Usage,
 };
 pub use stageflow_events::{
     BoundedSink, EventSink, FanOut, MemorySink, Overflow, Redaction, Stopping, TracingSink,

@@ -2,6 +2,7 @@
 
 mod answers;
 mod approvals;
+mod audit;
 mod body;
 #[cfg(feature = "testing")]
 pub mod conformance;
@@ -9,6 +10,8 @@ mod documents;
 mod error;
 mod log;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod recent;
 mod rules;
 mod runs;
@@ -21,6 +24,10 @@ mod time;
 
 pub use answers::StoredAnswers;
 pub use approvals::{OrgApprovals, StoredApprovals};
+pub use audit::{
+    AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
+    AuditTrail, AuditVerified, Decision, verify_jsonl,
+};
 pub use documents::{Document, Documents};
 pub use error::{StoreError, StoreErrorKind};
 pub use log::EventLog;

@@ -23,7 +23,9 @@ pub(super) fn stop(error: RunError, cx: &StageCx) -> Stop {
             source: error.into(),
         }
         .into(),
-        RunErrorKind::Refused(_) => Stop::fail(error),
+        RunErrorKind::NotAdmitted(_) | RunErrorKind::Refused(_) | RunErrorKind::Undecidable(_) => {
+            Stop::fail(error)
+        }
         RunErrorKind::Skipped { reason, .. } => Stop::skip(reason),
         RunErrorKind::TimedOut(CancelReason::DeadlineElapsed(limit)) => {
             ended(StageErrorKind::TimedOut(limit), error)

@@ -187,7 +187,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         };
         let identity = identity(parent, cx).map_err(refused)?;
         let snapshot = match options.inherit {
-            Inherit::Context => parent.snapshot.fork(identity),
+            Inherit::Context => parent.snapshot().fork(identity),
             Inherit::Identity => ContextSnapshot::new(identity),
         };
         let mut run_options = RunOptions::new().snapshot(snapshot);
@@ -195,6 +195,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         run_options.concurrency = options.concurrency;
         run_options.priority = parent.priority;
         run_options.trace.clone_from(&parent.trace);
+        run_options.attached = parent.attached().cloned().unwrap_or_default();
         run_options.budget = parent.meter().map(|meter| meter.budget.clone());
         let (engine, input) = (&parent.engine, DynValue::from_arc(input));
         let mut run = begin(

@@ -26,11 +26,12 @@ use std::time::Duration;
 use stageflow_context::{CancelReason, RunHost, StageIndex};
 use stageflow_events::EventKind;
 use stageflow_graph::Plan;
-use stageflow_interceptors::{PlanStacks, Stack, drop_quietly};
+use stageflow_interceptors::{Pass, PlanStacks, Stack, drop_quietly};
 use tokio::task::coop;
 use tokio::time::Sleep;
 
 use crate::data::RunData;
+use crate::door::Arrived;
 use crate::engine::EngineInner;
 use crate::machine::{Effect, Input, RunMachine, Tick, Verdict};
 use crate::places::{Places, Polled, Work};
@@ -152,6 +153,22 @@ impl<'p> Driver<'p> {
         self.data
     }
 
+    /// What the door has made of the run, before it begins. What it holds is held until it is over.
+    pub(crate) fn let_in(&mut self, arrived: Arrived) -> Vec<Pass> {
+        let (shared, data) = (&self.shared, &mut self.data);
+        shared.know(arrived.identity, arrived.attached);
+        if let Some(budget) = &arrived.budget {
+            shared.spend_from(budget);
+            self.counts_attempts = shared.counts_attempts();
+        }
+        data.events.readdress(shared);
+        data.said = arrived.said;
+        arrived.admitted.unwrap_or_else(|refusal| {
+            data.refusal = Some(refusal);
+            Vec::new()
+        })
+    }
+
     fn begin_run(&mut self) {
         self.begun = true;
         let watchdog = self.shared.engine.watchdog.as_ref();
@@ -160,6 +177,10 @@ impl<'p> Driver<'p> {
             self.signal(CancelReason::Shutdown);
         }
         self.data.events.push(self.now, EventKind::RunStarted);
+        for notice in std::mem::take(&mut self.data.said) {
+            let kind = EventKind::Audit(Box::new(notice));
+            self.data.events.push(self.now, kind);
+        }
         if !self.refuse() {
             self.machine.on(Input::Begin, self.now);
         }

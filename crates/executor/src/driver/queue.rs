@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::Poll;
 
-use stageflow_context::{ErrorClass, Outcome, StageError, StageErrorKind};
+use stageflow_context::{BoxError, ErrorClass, Outcome, StageError, StageErrorKind, StageName};
 use stageflow_interceptors::{CallState, drop_quietly};
 
 use super::Driver;
@@ -141,22 +141,32 @@ impl Driver<'_> {
         }
     }
 
-    /// Ends a run before anything starts that needs what the engine does not have. `true` if it is one.
+    /// Ends a run before anything starts that was not let in, or needs what the engine does not have. `true` if it is one.
     pub(super) fn refuse(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
-        let Some(first) = shared.refusals.first() else {
-            return false;
-        };
-        for refusal in &shared.refusals {
-            self.data.errors.push(StageError::new(
-                refusal.stage().clone(),
-                NonZeroU32::MIN,
-                StageErrorKind::Failed(ErrorClass::Permanent),
-                refusal.clone(),
-            ));
+        if self.data.refusal.is_some() {
+            self.machine.refuse(Verdict::NotAdmitted);
+            return true;
         }
-        let stage = self.plan.find(first.stage()).unwrap_or_default();
+        let first = match (&shared.undecidable, shared.refusals.first()) {
+            (Some(error), _) => error.stage(),
+            (None, Some(refusal)) => refusal.stage(),
+            (None, None) => return false,
+        };
+        if let Some(error) = &shared.undecidable {
+            self.cannot_start(error.stage(), error.clone());
+        }
+        for refusal in &shared.refusals {
+            self.cannot_start(refusal.stage(), refusal.clone());
+        }
+        let stage = self.plan.find(first).unwrap_or_default();
         self.machine.refuse(Verdict::Failed(stage as u32));
         true
+    }
+
+    fn cannot_start(&mut self, stage: &StageName, why: impl Into<BoxError>) {
+        let kind = StageErrorKind::Failed(ErrorClass::Permanent);
+        let error = StageError::new(stage.clone(), NonZeroU32::MIN, kind, why);
+        self.data.errors.push(error);
     }
 }

@@ -82,6 +82,9 @@ impl Driver<'_> {
                     self.settings.deadline.unwrap_or_default(),
                 ));
             }
+            Some(Verdict::NotAdmitted) => {
+                self.signal(CancelReason::requested("the run was not let in"));
+            }
             // These were signalled when they arose; what is left is a stage that says it was interrupted when it was not.
             Some(_) => self.signal(CancelReason::requested(
                 "a stage stopped as if the run had been cancelled",

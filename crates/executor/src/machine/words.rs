@@ -223,6 +223,8 @@ pub enum Verdict {
     Denied(u32),
     /// This stage failed.
     Failed(u32),
+    /// It was not let in.
+    NotAdmitted,
     /// The run took too long.
     TimedOut,
 }

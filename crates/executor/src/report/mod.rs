@@ -17,8 +17,9 @@ use stageflow_context::{
 use stageflow_events::CleanupEnded;
 use stageflow_graph::{Handle, Overlay, Role, StageMark};
 
+use crate::blocking::Blocking;
 use crate::buffer::EventCounts;
-use crate::data::{Blocking, Record, RunData};
+use crate::data::{Record, RunData};
 use crate::machine::Verdict;
 use crate::{RunError, RunErrorKind};
 
@@ -167,6 +168,7 @@ impl<O> RunReport<O> {
             Verdict::Cancelled
             | Verdict::CancelledBy(_)
             | Verdict::Completed
+            | Verdict::NotAdmitted
             | Verdict::TimedOut => None,
         }
     }
@@ -307,7 +309,14 @@ impl<O> RunReport<O> {
             let kind = RunErrorKind::Refused(Box::new(refusal.clone()));
             return RunError::new(Arc::clone(self.data.shared.plan.name()), kind);
         }
+        if let Some(error) = &self.data.shared.undecidable {
+            let kind = RunErrorKind::Undecidable(Box::new(error.clone()));
+            return RunError::new(Arc::clone(self.data.shared.plan.name()), kind);
+        }
         let kind = match (self.data.verdict, self.data.errors.first()) {
+            (Verdict::NotAdmitted, _) if let Some(refusal) = &self.data.refusal => {
+                RunErrorKind::NotAdmitted(refusal.clone())
+            }
             (Verdict::Failed(_), Some(error)) => RunErrorKind::Failed(error.clone()),
             (Verdict::Denied(_), Some(error)) => RunErrorKind::Denied(error.clone()),
             (Verdict::TimedOut, _) => RunErrorKind::TimedOut(reason()),

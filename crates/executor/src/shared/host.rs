@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 use stageflow_context::{
-    Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError, EmitErrorKind, Idempotency,
-    LayerNotice, Note, Operation, OperationEnd, OperationStart, OutputBag, Part, PartCall,
-    PartFuture, RunHost, RunIdentity, StageCx, StageIndex, StageName, Tier, TraceContext,
+    Attached, AuditNotice, Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError,
+    EmitErrorKind, Idempotency, LayerNotice, Note, Operation, OperationEnd, OperationStart,
+    OutputBag, Part, PartCall, PartFuture, RunHost, RunIdentity, StageCx, StageIndex, StageName,
+    Tier, TraceContext,
 };
 use stageflow_events::one_line;
 use tokio::time::Instant;
@@ -19,13 +20,38 @@ use super::{MAX_NOTES, RunShared, Said, What, lock};
 use crate::driver::carry_out;
 use crate::slots::lend;
 
+impl RunShared {
+    /// What was found out of the run at the door.
+    pub(crate) fn know(&self, identity: RunIdentity, attached: Attached) {
+        let known = (self.snapshot.fork(identity), attached);
+        // Set once: a run has one door.
+        let _ = self.known.set(Box::new(known));
+    }
+}
+
 impl RunHost for RunShared {
     fn identity(&self) -> &RunIdentity {
-        self.snapshot.identity()
+        self.snapshot().identity()
     }
 
     fn snapshot(&self) -> &ContextSnapshot {
-        &self.snapshot
+        match self.known.get() {
+            None => &self.snapshot,
+            Some(known) => &known.0,
+        }
+    }
+
+    fn attached(&self) -> Option<&Attached> {
+        match self.known.get() {
+            Some(known) => Some(&known.1),
+            None => Some(&self.came_with).filter(|attached| !attached.is_empty()),
+        }
+    }
+
+    fn audit(&self, notice: AuditNotice) {
+        let stage = notice.stage().unwrap_or(StageIndex::new(0));
+        let attempt = notice.attempt().map_or(0, NonZeroU32::get);
+        self.say(stage, attempt, What::Audit(Box::new(notice)));
     }
 
     fn stage_name(&self, stage: StageIndex) -> &StageName {

@@ -175,6 +175,8 @@ fn facts(plan: &Plan, stage: usize, role: Option<&str>) -> String {
         facts.push(format!("max {limit:?}"));
     }
     facts.extend(options.demands.pools().iter().map(ToString::to_string));
+    let needed = options.demands.permissions().iter();
+    facts.extend(needed.map(|permission| format!("needs {permission}")));
     if let Some(limit) = options.demands.limit() {
         facts.push(format!("{limit} at a time"));
     }

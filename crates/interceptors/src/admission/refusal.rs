@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::BoxError;
+use stageflow_context::{BoxError, Outcome};
 
 /// Why a run was not let in. It has two texts: [`Display`](fmt::Display) and the cause are for those who run the engine;
 /// [`Refusal::public`] is for whoever asked, and says no more than they may know.
@@ -20,6 +20,9 @@ struct Inner {
     retry_after: Option<Duration>,
     source: Arc<dyn Error + Send + Sync>,
 }
+
+/// The code of a refusal whose cause has none.
+const OWN: &str = "SF0414";
 
 /// What a refusal amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,10 +50,13 @@ impl RefusalKind {
         }
     }
 
-    /// Whether it is a denial. What is not may be different later: a run that meets it has failed.
+    /// How a run ends that meets it. What may be different later is a failure, and no denial.
     #[must_use]
-    pub const fn is_denial(self) -> bool {
-        matches!(self, Self::Forbidden | Self::Unauthenticated)
+    pub const fn outcome(self) -> Outcome {
+        match self {
+            Self::Busy | Self::Undecided => Outcome::Failed,
+            Self::Forbidden | Self::Unauthenticated => Outcome::Denied,
+        }
     }
 }
 
@@ -60,7 +66,7 @@ impl Refusal {
         Self(Arc::new(Inner {
             admission: Arc::from(""),
             kind,
-            code: "SF0414",
+            code: OWN,
             retry_after: None,
             source: Arc::from(source.into()),
         }))
@@ -130,6 +136,10 @@ impl fmt::Display for Refusal {
         let Inner {
             admission, source, ..
         } = &*self.0;
+        // The text of a cause with a code has it.
+        if self.0.code == OWN {
+            write!(f, "{OWN}: ")?;
+        }
         write!(f, "admission `{admission}`: {source}")
     }
 }
