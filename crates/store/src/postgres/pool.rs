@@ -53,7 +53,7 @@ impl Pool {
             ]);
         let unclean = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&unclean);
-        let connections = PgPoolOptions::new()
+        let connecting = PgPoolOptions::new()
             .max_connections(connections.get())
             .acquire_timeout(patience)
             .test_before_acquire(false)
@@ -74,9 +74,8 @@ impl Pool {
                     Ok(clean)
                 })
             })
-            .connect_with(target)
-            .await
-            .map_err(&failed)?;
+            .connect_with(target);
+        let connections = Box::pin(connecting).await.map_err(&failed)?;
         Ok(Self {
             connections,
             key,
@@ -90,7 +89,7 @@ impl Pool {
         &self,
         badge: &Badge,
     ) -> sqlx::Result<Transaction<'static, Postgres>> {
-        let mut transaction = self.connections.begin().await?;
+        let mut transaction = Box::pin(self.connections.begin()).await?;
         sqlx::query("SELECT set_config('app.org_id', $1, true)")
             .bind(badge.expose())
             .execute(&mut *transaction)
