@@ -1,8 +1,8 @@
 //! The store on a real Postgres.
 
 #![cfg(test)]
-#![cfg(feature = "postgres")]
 
+mod conforms;
 mod keeping;
 mod killed;
 mod support;
