@@ -48,6 +48,8 @@ impl Pool {
             .options([
                 ("search_path", "pg_catalog"),
                 ("row_security", "on"),
+                // Goes before what a role or a database has as its default.
+                ("app.org_id", ""),
                 ("default_transaction_isolation", "read committed"),
                 ("synchronous_commit", "on"),
                 ("statement_timeout", &timeout.to_string()),
