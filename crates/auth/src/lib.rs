@@ -1,6 +1,5 @@
 //! Who is asking, and may they: tokens, principals and policy.
 
-mod any_of;
 mod api_keys;
 mod authenticate;
 mod authenticator;
@@ -12,6 +11,8 @@ mod error;
 mod jwt;
 #[cfg(feature = "jwt")]
 mod keys;
+mod lenience;
+mod methods;
 mod org_only;
 mod policy;
 mod principal;
@@ -19,9 +20,7 @@ mod rbac;
 mod regions;
 mod resource;
 mod scopes;
-mod when_undecided;
 
-pub use any_of::AnyOf;
 pub use api_keys::{ApiKey, ApiKeyError, ApiKeyErrorKind, ApiKeys, KeyId, SealedKey};
 pub use async_trait::async_trait;
 pub use authenticate::Authenticate;
@@ -38,6 +37,8 @@ pub use jwt::{JwtAuthenticator, JwtRules, TokenAlgorithm};
 pub use keys::HttpFetch;
 #[cfg(feature = "jwt")]
 pub use keys::{Jwks, JwksFetch, KeyError, KeyErrorKind, KeySource, StaticKeys, VerifyingKey};
+pub use lenience::Lenience;
+pub use methods::Methods;
 pub use org_only::OrgOnly;
 pub use policy::PolicyEngine;
 pub use principal::Principal;
@@ -45,4 +46,3 @@ pub use rbac::{Rbac, RbacError, RbacProblem, Role};
 pub use regions::{Regions, Residency};
 pub use resource::Resource;
 pub use scopes::Scopes;
-pub use when_undecided::WhenUndecided;
