@@ -3,6 +3,7 @@
 mod audit;
 #[cfg(feature = "testing")]
 pub mod conformance;
+mod erasure;
 mod error;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -16,6 +17,9 @@ mod time;
 pub use audit::{
     AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
     AuditTrail, AuditVerified, Decision, verify_jsonl,
+};
+pub use erasure::{
+    Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError, ReceiptErrorKind,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;

@@ -161,7 +161,7 @@ impl AuditDraft {
     }
 }
 
-pub(super) fn sum(bytes: &[u8]) -> String {
+pub(crate) fn sum(bytes: &[u8]) -> String {
     format!("sha256:{:x}", Sha256::digest(bytes))
 }
 

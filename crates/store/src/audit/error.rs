@@ -48,7 +48,7 @@ pub enum AuditErrorKind {
 }
 
 impl AuditError {
-    pub(super) fn new(kind: AuditErrorKind, number: u64, good: AuditAnchor) -> Self {
+    pub(crate) fn new(kind: AuditErrorKind, number: u64, good: AuditAnchor) -> Self {
         Self {
             kind,
             number,

@@ -32,5 +32,6 @@ pub use export::verify_jsonl;
 pub use trail::AuditTrail;
 pub use verifier::AuditVerified;
 
+pub(crate) use draft::sum;
 pub(crate) use line::{Line, entry_key, source_key};
 pub(crate) use mark::Marks;

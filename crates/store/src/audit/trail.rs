@@ -214,6 +214,10 @@ impl AuditTrail {
         read.map(Some).ok_or_else(altered)
     }
 
+    pub(crate) async fn row(&self, key: &str) -> Result<Option<Row>, StoreError> {
+        self.shelf.get(Class::Audit, key).await
+    }
+
     async fn look_through(&self, goal: Option<AuditAnchor>) -> Result<AuditVerified, AuditError> {
         // First: what is appended meanwhile comes behind it.
         let head = self.head().await?;
