@@ -8,6 +8,7 @@ mod error;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod retention;
 mod rules;
 mod shelf;
 #[cfg(feature = "sqlite")]
@@ -16,13 +17,14 @@ mod time;
 
 pub use audit::{
     AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
-    AuditTrail, AuditVerified, Decision, verify_jsonl,
+    AuditSink, AuditTrail, AuditVerified, Decision, verify_jsonl,
 };
 pub use erasure::{
     Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError, ReceiptErrorKind,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use memory::MemoryStore;
+pub use retention::{AuditKeep, Retention, Swept};
 pub use shelf::{Class, Row, Scan, Shelf, Store, Write};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Check, SqliteOptions, SqliteStore};

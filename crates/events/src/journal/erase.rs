@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use stageflow_context::RunId;
 
 use super::control::Control;
@@ -67,64 +67,69 @@ pub fn erase(
     Ok(erased)
 }
 
-/// A line in the place of a record. The order of the fields is part of the form.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Tombstone {
-    version: u32,
-    #[serde(rename = "type")]
-    kind: String,
-    seq: u64,
-    time_us: u64,
-    elapsed_ns: u64,
-    pipeline: String,
-    run_id: String,
-    correlation_id: String,
-    trace_id: String,
-    span_id: String,
+impl EventRecord {
+    /// The tombstone of this record: which run, which event, and that it was erased. Its type is `telemetry.erased`.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        tombstone_of(self.seq, &self.run_id)
+    }
 }
 
-impl Tombstone {
-    fn new(seq: u64, run_id: &str) -> Self {
+fn tombstone_of(seq: u64, run_id: &str) -> EventRecord {
+    EventRecord {
+        version: WIRE_VERSION,
+        kind: ERASED.to_owned(),
+        seq,
+        time_us: 0,
+        elapsed_ns: 0,
+        pipeline: String::new(),
         // A text of somebody's own is no run id.
-        let run_id = run_id.parse::<RunId>();
-        Self {
-            version: WIRE_VERSION,
-            kind: ERASED.to_owned(),
-            seq,
-            time_us: 0,
-            elapsed_ns: 0,
-            pipeline: String::new(),
-            run_id: run_id.map_or_else(|_| String::new(), |id| id.to_string()),
-            correlation_id: String::new(),
-            trace_id: String::new(),
-            span_id: String::new(),
-        }
+        run_id: run_id
+            .parse::<RunId>()
+            .map_or_else(|_| String::new(), |id| id.to_string()),
+        correlation_id: String::new(),
+        request_id: None,
+        session_id: None,
+        user_id: None,
+        org_id: None,
+        interaction_id: None,
+        parent_run_id: None,
+        parent_stage: None,
+        trace_id: String::new(),
+        span_id: String::new(),
+        parent_span_id: None,
+        sampled: None,
+        stage: None,
+        part: None,
+        attempt: None,
+        data: Value::Null,
     }
+}
 
-    /// Whether the line is one, to the byte: nothing else can be said in it.
-    pub(super) fn is(line: &[u8]) -> bool {
-        let start = line.get(..START).unwrap_or_default();
-        if line.len() > LONGEST
-            || !start
-                .windows(ERASED.len())
-                .any(|word| word == ERASED.as_bytes())
-        {
-            return false;
-        }
-        let Ok(said) = serde_json::from_slice::<Self>(line) else {
-            return false;
-        };
-        let again = Self::new(said.seq, &said.run_id).line(Link::of(line).as_ref());
-        again.is_ok_and(|again| again == line)
+/// As a line, with the link that the record had if it was chained.
+fn line_of(tombstone: &EventRecord, link: Option<&Link>) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(tombstone)?;
+    if let Some(link) = link {
+        link.end(&mut line);
     }
+    Ok(line)
+}
 
-    fn line(&self, link: Option<&Link>) -> serde_json::Result<Vec<u8>> {
-        let mut line = serde_json::to_vec(self)?;
-        if let Some(link) = link {
-            link.end(&mut line);
-        }
-        Ok(line)
+/// Whether a line is a tombstone, to the byte: nothing else can be said in it.
+pub(super) fn is_tombstone(line: &[u8]) -> bool {
+    let start = line.get(..START).unwrap_or_default();
+    if line.len() > LONGEST
+        || !start
+            .windows(ERASED.len())
+            .any(|word| word == ERASED.as_bytes())
+    {
+        return false;
     }
+    let Ok(said) = serde_json::from_slice::<EventRecord>(line) else {
+        return false;
+    };
+    let again = line_of(&said.erased(), Link::of(line).as_ref());
+    again.is_ok_and(|again| again == line)
 }
 
 /// Writes a file anew, if there is something in it to erase.
@@ -177,7 +182,7 @@ fn tombstone(
     is_erased: &impl Fn(&EventRecord) -> bool,
     counts: &mut Erased,
 ) -> Option<Vec<u8>> {
-    if Control::of(line).is_some() || Tombstone::is(line) {
+    if Control::of(line).is_some() || is_tombstone(line) {
         return None;
     }
     let Ok(Some(record)) = read_line(line) else {
@@ -188,8 +193,7 @@ fn tombstone(
         return None;
     }
     counts.records += 1;
-    let tombstone = Tombstone::new(record.seq, &record.run_id);
-    tombstone.line(Link::of(line).as_ref()).ok()
+    line_of(&record.erased(), Link::of(line).as_ref()).ok()
 }
 
 /// The half lines that were put aside, and what an erasure that broke off had begun.

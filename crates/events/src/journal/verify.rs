@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::control::{Control, VERSION, What};
-use super::erase::Tombstone;
+use super::erase::is_tombstone;
 use super::lines::{Lines, Read};
 use super::link::{JournalHead, Link};
 use super::survey::first_line;
@@ -177,7 +177,7 @@ impl Verifier {
     fn line(&mut self, bytes: &[u8], lines: &mut Lines) -> Result<(), ChainError> {
         let control = Control::of(bytes);
         let link = Link::of(bytes);
-        let is_erased = Tombstone::is(bytes);
+        let is_erased = is_tombstone(bytes);
         match link {
             Some(link) if !is_erased && !link.is_sound(bytes) => {
                 return Err(self.error(Kind::Altered));

@@ -81,6 +81,12 @@ impl AuditError {
         self.source.as_ref().map_or("SF0730", StoreError::code)
     }
 
+    /// What the database said, if that is what is wrong.
+    #[must_use]
+    pub fn store(&self) -> Option<&StoreError> {
+        self.source.as_ref()
+    }
+
     fn what(&self) -> &'static str {
         match self.kind {
             AuditErrorKind::Altered => "is not what its link was made of",
