@@ -35,16 +35,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "the auth crate",
     },
     Row {
-        id: "FRI-QUOTAS",
-        title: "one tenant storms, the others work",
-        proves: "quotas hold, and the others' tails grow by half at most",
-        theme: Theme::Fri,
-        tier: Tier::Weekly,
-        targets: &["SEC-001"],
-        modes: &["T7", "T8"],
-        needs: "quotas",
-    },
-    Row {
         id: "FRI-ERASURE",
         title: "a tenant is erased",
         proves: "nothing of an erased user is left in any store, and the journal keeps tombstones only",
