@@ -43,6 +43,7 @@
 //! | have random programs that branch, wait and end in every way | [`branches`], [`program`] |
 //! | have random pipelines for it | [`dag::Dags`]; by name, and mostly wrong: [`wiring`] |
 //! | see whether a store of your own does what it must | [`conformance`] |
+//! | have signed tokens, right and wrong | `tokens`, with the feature `tokens` |
 //! | know what must come of a random pipeline | [`DagSpec::predict`](dag::DagSpec::predict), [`oracle`] |
 //!
 //! # Scripts
@@ -81,7 +82,7 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! * `tokens`: the module `tokens`, with signed tokens for tests of whoever checks them. Off by default.
 //!
 //! # Where it sits
 //!
@@ -105,6 +106,8 @@ mod recording;
 pub mod script;
 mod scripted;
 mod time;
+#[cfg(feature = "tokens")]
+pub mod tokens;
 pub mod wiring;
 
 pub use gate::Gate;
