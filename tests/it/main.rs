@@ -4,6 +4,7 @@
 
 mod support;
 
+mod admission;
 mod approval;
 mod approval_desk;
 mod approval_who;

@@ -6,8 +6,36 @@ use stageflow_context::Credentials;
 use crate::{AuthError, Principal};
 
 /// Proves who somebody is by what they show.
+///
+/// ```
+/// use stageflow_auth::{AuthError, AuthErrorKind, Authenticator, Principal, async_trait};
+/// use stageflow_context::{Credentials, OrgId};
+///
+/// /// One machine that everybody here knows.
+/// struct OneMachine {
+///     key: String,
+///     org: OrgId,
+/// }
+///
+/// #[async_trait]
+/// impl Authenticator for OneMachine {
+///     async fn authenticate(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
+///         match credentials {
+///             // A real one compares in constant time, and keeps no key but its hash: see `ApiKeys`.
+///             Credentials::ApiKey(key) if *key.expose() == self.key => Ok(Principal::new("machine", self.org)),
+///             _ => Err(AuthError::new(AuthErrorKind::Unsigned, "the key is not the machine's; ask for it")),
+///         }
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
+    /// Whether it knows what to do with credentials of this kind. [`AnyOf`](crate::AnyOf) asks the first one that does.
+    fn takes(&self, credentials: &Credentials) -> bool {
+        let _ = credentials;
+        true
+    }
+
     /// Who shows these credentials.
     ///
     /// # Errors
@@ -19,4 +47,15 @@ pub trait Authenticator: Send + Sync + 'static {
     ///
     /// The future may be dropped at any point.
     async fn authenticate(&self, credentials: &Credentials) -> Result<Principal, AuthError>;
+}
+
+#[async_trait]
+impl<A: Authenticator + ?Sized> Authenticator for std::sync::Arc<A> {
+    fn takes(&self, credentials: &Credentials) -> bool {
+        (**self).takes(credentials)
+    }
+
+    async fn authenticate(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
+        (**self).authenticate(credentials).await
+    }
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use stageflow_context::BoxError;
+use stageflow_context::{BoxError, OrgId};
 
 /// Why it is not proved who somebody is. Its text is for those who run the engine: whoever asked is told less, see
 /// [`Refusal::public`](stageflow_interceptors::Refusal::public). It never holds the credentials.
@@ -71,6 +71,16 @@ impl AuthError {
             detail: detail.into(),
             source: None,
         }
+    }
+
+    /// Somebody of `proved` asked for a run of `asked`.
+    pub(crate) fn wrong_org(proved: OrgId, asked: OrgId) -> Self {
+        Self::new(
+            AuthErrorKind::WrongOrg,
+            format!(
+                "the run is for `{asked}`, and who asks is of `{proved}`; leave the org out, or ask with credentials of that org"
+            ),
+        )
     }
 
     /// The same, because of this.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use stageflow_context::{OrgId, UserId};
 
@@ -24,6 +25,8 @@ pub struct Principal {
     roles: BTreeSet<Arc<str>>,
     scopes: BTreeSet<Arc<str>>,
     region: Option<Arc<str>>,
+    issuer: Option<Arc<str>>,
+    valid_until: Option<SystemTime>,
 }
 
 impl Principal {
@@ -36,6 +39,8 @@ impl Principal {
             roles: BTreeSet::new(),
             scopes: BTreeSet::new(),
             region: None,
+            issuer: None,
+            valid_until: None,
         }
     }
 
@@ -71,6 +76,24 @@ impl Principal {
         }
     }
 
+    /// The same, vouched for by this issuer.
+    #[must_use]
+    pub fn vouched_for_by(self, issuer: impl Into<Arc<str>>) -> Self {
+        Self {
+            issuer: Some(issuer.into()),
+            ..self
+        }
+    }
+
+    /// The same; from this moment on it has to be proved anew.
+    #[must_use]
+    pub fn until(self, end: impl Into<Option<SystemTime>>) -> Self {
+        Self {
+            valid_until: end.into(),
+            ..self
+        }
+    }
+
     /// What whoever vouches for them calls them.
     #[must_use]
     pub fn subject(&self) -> &str {
@@ -90,11 +113,13 @@ impl Principal {
     }
 
     /// The roles they are in, sorted.
+    #[must_use]
     pub fn roles(&self) -> impl ExactSizeIterator<Item = &str> {
         self.roles.iter().map(|role| &**role)
     }
 
     /// The scopes they have, sorted.
+    #[must_use]
     pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
         self.scopes.iter().map(|scope| &**scope)
     }
@@ -115,5 +140,17 @@ impl Principal {
     #[must_use]
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref()
+    }
+
+    /// Who vouches for them, if that was said.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// When it has to be proved anew who they are, if that is known.
+    #[must_use]
+    pub fn valid_until(&self) -> Option<SystemTime> {
+        self.valid_until
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! | codes | type | met when |
 //! |---|---|---|
-//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125, SF0127 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
+//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125, SF0127, SF0128 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
 //! | SF0126 | [`InputDigestError`](crate::graph::InputDigestError) | a layer asks for the digest of an input |
 //! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
@@ -25,7 +25,9 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
-//! | SF0411, SF0412 | [`StackError`](crate::interceptors::StackError) | an engine is built |
+//! | SF0411, SF0412, SF0416 | [`StackError`](crate::interceptors::StackError) | an engine is built |
+//! | SF0414 | [`Refusal`](crate::interceptors::Refusal), in a [`RunError`](crate::executor::RunError) | a run is not let in |
+//! | SF0415 | [`PermissionError`](crate::executor::PermissionError), in a [`RunError`](crate::executor::RunError) | an engine has nobody who decides |
 //! | SF0413 | [`UndoPlanError`](crate::events::UndoPlanError) | records are asked what is left to undo |
 //! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
@@ -76,6 +78,7 @@ pages! {
     sf0124 = "0124";
     sf0125 = "0125";
     sf0127 = "0127";
+    sf0128 = "0128";
     sf0201 = "0201";
     sf0202 = "0202";
     sf0203 = "0203";
@@ -124,6 +127,9 @@ pages! {
     sf0411 = "0411";
     sf0412 = "0412";
     sf0413 = "0413";
+    sf0414 = "0414";
+    sf0415 = "0415";
+    sf0416 = "0416";
     sf0504 = "0504";
     sf0505 = "0505";
     sf0506 = "0506";

@@ -81,7 +81,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! | feature | adds |
+//! |---|---|
+//! | `postgres` | `postgres::Cluster`, a Postgres of a test's own |
 //!
 //! # Where it sits
 //!
@@ -98,6 +100,8 @@ pub mod dag;
 mod gate;
 mod grammar;
 pub mod oracle;
+#[cfg(all(unix, feature = "postgres"))]
+pub mod postgres;
 mod probe;
 pub mod program;
 mod property;

@@ -1,0 +1,223 @@
+//! Keys that an identity provider publishes, and changes.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::set::KeySet;
+use super::{KeyError, KeyErrorKind, KeySource, VerifyingKey};
+use crate::{AuthError, AuthErrorKind};
+
+/// Brings the text of a JSON Web Key Set from where it is published.
+#[async_trait]
+pub trait JwksFetch: Send + Sync + 'static {
+    /// The set as it is now.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if it cannot be had.
+    ///
+    /// # Cancellation
+    ///
+    /// The future is dropped when it takes too long, or when nobody waits for it any more.
+    async fn fetch(&self) -> Result<String, KeyError>;
+}
+
+/// Keys that an identity provider publishes, kept for a while.
+///
+/// | what happens | what is done |
+/// |---|---|
+/// | a token names a key that is here, and the keys are fresh | nothing is fetched |
+/// | the keys are older than `max_age` (10 min) | they are fetched anew, then it is decided |
+/// | a token names a key that is not here | the keys are fetched anew, then it is decided |
+/// | the last attempt was less than `floor` (60 s) ago | nothing is fetched, and what is here decides |
+/// | the fetch fails, or takes longer than `timeout` (5 s) | keys that are no older than `max_age + grace` (1 h) decide; a key that is not among them, or keys that are older, are undecided |
+///
+/// So a key that was added counts at the first token that names it, and one that was removed is refused `max_age` later at
+/// the latest; with the server away, `max_age + grace`. However many tokens with made-up keys come in, the server sees one
+/// request in `floor`. Only one fetch goes on at a time, and whoever needs it waits for it.
+///
+/// A fetch that nobody waited for to the end counts as an attempt once there are keys. Before that it does not, so that one run
+/// with a short deadline does not close the door for the others.
+pub struct Jwks {
+    fetch: Box<dyn JwksFetch>,
+    max_age: Duration,
+    floor: Duration,
+    grace: Duration,
+    timeout: Duration,
+    most: NonZeroUsize,
+    kept: ArcSwapOption<Kept>,
+    attempt: Mutex<Option<Attempt>>,
+}
+
+/// Keys, and when they were known to be published.
+struct Kept {
+    keys: KeySet,
+    since: Instant,
+}
+
+/// The last time somebody asked.
+#[derive(Clone)]
+struct Attempt {
+    at: Instant,
+    /// Why it came to nothing, if it did.
+    failed: Option<KeyError>,
+}
+
+impl Jwks {
+    /// The keys that `fetch` brings. Nothing is fetched before the first token comes.
+    pub fn new(fetch: impl JwksFetch) -> Self {
+        Self {
+            fetch: Box::new(fetch),
+            max_age: Duration::from_mins(10),
+            floor: Duration::from_secs(60),
+            grace: Duration::from_hours(1),
+            timeout: Duration::from_secs(5),
+            most: const { NonZeroUsize::new(100).unwrap() },
+            kept: ArcSwapOption::empty(),
+            attempt: Mutex::new(None),
+        }
+    }
+
+    /// The same; keys are fetched anew when they are older than this.
+    #[must_use]
+    pub fn max_age(self, max_age: Duration) -> Self {
+        Self { max_age, ..self }
+    }
+
+    /// The same; at least so much time is between two fetches.
+    #[must_use]
+    pub fn floor(self, floor: Duration) -> Self {
+        Self { floor, ..self }
+    }
+
+    /// The same; while the keys cannot be had, those that are here are good for so much longer than `max_age`.
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// The same; a fetch that takes longer has failed.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// The same, for sets of at most so many keys: 100 if nothing else is said. A larger set is refused as a whole.
+    #[must_use]
+    pub fn max_keys(self, most: NonZeroUsize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Fetches anew, unless somebody has since `asked`, or did too short a time ago. Gives why the last attempt failed, if it
+    /// did.
+    async fn refresh(&self, asked: Instant) -> Option<KeyError> {
+        let mut last = self.attempt.lock().await;
+        if let Some(last) = &*last {
+            let newer = last.at > asked;
+            if newer || last.at.elapsed() < self.floor {
+                return last.failed.clone();
+            }
+        }
+        if self.kept.load().is_some() {
+            // Already now: this future may be dropped.
+            let failed = Some(given_up());
+            *last = Some(Attempt {
+                at: Instant::now(),
+                failed,
+            });
+        }
+        let failed = self.fetch_now().await.err();
+        if let Some(error) = &failed {
+            tracing::warn!(error = %error, "the keys that tokens are signed with cannot be fetched");
+        }
+        *last = Some(Attempt {
+            at: Instant::now(),
+            failed: failed.clone(),
+        });
+        failed
+    }
+
+    async fn fetch_now(&self) -> Result<(), KeyError> {
+        let since = Instant::now();
+        let fetched = timeout(self.timeout, self.fetch.fetch()).await;
+        let text = fetched.map_err(|_| {
+            KeyError::new(
+                KeyErrorKind::Unreachable,
+                format!(
+                    "the `keys` were not there after {:?}; look whether the provider is well",
+                    self.timeout
+                ),
+            )
+        })??;
+        let keys = KeySet::read(&text, self.most)?;
+        self.kept.store(Some(Arc::new(Kept { keys, since })));
+        Ok(())
+    }
+
+    fn found(&self, kid: Option<&str>, not_older: Duration) -> Found {
+        match &*self.kept.load() {
+            Some(kept) if kept.since.elapsed() <= not_older => match kept.keys.find(kid) {
+                Some(key) => Found::Key(key),
+                None => Found::Unknown,
+            },
+            _ => Found::NoKeys,
+        }
+    }
+}
+
+enum Found {
+    Key(Arc<VerifyingKey>),
+    NoKeys,
+    Unknown,
+}
+
+#[async_trait]
+impl KeySource for Jwks {
+    async fn key(&self, kid: Option<&str>) -> Result<Option<Arc<VerifyingKey>>, AuthError> {
+        let asked = Instant::now();
+        if let Found::Key(key) = self.found(kid, self.max_age) {
+            return Ok(Some(key));
+        }
+        let failed = self.refresh(asked).await;
+        match (
+            self.found(kid, self.max_age.saturating_add(self.grace)),
+            failed,
+        ) {
+            (Found::Key(key), _) => Ok(Some(key)),
+            (Found::Unknown, None) => Ok(None),
+            (_, failed) => Err(undecided(failed)),
+        }
+    }
+}
+
+fn given_up() -> KeyError {
+    KeyError::new(
+        KeyErrorKind::Unreachable,
+        "the `keys` were being fetched, and nobody waited for them to the end; ask again",
+    )
+}
+
+fn undecided(why: Option<KeyError>) -> AuthError {
+    AuthError::new(
+        AuthErrorKind::Undecided,
+        "the `keys` that tokens are held against cannot be had, so it is not known who asks; look whether the identity provider is \
+         well",
+    )
+    .because(why.unwrap_or_else(given_up))
+}
+
+impl fmt::Debug for Jwks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jwks")
+            .field("max_age", &self.max_age)
+            .field("floor", &self.floor)
+            .finish_non_exhaustive()
+    }
+}
