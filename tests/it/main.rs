@@ -9,6 +9,7 @@ mod approval;
 mod approval_desk;
 mod approval_who;
 mod attempts;
+mod authorize;
 mod bare;
 mod blocking;
 mod brackets;
