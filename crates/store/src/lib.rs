@@ -87,12 +87,14 @@ mod body;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod documents;
+mod erasure;
 mod error;
 mod log;
 mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod recent;
+mod retention;
 mod rules;
 mod runs;
 mod seen;
@@ -106,14 +108,18 @@ pub use answers::StoredAnswers;
 pub use approvals::{OrgApprovals, StoredApprovals};
 pub use audit::{
     AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
-    AuditTrail, AuditVerified, Decision, verify_jsonl,
+    AuditSink, AuditTrail, AuditVerified, Decision, verify_jsonl,
+};
+pub use erasure::{
+    Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError, ReceiptErrorKind,
 };
 pub use documents::{Document, Documents};
 pub use error::{StoreError, StoreErrorKind};
 pub use log::EventLog;
 pub use memory::MemoryStore;
 pub use runs::{RunRecord, Runs};
-pub use seen::SeenTenants;
+pub use seen::{SeenTenants};
+pub use retention::{AuditKeep, Retention, Swept};
 pub use shelf::{Class, Row, Scan, Shelf, Store, Write};
 pub use sink::StoreSink;
 #[cfg(feature = "sqlite")]

@@ -63,6 +63,8 @@ pub async fn faults<S: Store>(seed: u64, make: impl AsyncFn(HandClock) -> S) -> 
             if let Err(why) = found {
                 faults.push(format!("{}: {why}", $says));
             }
+            // Twenty stores at a time would be too many for a server.
+            drop(bench);
         )*};
     }
     check! {
