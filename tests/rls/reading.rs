@@ -188,7 +188,7 @@ fn explaining(case: &mut Case<'_>) -> Attempt {
 }
 
 fn statistics(case: &mut Case<'_>) -> Attempt {
-    let table = case.table.trim_start_matches("sf.");
+    let table = case.table.trim_start_matches("sf.").to_owned();
     let view = case.pick(&["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"]);
     let count =
         format!("SELECT count(*) FROM {view} WHERE schemaname = 'sf' AND tablename = '{table}'");

@@ -210,6 +210,9 @@ mod readme {
     #[doc = include_str!("../docs/readme/streaming.md")]
     mod streaming {}
 
+    #[doc = include_str!("../docs/readme/store.md")]
+    mod store {}
+
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}
 
