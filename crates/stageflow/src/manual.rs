@@ -36,6 +36,7 @@
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
 //! | [`who_may_do_what`] | permissions of stages, roles, policies, and what is told of decisions | [`Authorize`], [`Rbac`], [`PolicyEngine`] |
+//! | [`stores`] | what runs leave behind, each tenant behind a wall of its own | `stageflow_store::SqliteStore`, `Documents`, `StoreSink` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -167,6 +168,7 @@ pages! {
     idempotency = "30-idempotency";
     undo = "32-undo";
     who_may_do_what = "35-who-may-do-what";
+    stores = "37-stores";
 }
 
 // Its examples need features.
@@ -207,6 +209,9 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/streaming.md")]
     mod streaming {}
+
+    #[doc = include_str!("../docs/readme/store.md")]
+    mod store {}
 
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}

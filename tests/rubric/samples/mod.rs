@@ -17,6 +17,7 @@ mod otel;
 mod pools;
 mod retry;
 mod reuse;
+mod stores;
 mod streaming;
 mod undo;
 
@@ -65,6 +66,7 @@ pub(crate) fn all() -> Vec<Sample> {
         disk::samples(),
         otel::samples(),
         lens::samples(),
+        stores::samples(),
         streaming::samples(),
         undo::samples(),
     ]
