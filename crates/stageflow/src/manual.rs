@@ -162,6 +162,7 @@ pages! {
     breakers_and_chaos = "28-breakers-and-chaos";
     idempotency = "30-idempotency";
     undo = "32-undo";
+    audit_erasure_retention = "39-audit-erasure-retention";
 }
 
 // Its examples need features.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
-use stageflow_context::{OrgId, RunId, SealKey, SealKeys, SystemIds, UserId};
+use stageflow_context::{OrgId, RunId, SealKey, SealKeys, SeededIds, SystemIds, UserId};
 use stageflow_events::journal::{self, Journal};
 use stageflow_events::{Entry, EventRecord, Exporter as _, JournalOptions};
 use stageflow_store::{
@@ -244,6 +244,13 @@ async fn a_receipt_holds_for_its_user_and_its_tenant_only() {
     // Signed with the key, and never carried out here.
     let elsewhere = Erasure::new(MemoryStore::new(), keys());
     let claimed = elsewhere.erase(&scope(one), ada).await.unwrap();
+    assert_eq!(wrong(scope(one), ada, &claimed).await, Wrong::NotInTrail);
+    // The same erasure, as it seems, with other counts.
+    let same = |store| Erasure::new(store, keys()).ids(SeededIds::new(5));
+    same(store.clone()).erase(&scope(one), ada).await.unwrap();
+    let elsewhere = MemoryStore::new();
+    fill(&elsewhere.open(&scope(one)).await.unwrap(), ada, 9).await;
+    let claimed = same(elsewhere).erase(&scope(one), ada).await.unwrap();
     assert_eq!(wrong(scope(one), ada, &claimed).await, Wrong::NotInTrail);
 }
 
