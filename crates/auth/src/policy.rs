@@ -31,6 +31,11 @@ use crate::{Decision, Principal, Resource};
     label = "this cannot decide who may do what",
     note = "implement `PolicyEngine`, or use `Rbac`, `Scopes`, `OrgOnly` or `Regions`"
 )]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy",
+    label = "this cannot decide what somebody may do",
+    note = "use `Rbac` or `Scopes`, or implement `PolicyEngine`: `decide` says of a principal, an action and a resource whether it may be"
+)]
 pub trait PolicyEngine: Send + Sync + 'static {
     /// What it is called in events and errors.
     fn name(&self) -> &str;
