@@ -169,6 +169,7 @@ pages! {
     undo = "32-undo";
     who_may_do_what = "35-who-may-do-what";
     stores = "37-stores";
+    audit_erasure_retention = "39-audit-erasure-retention";
 }
 
 // Its examples need features.
