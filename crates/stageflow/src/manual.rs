@@ -35,6 +35,7 @@
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
+//! | [`tenants_and_quotas`] | whose run it is, how much each tenant may have, and whose turn it is | [`Tenants`], [`Quota`], [`TenantScope`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -115,6 +116,9 @@
 //! [`UndoPlan`]: crate::events::UndoPlan
 //! [`UndoPolicy`]: crate::graph::UndoPolicy
 //! [`Upstream`]: crate::graph::Upstream
+//! [`Quota`]: crate::tenancy::Quota
+//! [`TenantScope`]: crate::tenancy::TenantScope
+//! [`Tenants`]: crate::tenancy::Tenants
 //! [`check`]: crate::interceptors::check
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -162,6 +166,7 @@ pages! {
     breakers_and_chaos = "28-breakers-and-chaos";
     idempotency = "30-idempotency";
     undo = "32-undo";
+    tenants_and_quotas = "36-tenants-and-quotas";
 }
 
 // Its examples need features.
@@ -202,6 +207,9 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/streaming.md")]
     mod streaming {}
+
+    #[doc = include_str!("../docs/readme/tenancy.md")]
+    mod tenancy {}
 
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}

@@ -17,6 +17,7 @@ mod pools;
 mod retry;
 mod reuse;
 mod streaming;
+mod tenants;
 mod undo;
 
 use std::error::Error;
@@ -64,6 +65,7 @@ pub(crate) fn all() -> Vec<Sample> {
         otel::samples(),
         lens::samples(),
         streaming::samples(),
+        tenants::samples(),
         undo::samples(),
     ]
     .into_iter()
