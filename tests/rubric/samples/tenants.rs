@@ -1,6 +1,6 @@
 //! What tenants may not do, or have no more of.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 
 use stageflow::context::{OrgId, SeededIds};
 use stageflow::executor::RunErrorKind;
@@ -16,7 +16,7 @@ const ACME: &str = "org_00000000000070008000000000000001";
 const OTHER: &str = "org_00000000000070008000000000000002";
 
 pub(super) fn samples() -> Vec<Sample> {
-    let mut samples = vec![quota(), foreign_budget()];
+    let mut samples = vec![quota(), too_fast(), spent(), foreign_budget()];
     samples.extend(of_tenants());
     samples.extend(of_registries());
     samples
@@ -27,14 +27,21 @@ fn acme() -> OrgId {
 }
 
 fn registry() -> Tenants {
-    let tier = Class::new("free").quota(Quota::new().runs(NonZeroUsize::MIN).no_queue());
+    with(Quota::new().runs(NonZeroUsize::MIN).no_queue())
+}
+
+fn with(quota: Quota) -> Tenants {
+    let tier = Class::new("free").quota(quota);
     let tenants = Tenants::builder().tier(tier).tenant(acme(), "free");
     tenants.build().unwrap()
 }
 
 /// The cause of the refusal of the second of two runs.
-fn refused<E: std::error::Error + Clone + 'static>(options: impl Fn() -> RunOptions) -> E {
-    let engine = Engine::builder().admit(registry().admission()).build();
+fn refused<E: std::error::Error + Clone + 'static>(
+    tenants: &Tenants,
+    options: impl Fn() -> RunOptions,
+) -> E {
+    let engine = Engine::builder().admit(tenants.admission()).build();
     let mut p = Pipeline::builder("answer");
     let key = p.input::<String>();
     let slow = script::ok::<std::sync::Arc<String>, u64>(1).taking(1.secs());
@@ -51,16 +58,37 @@ fn refused<E: std::error::Error + Clone + 'static>(options: impl Fn() -> RunOpti
 }
 
 fn quota() -> Sample {
-    let error: QuotaError = refused(|| RunOptions::new().org(acme()));
+    let error: QuotaError = refused(&registry(), || RunOptions::new().org(acme()));
     Sample::of("QuotaError", "QuotaError", error.code(), &error)
         .beside_a_secret()
         .names([ACME])
-        .facts(["1 of 1 runs", "1000 ms"])
+        .facts(["1 of 1", "1000 ms"])
+}
+
+fn too_fast() -> Sample {
+    let tenants = with(Quota::new().runs_per_second(NonZeroU32::MIN));
+    let error: QuotaError = refused(&tenants, || RunOptions::new().org(acme()));
+    Sample::of("QuotaError", "QuotaError", error.code(), &error)
+        .beside_a_secret()
+        .names([ACME])
+        .facts(["1 runs a second", "1000 ms"])
+}
+
+fn spent() -> Sample {
+    let tenants = with(Quota::new().tokens(NonZeroU64::MIN));
+    tenants.budget(acme()).unwrap().spend(Amounts::tokens(3));
+    let error: QuotaError = refused(&tenants, || RunOptions::new().org(acme()));
+    Sample::of("QuotaError", "QuotaError", error.code(), &error)
+        .beside_a_secret()
+        .names([ACME])
+        .facts(["its 1 tokens", "3 spent"])
 }
 
 fn foreign_budget() -> Sample {
     let budget = || Budget::new("mine", BudgetLimits::new());
-    let error: TenantError = refused(|| RunOptions::new().org(acme()).budget(budget()));
+    let error: TenantError = refused(&registry(), || {
+        RunOptions::new().org(acme()).budget(budget())
+    });
     tenant(&error).beside_a_secret().facts(["budget"])
 }
 
@@ -78,7 +106,7 @@ fn of_tenants() -> Vec<Sample> {
     tenants.suspend(acme()).unwrap();
     let suspended = tenants.enter(acme()).unwrap_err();
     let unknown = tenants.enter(other).unwrap_err();
-    let nobody: TenantError = refused(RunOptions::new);
+    let nobody: TenantError = refused(&registry(), RunOptions::new);
     let kind = |error: &TenantError| kind_name("TenantErrorKind", &error.kind());
     vec![
         tenant(&cross).facts(["read", OTHER]),
