@@ -19,6 +19,7 @@ mod retry;
 mod reuse;
 mod stores;
 mod streaming;
+mod tenants;
 mod undo;
 
 use std::error::Error;
@@ -68,6 +69,7 @@ pub(crate) fn all() -> Vec<Sample> {
         lens::samples(),
         stores::samples(),
         streaming::samples(),
+        tenants::samples(),
         undo::samples(),
     ]
     .into_iter()
