@@ -6,5 +6,6 @@ mod admission;
 mod http;
 mod keys;
 mod matrix;
+mod props;
 mod provider;
 mod support;
