@@ -4,10 +4,12 @@
 
 mod support;
 
+mod admission;
 mod approval;
 mod approval_desk;
 mod approval_who;
 mod attempts;
+mod authorize;
 mod bare;
 mod blocking;
 mod brackets;
@@ -90,6 +92,7 @@ mod shutdown;
 mod skip_optional;
 mod slots;
 mod streaming;
+mod tenants;
 mod time;
 mod timeout;
 mod tower_layers;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stageflow_context::{AuditArea, AuditNotice, Credentials, OrgId, SystemClock, WallClock};
 use stageflow_interceptors::{Admission, Arrival, Pass, Phase, Refusal, RefusalKind};
 
-use crate::{AuthError, AuthErrorKind, Authenticator, Principal, WhenUndecided};
+use crate::{AuthError, AuthErrorKind, Authenticator, Lenience, Principal};
 
 /// Lets in nobody who is not proved, and everybody only into their own org. An engine asks it first, once for each run that
 /// nobody's stage has started.
@@ -32,10 +32,10 @@ use crate::{AuthError, AuthErrorKind, Authenticator, Principal, WhenUndecided};
 ///
 /// `auth.login` with `method`, `subject`, `org`, `issuer`; or `auth.failure` with `reason`, `code`, `method`, `asked_org`, and
 /// with `subject` and `org` if these were proved; `auth.undecided_let_in` beside the login if it was not proved this time, see
-/// [`WhenUndecided`]. None of them holds the credentials.
+/// [`Lenience`]. None of them holds the credentials.
 pub struct Authenticate {
     authenticator: Box<dyn Authenticator>,
-    undecided: WhenUndecided,
+    undecided: Lenience,
     clock: Arc<dyn WallClock>,
 }
 
@@ -51,14 +51,14 @@ impl Authenticate {
     pub fn with(authenticator: impl Authenticator) -> Self {
         Self {
             authenticator: Box::new(authenticator),
-            undecided: WhenUndecided::refuse(),
+            undecided: Lenience::refuse(),
             clock: Arc::new(SystemClock::new()),
         }
     }
 
     /// The same; this happens when it cannot be found out who somebody is.
     #[must_use]
-    pub fn when_undecided(self, undecided: WhenUndecided) -> Self {
+    pub fn lenience(self, undecided: Lenience) -> Self {
         Self { undecided, ..self }
     }
 
@@ -72,7 +72,7 @@ impl Authenticate {
     }
 
     /// Who shows these credentials, for front ends that must know before a run starts: attach the principal to the run. What
-    /// [`Authenticate::when_undecided`] says does not count here.
+    /// [`Authenticate::lenience`] says does not count here.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ impl Admission for Authenticate {
 impl fmt::Debug for Authenticate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authenticate")
-            .field("when_undecided", &self.undecided)
+            .field("lenience", &self.undecided)
             .finish_non_exhaustive()
     }
 }

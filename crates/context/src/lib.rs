@@ -39,6 +39,7 @@
 //! | keep named values beside the output | [`StageCx::record`], read from an [`OutputBag`] |
 //! | say how much may be spent | [`Budget`], [`StageCx::reserve`] |
 //! | keep a secret out of everything that is written down | [`Redacted`] |
+//! | keep a snapshot, or any bytes, where others can write | [`ContextSnapshot::seal`], [`SealKeys`], [`Sealed`] |
 //! | log from a task or a thread of your own | [`StageCx::in_span`], [`StageCx::instrument`] |
 //! | run tests with fixed ids and time | [`SeededIds`], [`FixedClock`] |
 //! | build an engine of your own | [`RunHost`] |
@@ -52,8 +53,8 @@
 //!
 //! # Errors
 //!
-//! Codes `SF0201` to `SF0219` say what is wrong with ids, snapshots, records, notes and budgets; `SF0301` to `SF0310` belong
-//! to [`StageError`].
+//! Codes `SF0201` to `SF0219` say what is wrong with ids, snapshots, records, notes and budgets, `SF0221` to `SF0226` with
+//! what is sealed; `SF0301` to `SF0310` belong to [`StageError`].
 //!
 //! # Feature flags
 //!
@@ -94,6 +95,7 @@ mod outcome;
 mod outputs;
 mod part;
 mod redacted;
+mod seal;
 mod snapshot;
 mod spans;
 mod stop;
@@ -137,6 +139,9 @@ pub use outputs::{
 };
 pub use part::{Part, PartCall, PartFuture, PartLimits, Step};
 pub use redacted::Redacted;
+pub use seal::{
+    Migrations, SealError, SealErrorKind, SealKey, SealKeys, Sealed, SealedAs, Tag, TagError,
+};
 pub use snapshot::{
     ContextSnapshot, Conversation, Document, Enrichments, Extension, Extensions, Memory, Message,
     Metadata, Profile, Role, RoutingDecision, SnapshotError, SnapshotErrorKind, SnapshotLimits,

@@ -126,7 +126,9 @@ impl RunError {
             RunErrorKind::Denied(error) => write!(f, "was denied: {error}"),
             RunErrorKind::Failed(error) => write!(f, "failed: {error}"),
             RunErrorKind::NotAdmitted(refusal) => {
-                write!(f, "was not let in: {refusal}")?;
+                let (by, cause) = (refusal.admission(), refusal.source());
+                let cause = cause.map(ToString::to_string).unwrap_or_default();
+                write!(f, "was not let in: admission `{by}`: {cause}")?;
                 match refusal.retry_after() {
                     None => Ok(()),
                     Some(wait) => write!(f, "; ask again in {wait:?}"),

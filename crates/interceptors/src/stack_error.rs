@@ -51,7 +51,7 @@ impl StackError {
         Self {
             kind: StackErrorKind::NobodyAsks,
             what: format!(
-                "layer `{decider}` decides what somebody may do, and no admission proves who it is"
+                "layer `{decider}` decides what somebody may do without anybody who proves who it is"
             ),
         }
     }

@@ -4,7 +4,7 @@
 //!
 //! | codes | type | met when |
 //! |---|---|---|
-//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125, SF0127 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
+//! | SF0101 to SF0112, SF0116 to SF0120, SF0124, SF0125, SF0127, SF0128 | [`Problem`](crate::graph::Problem), in a [`BuildError`](crate::graph::BuildError) | a pipeline is built |
 //! | SF0113 to SF0115 | [`InputError`](crate::graph::InputError) | a stage that is wired by name reads its inputs |
 //! | SF0126 | [`InputDigestError`](crate::graph::InputDigestError) | a layer asks for the digest of an input |
 //! | SF0201 | [`IdError`](crate::context::IdError) | a text is parsed as an id |
@@ -25,7 +25,9 @@
 //! | SF0401 to SF0405 | [`RunError`](crate::executor::RunError) | a report is asked for an output that is not there |
 //! | SF0409 | [`PoolError`](crate::executor::PoolError), in a [`RunError`](crate::executor::RunError) | an engine cannot give what a stage needs |
 //! | SF0410 | [`DeskError`](crate::executor::DeskError) | a request for approval is made or decided |
-//! | SF0411, SF0412 | [`StackError`](crate::interceptors::StackError) | an engine is built |
+//! | SF0411, SF0412, SF0416 | [`StackError`](crate::interceptors::StackError) | an engine is built |
+//! | SF0414 | [`Refusal`](crate::interceptors::Refusal), in a [`RunError`](crate::executor::RunError) | a run is not let in |
+//! | SF0415 | [`PermissionError`](crate::executor::PermissionError), in a [`RunError`](crate::executor::RunError) | an engine has nobody who decides |
 //! | SF0413 | [`UndoPlanError`](crate::events::UndoPlanError) | records are asked what is left to undo |
 //! | SF0501 to SF0503 | [`ExportError`](crate::events::ExportError) | an exporter does not take what a bounded sink gives it |
 //! | SF0504, SF0505 | [`SpillError`](crate::events::SpillError) | events that wait on disk |
@@ -37,6 +39,12 @@
 //! | SF0551 to SF0553 | `ReadError`, in `stageflow-lens` | a journal is read |
 //! | SF0561, SF0562 | `SendError`, in `stageflow-streaming` | a chunk is put into a queue |
 //! | SF0563 | `PlayoutError`, in `stageflow-streaming` | a playout buffer is made |
+//! | SF0651 to SF0655, SF0659 | [`TenantError`](crate::tenancy::TenantError) | a tenant reaches for something, or a run is not let in |
+//! | SF0656 to SF0658 | [`QuotaError`](crate::tenancy::QuotaError) | a run is not let in, as its tenant has used up what it may have |
+//! | SF0660 to SF0662 | [`TenantsError`](crate::tenancy::TenantsError) | a registry of tenants is built or changed |
+//! | SF0621 to SF0625 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
+//! | SF0626 to SF0630 | [`RbacError`](crate::auth::RbacError) | roles are put together |
+//! | SF0631 to SF0633 | `CedarError`, with the feature `cedar` | Cedar policies are read |
 //! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
@@ -76,6 +84,7 @@ pages! {
     sf0124 = "0124";
     sf0125 = "0125";
     sf0127 = "0127";
+    sf0128 = "0128";
     sf0201 = "0201";
     sf0202 = "0202";
     sf0203 = "0203";
@@ -124,6 +133,9 @@ pages! {
     sf0411 = "0411";
     sf0412 = "0412";
     sf0413 = "0413";
+    sf0414 = "0414";
+    sf0415 = "0415";
+    sf0416 = "0416";
     sf0504 = "0504";
     sf0505 = "0505";
     sf0506 = "0506";
@@ -142,6 +154,28 @@ pages! {
     sf0561 = "0561";
     sf0562 = "0562";
     sf0563 = "0563";
+    sf0651 = "0651";
+    sf0652 = "0652";
+    sf0653 = "0653";
+    sf0654 = "0654";
+    sf0655 = "0655";
+    sf0656 = "0656";
+    sf0657 = "0657";
+    sf0658 = "0658";
+    sf0659 = "0659";
+    sf0660 = "0660";
+    sf0661 = "0661";
+    sf0662 = "0662";
+    sf0621 = "0621";
+    sf0622 = "0622";
+    sf0623 = "0623";
+    sf0624 = "0624";
+    sf0625 = "0625";
+    sf0626 = "0626";
+    sf0627 = "0627";
+    sf0628 = "0628";
+    sf0629 = "0629";
+    sf0630 = "0630";
     sf0701 = "0701";
     sf0702 = "0702";
     sf0703 = "0703";
@@ -156,6 +190,15 @@ mod of_cache {
     }
 }
 
+#[cfg(feature = "cedar")]
+mod of_cedar {
+    pages! {
+        sf0631 = "0631";
+        sf0632 = "0632";
+        sf0633 = "0633";
+    }
+}
+
 #[cfg(feature = "schema")]
 mod of_schema {
     pages! {
@@ -166,5 +209,7 @@ mod of_schema {
 
 #[cfg(feature = "cache")]
 pub use of_cache::*;
+#[cfg(feature = "cedar")]
+pub use of_cedar::*;
 #[cfg(feature = "schema")]
 pub use of_schema::*;

@@ -51,6 +51,19 @@ pub trait Shelf: Send + Sync + fmt::Debug + 'static {
     ///
     /// [`StoreError`] if the database does not answer.
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError>;
+
+    /// Takes away what is past its time, and then what is left of the bytes of everything that was ever deleted or written over:
+    /// no file that the database keeps for this tenant has them any more. What the database keeps elsewhere, such as copies
+    /// and logs for replication, is up to whoever runs it.
+    ///
+    /// The default does nothing: it is for shelves from which a row that was deleted is gone at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if it could not be done, or not wholly. It can be done again.
+    async fn scrub(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// What a row is: each class is a table of its own.

@@ -82,6 +82,9 @@
 //!
 //! # Feature flags
 //!
+//! | feature | adds |
+//! |---|---|
+//! | `postgres` | `postgres::Cluster`, a Postgres of a test's own |
 //! * `tokens`: the module `tokens`, with signed tokens for tests of whoever checks them. Off by default.
 //!
 //! # Where it sits
@@ -99,6 +102,8 @@ pub mod dag;
 mod gate;
 mod grammar;
 pub mod oracle;
+#[cfg(all(unix, feature = "postgres"))]
+pub mod postgres;
 mod probe;
 pub mod program;
 mod property;

@@ -1,5 +1,6 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
+mod admission;
 mod approval;
 mod branches;
 mod child;
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<Sample> {
         loops::samples(),
         executor::samples(),
         export::samples(),
+        admission::samples(),
         approval::samples(),
         child::samples(),
         pools::samples(),

@@ -4,6 +4,7 @@ mod amounts;
 mod error;
 mod ledger;
 mod reservation;
+mod within;
 
 use std::convert::Infallible;
 use std::fmt;

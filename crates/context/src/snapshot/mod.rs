@@ -17,6 +17,7 @@ mod limits;
 mod metadata;
 pub(crate) mod probe;
 mod scan;
+mod sealed;
 mod shared_map;
 mod time;
 mod wire;

@@ -21,6 +21,9 @@ struct Inner {
     source: Arc<dyn Error + Send + Sync>,
 }
 
+/// The code of a refusal whose cause has none.
+const OWN: &str = "SF0414";
+
 /// What a refusal amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -63,7 +66,7 @@ impl Refusal {
         Self(Arc::new(Inner {
             admission: Arc::from(""),
             kind,
-            code: "SF0414",
+            code: OWN,
             retry_after: None,
             source: Arc::from(source.into()),
         }))
@@ -133,6 +136,10 @@ impl fmt::Display for Refusal {
         let Inner {
             admission, source, ..
         } = &*self.0;
+        // The text of a cause with a code has it.
+        if self.0.code == OWN {
+            write!(f, "{OWN}: ")?;
+        }
         write!(f, "admission `{admission}`: {source}")
     }
 }

@@ -20,13 +20,13 @@ use crate::{AuthError, Principal};
 /// ```
 /// use std::num::NonZeroUsize;
 /// use std::time::Duration;
-/// use stageflow_auth::WhenUndecided;
+/// use stageflow_auth::Lenience;
 ///
 /// // Who was proved with the same credentials in the last five minutes comes in, unless they have run out since.
-/// let lenient = WhenUndecided::remember(Duration::from_secs(300), const { NonZeroUsize::new(1000).unwrap() });
+/// let lenient = Lenience::remember(Duration::from_secs(300), const { NonZeroUsize::new(1000).unwrap() });
 /// # let _ = lenient;
 /// ```
-pub struct WhenUndecided(Choice);
+pub struct Lenience(Choice);
 
 enum Choice {
     Ask(Box<Ask>),
@@ -36,7 +36,7 @@ enum Choice {
 
 type Ask = dyn Fn(&Credentials, &AuthError) -> Option<Principal> + Send + Sync;
 
-impl WhenUndecided {
+impl Lenience {
     /// Nobody comes in. This is so if nothing else is said.
     #[must_use]
     pub const fn refuse() -> Self {
@@ -87,7 +87,7 @@ impl WhenUndecided {
     }
 }
 
-impl fmt::Debug for WhenUndecided {
+impl fmt::Debug for Lenience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
             Choice::Ask(_) => "Ask",

@@ -12,16 +12,16 @@ use crate::{AuthError, AuthErrorKind, Authenticator, Principal};
 ///
 /// ```
 /// use std::num::NonZeroUsize;
-/// use stageflow_auth::{AnyOf, ApiKeys};
+/// use stageflow_auth::{Methods, ApiKeys};
 ///
 /// # fn tokens() -> impl stageflow_auth::Authenticator { ApiKeys::new(NonZeroUsize::MIN) }
 /// let keys = ApiKeys::new(const { NonZeroUsize::new(1000).unwrap() });
-/// let door = AnyOf::of(keys).or(tokens());
+/// let door = Methods::of(keys).or(tokens());
 /// # let _ = door;
 /// ```
-pub struct AnyOf(Vec<Box<dyn Authenticator>>);
+pub struct Methods(Vec<Box<dyn Authenticator>>);
 
-impl AnyOf {
+impl Methods {
     /// This one so far.
     pub fn of(first: impl Authenticator) -> Self {
         Self(vec![Box::new(first)])
@@ -35,14 +35,14 @@ impl AnyOf {
     }
 }
 
-impl fmt::Debug for AnyOf {
+impl fmt::Debug for Methods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AnyOf({})", self.0.len())
+        write!(f, "Methods({})", self.0.len())
     }
 }
 
 #[async_trait]
-impl Authenticator for AnyOf {
+impl Authenticator for Methods {
     fn takes(&self, credentials: &Credentials) -> bool {
         self.0.iter().any(|one| one.takes(credentials))
     }
@@ -52,7 +52,7 @@ impl Authenticator for AnyOf {
             Some(one) => one.authenticate(credentials).await,
             None => Err(AuthError::new(
                 AuthErrorKind::Unreadable,
-                "`credentials` are of a kind that nothing here takes; add an authenticator for them to `AnyOf`",
+                "`credentials` are of a kind that nothing here takes; add an authenticator for them to `Methods`",
             )),
         }
     }

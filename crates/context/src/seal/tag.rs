@@ -1,0 +1,88 @@
+//! A keyed hash.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A keyed hash of some bytes, with the number of the key it was made with: HMAC-SHA256 ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)).
+/// Printed as the number, a dot and 64 hex digits, and parsed from that and nothing else: one tag, one text.
+///
+/// It can be shown to anybody. Only who has the key can make one; see [`SealKeys::tag`](crate::SealKeys::tag).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tag {
+    pub(super) key: u32,
+    pub(super) mac: [u8; 32],
+}
+
+impl Tag {
+    /// The number of the key.
+    #[must_use]
+    pub const fn key(&self) -> u32 {
+        self.key
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.key, hex(&self.mac))
+    }
+}
+
+impl FromStr for Tag {
+    type Err = TagError;
+
+    fn from_str(text: &str) -> Result<Self, TagError> {
+        let (key, mac) = text.split_once('.').ok_or(TagError(()))?;
+        let number = number(key).ok_or(TagError(()))?;
+        let mac = unhex(mac).ok_or(TagError(()))?;
+        Ok(Self { key: number, mac })
+    }
+}
+
+/// A text that is no [`Tag`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}: the text is no tag, which is the number of a key, a dot and 64 hex digits; take it from where it was first written",
+    self.code()
+)]
+pub struct TagError(());
+
+impl TagError {
+    /// The stable code of this error; its page is in `docs/errors/`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        "SF0221"
+    }
+}
+
+/// As numbers are printed, and no other way.
+pub(super) fn number(text: &str) -> Option<u32> {
+    let number: u32 = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
+}
+
+pub(super) fn hex(bytes: &[u8; 32]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+
+    let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)]);
+    bytes.iter().flat_map(digits).collect()
+}
+
+/// Lower case only: one hash, one text.
+pub(super) fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}

@@ -1,0 +1,143 @@
+//! What a Postgres keeps for one tenant.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stageflow_context::OrgId;
+use stageflow_tenancy::TenantScope;
+use tokio::time::sleep;
+
+use super::badge::Badge;
+use super::failure::{failed, worth_another_try};
+use super::pool::Pool;
+use super::row::{Found, read, saturated};
+use super::statements;
+use super::step::{Step, steps};
+use crate::{Class, Row, Scan, Shelf, StoreError, StoreErrorKind, Write};
+
+/// How often a commit is tried while other transactions are in its way.
+const TRIES: u32 = 6;
+
+/// How long it waits before the second time, in milliseconds; each time it is as much more.
+const PAUSE: u64 = 3;
+
+pub(super) struct PostgresShelf {
+    pool: Arc<Pool>,
+    org: OrgId,
+    badge: Badge,
+}
+
+impl PostgresShelf {
+    pub(super) fn new(pool: Arc<Pool>, scope: &TenantScope) -> Self {
+        let org = scope.org();
+        let badge = pool.key().badge(org);
+        Self { pool, org, badge }
+    }
+
+    /// Carries the steps out in one transaction, or none of them if a condition is not met.
+    async fn try_commit(&self, steps: &[Step]) -> sqlx::Result<bool> {
+        let now = self.pool.now();
+        let mut transaction = self.pool.begin(&self.badge).await?;
+        for step in steps {
+            if !step
+                .carry_out(self.org.as_uuid(), now, &mut transaction)
+                .await?
+            {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn try_get(&self, class: Class, key: &str) -> sqlx::Result<Option<Found>> {
+        let mut transaction = self.pool.begin(&self.badge).await?;
+        let found = sqlx::query_as(statements::of(class).get)
+            .bind(self.org.as_uuid())
+            .bind(key)
+            .bind(self.pool.now())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(found)
+    }
+
+    async fn try_scan(&self, scan: &Scan) -> sqlx::Result<Vec<Found>> {
+        let Scan {
+            class,
+            prefix,
+            after,
+            user,
+            before,
+            most,
+        } = scan;
+        let up_to = scan.ceiling();
+        let shape = usize::from(up_to.is_some()) + 2 * usize::from(user.is_some());
+        let latest = before.map_or(i64::MAX, |before| saturated(before).saturating_sub(1));
+        let mut transaction = self.pool.begin(&self.badge).await?;
+        let mut query = sqlx::query_as(statements::of(*class).scan[shape])
+            .bind(self.org.as_uuid())
+            .bind(prefix)
+            .bind(after.as_deref().unwrap_or_default())
+            .bind(latest)
+            .bind(self.pool.now())
+            .bind(i64::from(*most));
+        if let Some(up_to) = up_to {
+            query = query.bind(up_to);
+        }
+        if let Some(user) = user {
+            query = query.bind(user.as_uuid());
+        }
+        let found = query.fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(found)
+    }
+}
+
+impl fmt::Debug for PostgresShelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresShelf")
+            .field("org", &self.org)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Shelf for PostgresShelf {
+    fn org(&self) -> OrgId {
+        self.org
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        const DOING: &str = "commit";
+        Write::check(&writes)?;
+        let steps = steps(writes);
+        for attempt in 1..=TRIES {
+            match self.try_commit(&steps).await {
+                Err(error) if attempt < TRIES && worth_another_try(&error) => {
+                    sleep(Duration::from_millis(PAUSE * u64::from(attempt))).await;
+                }
+                done => return done.map_err(failed(DOING)),
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::TooBusy, DOING))
+    }
+
+    async fn get(&self, class: Class, key: &str) -> Result<Option<Row>, StoreError> {
+        Row::check_key(key)?;
+        let found = self
+            .try_get(class, key)
+            .await
+            .map_err(failed("read a row"))?;
+        found.map(read).transpose()
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
+        scan.check()?;
+        let found = self.try_scan(&scan).await.map_err(failed("read rows"))?;
+        found.into_iter().map(read).collect()
+    }
+}

