@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use stageflow::auth::{
-    AnyOf, ApiKey, ApiKeys, AuthError, AuthErrorKind, Authenticate, Authenticator,
-    JwtAuthenticator, Principal, StaticKeys, WhenUndecided, async_trait,
+    Methods, ApiKey, ApiKeys, AuthError, AuthErrorKind, Authenticate, Authenticator,
+    JwtAuthenticator, Principal, StaticKeys, Lenience, async_trait,
 };
 use stageflow::context::{SeededIds, UserId};
 use stageflow::prelude::*;
@@ -128,7 +128,7 @@ fn keys_and_tokens_at_one_door() {
         keys.add(key.seal(importer.clone()).until(at(NOW + 1)))
             .unwrap();
         keys.add(other.seal(importer).until(at(NOW))).unwrap();
-        let desk = Desk::knowing(AnyOf::of(keys.clone()).or(tokens()), 0);
+        let desk = Desk::knowing(Methods::of(keys.clone()).or(tokens()), 0);
 
         let run = |shown: Credentials| desk.run(RunOptions::new().org(org(1)).credentials(shown));
         let went = run(key.credentials()).await;
@@ -192,7 +192,7 @@ fn what_cannot_be_found_out_is_no_denial_and_no_way_in() {
 
 #[test]
 fn only_who_is_named_comes_in_when_nobody_knows_and_it_is_told() {
-    let door = Authenticate::with(Unreachable).when_undecided(WhenUndecided::ask(|shown, _| {
+    let door = Authenticate::with(Unreachable).lenience(Lenience::ask(|shown, _| {
         matches!(shown, Credentials::ApiKey(_)).then(|| Principal::new("on-call", org(1)))
     }));
     paused(async {
@@ -227,11 +227,11 @@ fn who_was_proved_lately_is_remembered_so_long_and_not_longer() {
             .grace(Duration::ZERO)
             .floor(Duration::ZERO);
         let door = JwtAuthenticator::new(keys, rules()).with_clock(clock(0));
-        let remember = WhenUndecided::remember(Duration::from_secs(200), NonZeroUsize::MIN);
+        let remember = Lenience::remember(Duration::from_secs(200), NonZeroUsize::MIN);
         let desk = Desk::new(
             Authenticate::with(door)
                 .with_clock(clock(0))
-                .when_undecided(remember),
+                .lenience(remember),
         );
         let run = |shown: &Credentials| desk.run(RunOptions::new().credentials(shown.clone()));
         let (one, two) = (bearer(1), bearer(2));
