@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 use stageflow::auth::{
-    Methods, ApiKey, ApiKeys, AuthError, AuthErrorKind, Authenticate, Authenticator,
-    JwtAuthenticator, Principal, StaticKeys, Lenience, async_trait,
+    ApiKey, ApiKeys, AuthError, AuthErrorKind, Authenticate, Authenticator, JwtAuthenticator,
+    Lenience, Methods, Principal, StaticKeys, async_trait,
 };
 use stageflow::context::{SeededIds, UserId};
 use stageflow::prelude::*;

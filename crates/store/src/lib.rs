@@ -30,16 +30,16 @@ pub use audit::{
     AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
     AuditSink, AuditTrail, AuditVerified, Decision, verify_jsonl,
 };
+pub use documents::{Document, Documents};
 pub use erasure::{
     Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError, ReceiptErrorKind,
 };
-pub use documents::{Document, Documents};
 pub use error::{StoreError, StoreErrorKind};
 pub use log::EventLog;
 pub use memory::MemoryStore;
-pub use runs::{RunRecord, Runs};
-pub use seen::{SeenTenants};
 pub use retention::{AuditKeep, Retention, Swept};
+pub use runs::{RunRecord, Runs};
+pub use seen::SeenTenants;
 pub use shelf::{Class, Row, Scan, Shelf, Store, Write};
 pub use sink::StoreSink;
 #[cfg(feature = "sqlite")]

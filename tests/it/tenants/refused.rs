@@ -35,7 +35,10 @@ fn a_run_for_no_org_is_denied_and_never_shared() {
         assert_eq!(report.duration(), 0.secs());
         let told = lab.assert_nothing_left().await;
         assert_eq!(told[..2], ["run started", "tenant.refused"]);
-        assert!(told.len() == 3 && told[2].starts_with("run denied"), "{told:?}");
+        assert!(
+            told.len() == 3 && told[2].starts_with("run denied"),
+            "{told:?}"
+        );
         assert_eq!(tenants.strangers().nobody, 1);
     });
 }

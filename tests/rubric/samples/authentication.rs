@@ -40,7 +40,8 @@ fn tokens() -> Vec<Sample> {
     let rules = JwtRules::new("https://id.example.org", "docs-api");
     let rules = rules.max_len(NonZeroUsize::new(1000).unwrap());
     let clock = FixedClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW));
-    let door = JwtAuthenticator::new(StaticKeys::jwks(&key.jwks()).unwrap(), rules).with_clock(clock);
+    let door =
+        JwtAuthenticator::new(StaticKeys::jwks(&key.jwks()).unwrap(), rules).with_clock(clock);
     let says = json!({
         "iss": "https://id.example.org", "aud": "docs-api", "sub": CANARY, "exp": NOW + 60, "org_id": ORG,
     });
@@ -53,16 +54,30 @@ fn tokens() -> Vec<Sample> {
         refused(key.token(&says))
     };
     vec![
-        refused(format!("{CANARY}-{CANARY}")).names(["token"]).facts(["three parts"]),
-        with("filler", json!("x".repeat(1000))).names(["token"]).facts(["1000", "JwtRules::max_len"]),
+        refused(format!("{CANARY}-{CANARY}"))
+            .names(["token"])
+            .facts(["three parts"]),
+        with("filler", json!("x".repeat(1000)))
+            .names(["token"])
+            .facts(["1000", "JwtRules::max_len"]),
         refused(SigningKey::generate(Signer::EdDsa, "only").token(&says))
             .names(["signature"])
             .facts(["changed", "somebody else"]),
-        with("exp", json!(NOW - 60)).names(["exp"]).facts(["5s", "55s"]),
-        with("nbf", json!(NOW + 60)).names(["nbf"]).facts(["5s", "55s"]),
-        with("iss", json!(CANARY)).names(["iss"]).facts(["https://id.example.org"]),
-        with("aud", json!(CANARY)).names(["aud"]).facts(["docs-api"]),
-        with("org_id", json!(CANARY)).names(["org_id"]).facts(["is not the id of an org"]),
+        with("exp", json!(NOW - 60))
+            .names(["exp"])
+            .facts(["5s", "55s"]),
+        with("nbf", json!(NOW + 60))
+            .names(["nbf"])
+            .facts(["5s", "55s"]),
+        with("iss", json!(CANARY))
+            .names(["iss"])
+            .facts(["https://id.example.org"]),
+        with("aud", json!(CANARY))
+            .names(["aud"])
+            .facts(["docs-api"]),
+        with("org_id", json!(CANARY))
+            .names(["org_id"])
+            .facts(["is not the id of an org"]),
     ]
 }
 
@@ -91,7 +106,9 @@ impl JwksFetch for Silent {
 fn runs() -> Vec<Sample> {
     let mut p = Pipeline::builder("answer");
     let key = p.input::<String>();
-    let hits = p.stage("search", script::ok::<Arc<String>, u64>(1)).after(key);
+    let hits = p
+        .stage("search", script::ok::<Arc<String>, u64>(1))
+        .after(key);
     let pipeline = p.output(hits).build().unwrap();
     let refused = |options: RunOptions| {
         let rules = JwtRules::new("https://id.example.org", "docs-api");
@@ -108,10 +125,16 @@ fn runs() -> Vec<Sample> {
     let token = SigningKey::generate(Signer::EdDsa, "only").token(&json!({ "sub": CANARY }));
     let attached = Principal::new(CANARY, ORG.parse().unwrap());
     vec![
-        refused(RunOptions::new()).names(["credentials"]).facts(["RunOptions::credentials"]),
-        refused(RunOptions::new().org(OTHER.parse().unwrap()).attach(attached))
-            .names([ORG])
-            .facts([OTHER]),
+        refused(RunOptions::new())
+            .names(["credentials"])
+            .facts(["RunOptions::credentials"]),
+        refused(
+            RunOptions::new()
+                .org(OTHER.parse().unwrap())
+                .attach(attached),
+        )
+        .names([ORG])
+        .facts([OTHER]),
         refused(RunOptions::new().credentials(Credentials::bearer(token)))
             .names(["keys"])
             .facts(["cannot be had"]),
@@ -127,15 +150,31 @@ fn keys() -> Vec<Sample> {
     let many = json!({ "keys": vec![json!({ "k": CANARY }); 1001] }).to_string();
     let url = format!("http://ada:{CANARY}@id.example.org/keys?code={CANARY}");
     let mut samples = vec![
-        sample(&StaticKeys::jwks(CANARY).unwrap_err()).names(["keys"]).facts(["JSON Web Key Set"]),
-        sample(&StaticKeys::jwks(&many).unwrap_err()).names(["keys"]).facts(["1001", "1000"]),
-        sample(&StaticKeys::jwks(r#"{"keys":[{"kty":"oct"}]}"#).unwrap_err()).names(["keys"]).facts(["RS256"]),
-        sample(&HttpFetch::at(&url).unwrap_err()).names(["id.example.org"]).facts(["https"]),
+        sample(&StaticKeys::jwks(CANARY).unwrap_err())
+            .names(["keys"])
+            .facts(["JSON Web Key Set"]),
+        sample(&StaticKeys::jwks(&many).unwrap_err())
+            .names(["keys"])
+            .facts(["1001", "1000"]),
+        sample(&StaticKeys::jwks(r#"{"keys":[{"kty":"oct"}]}"#).unwrap_err())
+            .names(["keys"])
+            .facts(["RS256"]),
+        sample(&HttpFetch::at(&url).unwrap_err())
+            .names(["id.example.org"])
+            .facts(["https"]),
     ];
     // Such as a document and a server would cause; the tests of HTTP meet them.
     let made = [
-        (KeyErrorKind::ForeignIssuer, "`https://id.example.org` is of another issuer than `https://id`, which was asked for; give the issuer to the letter", "https://id"),
-        (KeyErrorKind::Unreachable, "`https://id.example.org` does not answer, so there are no keys; look whether the provider is well", "no keys"),
+        (
+            KeyErrorKind::ForeignIssuer,
+            "`https://id.example.org` is of another issuer than `https://id`, which was asked for; give the issuer to the letter",
+            "https://id",
+        ),
+        (
+            KeyErrorKind::Unreachable,
+            "`https://id.example.org` does not answer, so there are no keys; look whether the provider is well",
+            "no keys",
+        ),
     ];
     for (kind, detail, fact) in made {
         let error = KeyError::new(kind, detail);
