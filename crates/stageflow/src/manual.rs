@@ -189,6 +189,12 @@ pages! {
     rates_and_bulkheads = "29-rates-and-bulkheads";
 }
 
+// Its examples need features.
+#[cfg(all(feature = "jwt", feature = "oidc"))]
+pages! {
+    who_is_asking = "34-who-is-asking";
+}
+
 // Its examples need a feature.
 #[cfg(feature = "tower")]
 pages! {

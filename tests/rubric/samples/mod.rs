@@ -2,6 +2,7 @@
 
 mod admission;
 mod approval;
+mod authentication;
 mod branches;
 mod child;
 mod context;
@@ -57,6 +58,7 @@ pub(crate) fn all() -> Vec<Sample> {
         export::samples(),
         admission::samples(),
         approval::samples(),
+        authentication::samples(),
         child::samples(),
         pools::samples(),
         retry::samples(),
