@@ -34,6 +34,7 @@ mod d3_overflow;
 mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
+mod fri_roles;
 mod m1_correlated;
 mod m1_failures;
 mod m2_jitter;
@@ -118,6 +119,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
+        fri_roles::scenario(),
         thu_journal::scenario(),
         thu_export::scenario(),
         thu_genai::scenario(),

@@ -35,16 +35,6 @@ pub(super) const ROWS: &[Row] = &[
         needs: "the auth crate",
     },
     Row {
-        id: "FRI-ROLES",
-        title: "roles and what they may do",
-        proves: "each cell of the table of roles is as written",
-        theme: Theme::Fri,
-        tier: Tier::Weekly,
-        targets: &["SEC-003"],
-        modes: &["I4"],
-        needs: "the auth crate",
-    },
-    Row {
         id: "FRI-QUOTAS",
         title: "one tenant storms, the others work",
         proves: "quotas hold, and the others' tails grow by half at most",
