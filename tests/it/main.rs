@@ -92,6 +92,7 @@ mod shutdown;
 mod skip_optional;
 mod slots;
 mod streaming;
+mod tenants;
 mod time;
 mod timeout;
 mod tower_layers;

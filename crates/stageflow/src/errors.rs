@@ -39,6 +39,9 @@
 //! | SF0551 to SF0553 | `ReadError`, in `stageflow-lens` | a journal is read |
 //! | SF0561, SF0562 | `SendError`, in `stageflow-streaming` | a chunk is put into a queue |
 //! | SF0563 | `PlayoutError`, in `stageflow-streaming` | a playout buffer is made |
+//! | SF0651 to SF0655, SF0659 | [`TenantError`](crate::tenancy::TenantError) | a tenant reaches for something, or a run is not let in |
+//! | SF0656 to SF0658 | [`QuotaError`](crate::tenancy::QuotaError) | a run is not let in, as its tenant has used up what it may have |
+//! | SF0660 to SF0662 | [`TenantsError`](crate::tenancy::TenantsError) | a registry of tenants is built or changed |
 //! | SF0621 to SF0625 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
 //! | SF0626 to SF0630 | [`RbacError`](crate::auth::RbacError) | roles are put together |
 //! | SF0631 to SF0633 | `CedarError`, with the feature `cedar` | Cedar policies are read |
@@ -151,6 +154,18 @@ pages! {
     sf0561 = "0561";
     sf0562 = "0562";
     sf0563 = "0563";
+    sf0651 = "0651";
+    sf0652 = "0652";
+    sf0653 = "0653";
+    sf0654 = "0654";
+    sf0655 = "0655";
+    sf0656 = "0656";
+    sf0657 = "0657";
+    sf0658 = "0658";
+    sf0659 = "0659";
+    sf0660 = "0660";
+    sf0661 = "0661";
+    sf0662 = "0662";
     sf0621 = "0621";
     sf0622 = "0622";
     sf0623 = "0623";
