@@ -1,5 +1,6 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
+mod access;
 mod admission;
 mod approval;
 mod authentication;
@@ -51,6 +52,7 @@ pub(crate) struct Sample {
 
 pub(crate) fn all() -> Vec<Sample> {
     [
+        access::samples(),
         context::samples(),
         graph::samples(),
         loops::samples(),
