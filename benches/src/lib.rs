@@ -21,6 +21,7 @@ mod account;
 mod alloc;
 mod args;
 mod control;
+mod door;
 mod emit;
 mod harness;
 mod instructions;

@@ -3,6 +3,7 @@
 mod build;
 mod control;
 mod counted;
+mod door;
 mod engine;
 mod layers;
 mod limits;
@@ -75,6 +76,7 @@ pub(crate) const ALL: &[Row] = &[
     row("21", "a run inside a run", control::child),
     row("22", "a map over 10 000 items", control::map),
     row("23", "what a layer adds to a stage", layers::lines),
+    row("24", "what a run pays for being let in", door::lines),
 ];
 
 /// Everything a row needs.

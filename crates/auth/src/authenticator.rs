@@ -30,7 +30,7 @@ use crate::{AuthError, Principal};
 /// ```
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
-    /// Whether it knows what to do with credentials of this kind. [`AnyOf`](crate::AnyOf) asks the first one that does.
+    /// Whether it knows what to do with credentials of this kind. [`Methods`](crate::Methods) asks the first one that does.
     fn takes(&self, credentials: &Credentials) -> bool {
         let _ = credentials;
         true

@@ -4,6 +4,8 @@ mod api_keys;
 mod authenticate;
 mod authenticator;
 mod authorize;
+#[cfg(feature = "cedar")]
+mod cedar;
 mod combine;
 mod decision;
 mod error;
@@ -28,6 +30,8 @@ pub use authenticator::Authenticator;
 pub use authorize::{
     Access, AccessError, AccessErrorKind, Authorize, ForStages, Ruling, WhenUndecided,
 };
+#[cfg(feature = "cedar")]
+pub use cedar::{CedarError, CedarErrorKind, CedarPolicy};
 pub use combine::{AllOf, AnyOf, all_of, any_of};
 pub use decision::{Decision, Verdict};
 pub use error::{AuthError, AuthErrorKind};

@@ -39,6 +39,12 @@
 //! | SF0551 to SF0553 | `ReadError`, in `stageflow-lens` | a journal is read |
 //! | SF0561, SF0562 | `SendError`, in `stageflow-streaming` | a chunk is put into a queue |
 //! | SF0563 | `PlayoutError`, in `stageflow-streaming` | a playout buffer is made |
+//! | SF0651 to SF0655, SF0659 | [`TenantError`](crate::tenancy::TenantError) | a tenant reaches for something, or a run is not let in |
+//! | SF0656 to SF0658 | [`QuotaError`](crate::tenancy::QuotaError) | a run is not let in, as its tenant has used up what it may have |
+//! | SF0660 to SF0662 | [`TenantsError`](crate::tenancy::TenantsError) | a registry of tenants is built or changed |
+//! | SF0621 to SF0625 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
+//! | SF0626 to SF0630 | [`RbacError`](crate::auth::RbacError) | roles are put together |
+//! | SF0631 to SF0633 | `CedarError`, with the feature `cedar` | Cedar policies are read |
 //! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
@@ -148,6 +154,28 @@ pages! {
     sf0561 = "0561";
     sf0562 = "0562";
     sf0563 = "0563";
+    sf0651 = "0651";
+    sf0652 = "0652";
+    sf0653 = "0653";
+    sf0654 = "0654";
+    sf0655 = "0655";
+    sf0656 = "0656";
+    sf0657 = "0657";
+    sf0658 = "0658";
+    sf0659 = "0659";
+    sf0660 = "0660";
+    sf0661 = "0661";
+    sf0662 = "0662";
+    sf0621 = "0621";
+    sf0622 = "0622";
+    sf0623 = "0623";
+    sf0624 = "0624";
+    sf0625 = "0625";
+    sf0626 = "0626";
+    sf0627 = "0627";
+    sf0628 = "0628";
+    sf0629 = "0629";
+    sf0630 = "0630";
     sf0701 = "0701";
     sf0702 = "0702";
     sf0703 = "0703";
@@ -162,6 +190,15 @@ mod of_cache {
     }
 }
 
+#[cfg(feature = "cedar")]
+mod of_cedar {
+    pages! {
+        sf0631 = "0631";
+        sf0632 = "0632";
+        sf0633 = "0633";
+    }
+}
+
 #[cfg(feature = "schema")]
 mod of_schema {
     pages! {
@@ -172,5 +209,7 @@ mod of_schema {
 
 #[cfg(feature = "cache")]
 pub use of_cache::*;
+#[cfg(feature = "cedar")]
+pub use of_cedar::*;
 #[cfg(feature = "schema")]
 pub use of_schema::*;

@@ -35,12 +35,14 @@
 //! | `caches_and_contracts` | values that are given again, values that must fit, and what goes round in circles | `Cache`, `JsonContract`, [`check`], [`LoopGuard`] |
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
+//! | [`who_may_do_what`] | permissions of stages, roles, policies, and what is told of decisions | [`Authorize`], [`Rbac`], [`PolicyEngine`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
 //! [`Approval`]: crate::executor::Approval
 //! [`ApprovalDesk`]: crate::executor::ApprovalDesk
 //! [`Around`]: crate::interceptors::Around
+//! [`Authorize`]: crate::auth::Authorize
 //! [`Blocking`]: crate::executor::Blocking
 //! [`BlockingNow`]: crate::executor::BlockingNow
 //! [`BoundedSink`]: crate::events::BoundedSink
@@ -84,7 +86,9 @@
 //! [`PipelineBuilder`]: crate::graph::PipelineBuilder
 //! [`PipelineSpec`]: crate::graph::PipelineSpec
 //! [`Placement`]: crate::graph::Placement
+//! [`PolicyEngine`]: crate::auth::PolicyEngine
 //! [`Priority`]: crate::executor::Priority
+//! [`Rbac`]: crate::auth::Rbac
 //! [`Redacted`]: crate::context::Redacted
 //! [`Redaction`]: crate::events::Redaction
 //! [`Retry`]: crate::interceptors::Retry
@@ -162,6 +166,7 @@ pages! {
     breakers_and_chaos = "28-breakers-and-chaos";
     idempotency = "30-idempotency";
     undo = "32-undo";
+    who_may_do_what = "35-who-may-do-what";
 }
 
 // Its examples need features.

@@ -43,6 +43,7 @@
 //! | have random programs that branch, wait and end in every way | [`branches`], [`program`] |
 //! | have random pipelines for it | [`dag::Dags`]; by name, and mostly wrong: [`wiring`] |
 //! | see whether a store of your own does what it must | [`conformance`] |
+//! | have signed tokens, right and wrong | `tokens`, with the feature `tokens` |
 //! | know what must come of a random pipeline | [`DagSpec::predict`](dag::DagSpec::predict), [`oracle`] |
 //!
 //! # Scripts
@@ -84,6 +85,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `postgres` | `postgres::Cluster`, a Postgres of a test's own |
+//! * `tokens`: the module `tokens`, with signed tokens for tests of whoever checks them. Off by default.
 //!
 //! # Where it sits
 //!
@@ -109,6 +111,8 @@ mod recording;
 pub mod script;
 mod scripted;
 mod time;
+#[cfg(feature = "tokens")]
+pub mod tokens;
 pub mod wiring;
 
 pub use gate::Gate;

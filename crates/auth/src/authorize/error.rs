@@ -58,11 +58,11 @@ impl AccessError {
 
     /// The one among an error and its causes, if there is one: such as in the error of a run.
     #[must_use]
-    pub fn among<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+    pub fn among(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
+            if let Some(found) = error.downcast_ref::<Self>() {
+                return Some(found.clone());
             }
             next = error.source();
         }
@@ -151,7 +151,7 @@ impl fmt::Display for AccessError {
             Some((subject, org)) => write!(f, "`{subject}` of {org}")?,
             None => f.write_str("nobody")?,
         }
-        write!(f, " may do `{action}` to {resource}: ")?;
+        write!(f, " asked for `{action}` on {resource}: ")?;
         decision.fmt(f)?;
         write!(f, "; {}", self.help())
     }

@@ -180,6 +180,14 @@ impl Link {
     pub(super) fn head(&self) -> JournalHead {
         JournalHead::new(self.n, self.hash)
     }
+
+    /// Ends another line, which is a JSON object, with this link.
+    pub(super) fn end(&self, line: &mut Vec<u8>) {
+        line.pop();
+        line.extend_from_slice(MARK);
+        line.extend_from_slice(format!("{}.{}.{}", self.n, self.prev, self.hash).as_bytes());
+        line.extend_from_slice(END);
+    }
 }
 
 /// `text` in two: before its last `length` bytes, and those.

@@ -15,11 +15,13 @@
 //! | write events to files | [`Journal`], behind a bounded sink |
 //! | read them again | [`read`]; lines that come from elsewhere: [`read_line`] |
 //! | know whether somebody altered them | [`verify`] |
+//! | take the records of somebody out for good | [`erase`] |
 //! | know whether somebody cut off their end | [`JournalWatch::head`], kept elsewhere, and [`verify_to`] |
 
 mod chain_error;
 mod control;
 mod disk;
+mod erase;
 mod error;
 mod folder;
 mod lines;
@@ -38,6 +40,7 @@ mod write;
 mod full_disk;
 
 pub use chain_error::{ChainError, ChainErrorKind};
+pub use erase::{Erased, erase};
 pub use error::{JournalError, JournalErrorKind};
 pub use link::{ChainHash, HeadError, JournalHead};
 pub use options::{Chain, Format, JournalOptions, SyncPolicy};

@@ -13,6 +13,9 @@ pub struct Verified {
     pub records: u64,
     /// How many of them are chained.
     pub chained: u64,
+    /// How many of the records are tombstones: what was in them was erased. Nobody can see from the files who did that; see
+    /// [`erase`](super::erase).
+    pub erased: u64,
     /// What the first line goes on from: [`JournalHead::NONE`] if nothing was before it.
     pub start: JournalHead,
     /// The last chained line.
@@ -24,6 +27,7 @@ impl Verified {
         files: 0,
         records: 0,
         chained: 0,
+        erased: 0,
         start: JournalHead::NONE,
         head: JournalHead::NONE,
     };

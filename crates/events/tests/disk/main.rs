@@ -5,6 +5,7 @@
 mod altered;
 mod changes;
 mod cloud_events;
+mod erased;
 mod journal;
 mod journals;
 mod killed;

@@ -61,15 +61,14 @@ impl ApprovalError {
         "SF0312"
     }
 
-    /// Whether another attempt could help: only if the desk was full.
+    /// Whether another attempt could help: only if the desk was full, or could not keep it.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match &self.kind {
-            ApprovalErrorKind::Desk(error)
-                if matches!(error.kind(), DeskErrorKind::Full { .. }) =>
-            {
-                ErrorClass::Transient
-            }
+            ApprovalErrorKind::Desk(error) => match error.kind() {
+                DeskErrorKind::Full { .. } | DeskErrorKind::Unavailable(_) => ErrorClass::Transient,
+                _ => ErrorClass::Permanent,
+            },
             _ => ErrorClass::Permanent,
         }
     }
@@ -133,6 +132,8 @@ pub enum DeskErrorKind {
     },
     /// There is a request with this id.
     Taken,
+    /// What keeps the desk's requests does not do it, for this reason.
+    Unavailable(String),
     /// There is no such request, or not for this org, or it was closed so long ago that it is forgotten.
     Unknown,
 }
@@ -180,6 +181,10 @@ impl fmt::Display for DeskError {
                 "was not taken: {limit} are pending, and there may be no more; raise `DeskOptions::max_pending`, or let people decide some"
             ),
             DeskErrorKind::Taken => f.write_str("was not taken: there is one with this id already; ask under an id that `ApprovalId::generate` gives"),
+            DeskErrorKind::Unavailable(reason) => write!(
+                f,
+                "cannot be kept: {reason}; look after the store behind the desk, and ask again"
+            ),
             DeskErrorKind::Unknown => f.write_str(
                 "is not known here; take ids from `pending()` of the same desk: each knows its own org's only",
             ),

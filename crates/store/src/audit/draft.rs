@@ -161,7 +161,7 @@ impl AuditDraft {
     }
 }
 
-pub(super) fn sum(bytes: &[u8]) -> String {
+pub(crate) fn sum(bytes: &[u8]) -> String {
     format!("sha256:{:x}", Sha256::digest(bytes))
 }
 
@@ -172,28 +172,12 @@ fn is_code(text: &str) -> bool {
 
 /// What an event says was decided; if it says nothing of it, what its name does.
 fn decision(record: &EventRecord) -> Option<Decision> {
-    let of = |allowed: bool| {
-        Some(if allowed {
-            Decision::Allowed
-        } else {
-            Decision::Denied
-        })
-    };
-    let said = |name: &str| record.data.get(name).and_then(Value::as_bool);
-    if let Some(allowed) = said("allow").or_else(|| said("allowed")) {
-        return of(allowed);
-    }
     let word = |name: &str| record.data.get(name).and_then(Value::as_str);
-    let words = [
-        word("decision"),
-        word("state"),
-        record.kind.rsplit('.').next(),
-    ];
+    let named = record.kind.rsplit('.').next();
+    let words = [word("effect"), word("decision"), word("state"), named];
     words.into_iter().flatten().find_map(|word| match word {
-        "admitted" | "allow" | "allowed" | "approved" | "authenticated" | "edited" | "granted" => {
-            of(true)
-        }
-        "access_denied" | "denied" | "deny" | "forbidden" | "refused" | "rejected" => of(false),
+        "allowed" | "approved" | "edited" | "login" | "undecided_let_in" => Some(Decision::Allowed),
+        "access_denied" | "denied" | "failure" | "refused" | "rejected" => Some(Decision::Denied),
         _ => None,
     })
 }

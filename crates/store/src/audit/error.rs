@@ -48,7 +48,7 @@ pub enum AuditErrorKind {
 }
 
 impl AuditError {
-    pub(super) fn new(kind: AuditErrorKind, number: u64, good: AuditAnchor) -> Self {
+    pub(crate) fn new(kind: AuditErrorKind, number: u64, good: AuditAnchor) -> Self {
         Self {
             kind,
             number,
@@ -79,6 +79,12 @@ impl AuditError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.source.as_ref().map_or("SF0730", StoreError::code)
+    }
+
+    /// What the database said, if that is what is wrong.
+    #[must_use]
+    pub fn store(&self) -> Option<&StoreError> {
+        self.source.as_ref()
     }
 
     fn what(&self) -> &'static str {

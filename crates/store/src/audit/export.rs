@@ -51,7 +51,7 @@ impl AuditTrail {
         let (org, keys) = (self.org(), &self.keys);
         match step {
             Step::First => {
-                let (head, start) = (self.head().await?, self.start().await?);
+                let (head, start) = (self.true_head().await?, self.start().await?);
                 let first = Frame::Audit {
                     version: VERSION,
                     org,

@@ -129,7 +129,7 @@ impl Line {
     }
 
     /// What it says, whether that holds or not.
-    pub(super) fn read(&self) -> Option<AuditEntry> {
+    pub(crate) fn read(&self) -> Option<AuditEntry> {
         let linked = self.linked()?;
         let previous = match &linked.prev {
             Some(prev) => Some(prev.parse().ok()?),

@@ -21,6 +21,7 @@ mod export;
 mod line;
 mod mark;
 mod pages;
+mod sink;
 mod trail;
 mod verifier;
 
@@ -29,8 +30,11 @@ pub use draft::{AuditDraft, Decision};
 pub use entry::{AuditDetail, AuditEntry};
 pub use error::{AuditError, AuditErrorKind};
 pub use export::verify_jsonl;
+pub use sink::AuditSink;
 pub use trail::AuditTrail;
 pub use verifier::AuditVerified;
 
+pub(crate) use draft::sum;
 pub(crate) use line::{Line, entry_key, source_key};
 pub(crate) use mark::Marks;
+pub(crate) use trail::text_of;

@@ -57,3 +57,19 @@ pub(super) async fn not_counted<S: Store>(bench: &Bench<S>) -> Found {
     let rows = shelf.scan(scan).await.map_err(text)?;
     expect("the last rows", &keys(&rows), &vec!["37", "39"])
 }
+
+pub(super) async fn scrubbed<S: Store>(bench: &Bench<S>) -> Found {
+    let shelf = bench.shelf().await?;
+    // Nothing is there, not even a file.
+    shelf.scrub().await.map_err(text)?;
+    let now = bench.clock.millis();
+    let kept = Row::new("kept", now, "x").until(now + 11);
+    let over = Row::new("over", now, "x").until(now + 10);
+    let other = Row::new("other", now, "x");
+    let writes = [&kept, &over, &other].map(|row| insert(CLASS, row));
+    commits(&*shelf, writes.into(), true).await?;
+    bench.clock.advance(10);
+    shelf.scrub().await.map_err(text)?;
+    let rows = shelf.scan(Scan::of(CLASS)).await.map_err(text)?;
+    expect("what is left", &rows, &vec![kept, other])
+}

@@ -130,6 +130,12 @@ impl Shelf for MemoryShelf {
         let now = millis(&*self.wall);
         Ok(lock(&self.tables).scan(&scan, now))
     }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        let now = millis(&*self.wall);
+        lock(&self.tables).forget_old(now);
+        Ok(())
+    }
 }
 
 impl fmt::Debug for MemoryShelf {

@@ -107,7 +107,7 @@ impl Tables {
         held + added.count()
     }
 
-    fn forget_old(&mut self, now: u64) {
+    pub(super) fn forget_old(&mut self, now: u64) {
         for rows in self.0.values_mut() {
             rows.retain(|_, row| row.is_there(now));
         }

@@ -14,8 +14,8 @@ const DOING: &str = "look at the wall between the tenants";
 /// Looks at all of it: who we are, what the tables have, and whether our badges are taken.
 pub(super) async fn wall(pool: &Pool) -> Result<(), StoreError> {
     let wrong = |what: String| StoreError::new(StoreErrorKind::NotAllowed, DOING).because(what);
-    let newest = newest(pool).await.map_err(failed(DOING))?;
-    let holes = holes(pool).await.map_err(failed(DOING))?;
+    let newest = Box::pin(newest(pool)).await.map_err(failed(DOING))?;
+    let holes = Box::pin(holes(pool)).await.map_err(failed(DOING))?;
     match newest {
         _ if !holes.is_empty() => return Err(wrong(holes.join("; "))),
         Some(newest) if newest > NEWEST => {
@@ -29,7 +29,7 @@ pub(super) async fn wall(pool: &Pool) -> Result<(), StoreError> {
             ));
         }
     }
-    match takes_badges(pool).await.map_err(failed(DOING))? {
+    match Box::pin(takes_badges(pool)).await.map_err(failed(DOING))? {
         true => Ok(()),
         false => {
             let id = pool.key().id();

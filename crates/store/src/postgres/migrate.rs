@@ -20,17 +20,23 @@ const LOCK: &str = "SELECT pg_advisory_lock(7306084520162951781)";
 
 /// Roles are shared by all databases of a server: another one may have made them, or be about to.
 const ROLES: &str = "DO $body$ BEGIN
-    CREATE ROLE sf_owner NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION;
+    IF to_regrole('sf_owner') IS NULL THEN
+        CREATE ROLE sf_owner NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $body$;
 DO $body$ BEGIN
-    CREATE ROLE sf_app LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION;
+    IF to_regrole('sf_app') IS NULL THEN
+        CREATE ROLE sf_app LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION;
+    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $body$;
 DO $body$ BEGIN
     IF NOT pg_has_role(current_user, 'sf_owner', 'MEMBER') THEN
         GRANT sf_owner TO CURRENT_USER;
     END IF;
+    IF to_regnamespace('sf') IS NULL THEN
+        CREATE SCHEMA sf AUTHORIZATION sf_owner;
+    END IF;
 END $body$;
-CREATE SCHEMA IF NOT EXISTS sf AUTHORIZATION sf_owner;
 SET ROLE sf_owner;
 SET search_path = pg_catalog, pg_temp";
 

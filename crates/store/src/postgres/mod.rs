@@ -3,7 +3,6 @@
 mod badge;
 mod check;
 mod failure;
-mod fits;
 mod migrate;
 mod options;
 mod pool;

@@ -68,7 +68,7 @@ impl PgOptions {
 
     /// The clock that says which rows are no longer there.
     #[must_use]
-    pub fn clock(self, clock: impl WallClock + 'static) -> Self {
+    pub fn wall_clock(self, clock: impl WallClock + 'static) -> Self {
         let clock = Arc::new(clock);
         Self { clock, ..self }
     }

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Postgres, Transaction};
+use sqlx::{Connection as _, Postgres, Row as _, Transaction};
 use stageflow_context::WallClock;
 
 use super::badge::Badge;
 use super::failure::failed;
+use super::row::saturated;
 use super::{BadgeKey, PgOptions};
 use crate::StoreError;
+use crate::time::millis;
 
 /// A connection that nobody used for this long may be dead without anybody having noticed.
 const LONG_IDLE: Duration = Duration::from_secs(1);
@@ -46,6 +48,8 @@ impl Pool {
             .options([
                 ("search_path", "pg_catalog"),
                 ("row_security", "on"),
+                // Goes before what a role or a database has as its default.
+                ("app.org_id", ""),
                 ("default_transaction_isolation", "read committed"),
                 ("synchronous_commit", "on"),
                 ("statement_timeout", &timeout.to_string()),
@@ -53,7 +57,7 @@ impl Pool {
             ]);
         let unclean = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&unclean);
-        let connections = PgPoolOptions::new()
+        let connecting = PgPoolOptions::new()
             .max_connections(connections.get())
             .acquire_timeout(patience)
             .test_before_acquire(false)
@@ -74,9 +78,8 @@ impl Pool {
                     Ok(clean)
                 })
             })
-            .connect_with(target)
-            .await
-            .map_err(&failed)?;
+            .connect_with(target);
+        let connections = Box::pin(connecting).await.map_err(&failed)?;
         Ok(Self {
             connections,
             key,
@@ -90,7 +93,7 @@ impl Pool {
         &self,
         badge: &Badge,
     ) -> sqlx::Result<Transaction<'static, Postgres>> {
-        let mut transaction = self.connections.begin().await?;
+        let mut transaction = Box::pin(self.connections.begin()).await?;
         sqlx::query("SELECT set_config('app.org_id', $1, true)")
             .bind(badge.expose())
             .execute(&mut *transaction)
@@ -113,12 +116,7 @@ impl Pool {
 
     /// Wall time, in milliseconds since 1970.
     pub(super) fn now(&self) -> i64 {
-        let now = self
-            .clock
-            .now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+        saturated(millis(&*self.clock))
     }
 
     pub(super) async fn close(&self) {
@@ -126,8 +124,108 @@ impl Pool {
     }
 }
 
+/// Whether nobody's turn is left on it. A transaction that is still open, because its first statement was not waited for, is
+/// rolled back: sqlx takes it for closed.
 async fn is_clean(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT coalesce(current_setting('app.org_id', true), '') = ''")
-        .fetch_one(connection)
-        .await
+    let (mut clean, open) = state(connection).await?;
+    if open {
+        sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
+        (clean, _) = state(connection).await?;
+    }
+    Ok(clean)
+}
+
+/// Whether there is no tenant, and whether there is a transaction: if there is, it began before this statement. That holds for
+/// statements that are one message only, so this must not become a prepared one.
+async fn state(connection: &mut PgConnection) -> sqlx::Result<(bool, bool)> {
+    const STATE: &str = "SELECT coalesce(current_setting('app.org_id', true), '') = '', \
+        transaction_timestamp() <> statement_timestamp()";
+    let row = sqlx::raw_sql(STATE).fetch_one(connection).await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use stageflow_testkit::Property;
+    use stageflow_testkit::postgres::Cluster;
+
+    use super::*;
+
+    async fn pool(cluster: &Cluster) -> Pool {
+        let url = cluster.url("postgres", "postgres");
+        let options = PgOptions::new(BadgeKey::new(1, [1; 32]));
+        let one = std::num::NonZeroU32::MIN;
+        Pool::connect(&url, options.connections(one)).await.unwrap()
+    }
+
+    async fn id(pool: &Pool) -> (i32, bool, bool) {
+        let mut connection = pool.bare().acquire().await.unwrap();
+        let id = sqlx::query_scalar("SELECT pg_backend_pid()")
+            .fetch_one(&mut *connection)
+            .await
+            .unwrap();
+        let (clean, open) = state(&mut connection).await.unwrap();
+        (id, clean, open)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_handed_back_with_a_tenant_is_closed_and_counted() {
+        let cluster = Cluster::start().await;
+        let pool = pool(&cluster).await;
+        let (first, ..) = id(&pool).await;
+        assert_eq!((id(&pool).await, pool.unclean()), ((first, true, false), 0));
+
+        // For longer than the transaction: what this crate never does.
+        let set = "SELECT set_config('app.org_id', 'somebody', false)";
+        sqlx::query(set).execute(pool.bare()).await.unwrap();
+        let (second, clean, open) = id(&pool).await;
+        assert!(second != first && clean && !open);
+        assert_eq!(pool.unclean(), 1);
+
+        // A transaction that was begun behind the back of the library.
+        sqlx::raw_sql("BEGIN; SET LOCAL app.org_id = 'somebody'")
+            .execute(pool.bare())
+            .await
+            .unwrap();
+        assert_eq!(
+            (id(&pool).await, pool.unclean()),
+            ((second, true, false), 1)
+        );
+
+        // One that has failed is of no use.
+        let failing = sqlx::raw_sql("BEGIN; SET LOCAL app.org_id = 'somebody'; SELECT 1/0");
+        failing.execute(pool.bare()).await.unwrap_err();
+        let (third, clean, open) = id(&pool).await;
+        assert!(third != second && clean && !open);
+    }
+
+    #[tokio::test]
+    async fn a_beginning_that_is_dropped_anywhere_leaves_no_transaction() {
+        let cluster = Cluster::start().await;
+        let pool = pool(&cluster).await;
+        let seed = Property::new("drops").seed();
+        println!("repeat it with STAGEFLOW_SEED={seed}");
+        let badge = pool.key().badge(stageflow_context::OrgId::generate(
+            &stageflow_context::SeededIds::new(seed),
+        ));
+        let mut dropped = 0;
+        for round in 0..500_u32 {
+            let polls = (seed.rotate_left(round) % 7) as usize;
+            let mut beginning = Box::pin(pool.begin(&badge));
+            let mut left = polls;
+            let ended = std::future::poll_fn(|cx| {
+                if left == 0 {
+                    return std::task::Poll::Ready(false);
+                }
+                left -= 1;
+                beginning.as_mut().poll(cx).map(|_| true)
+            });
+            dropped += u32::from(!ended.await);
+            drop(beginning);
+            let (_, clean, open) = id(&pool).await;
+            assert!(clean && !open, "after {polls} polls");
+        }
+        assert!(dropped > 50, "{dropped}");
+        assert_eq!(pool.unclean(), 0);
+    }
 }

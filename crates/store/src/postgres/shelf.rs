@@ -11,7 +11,6 @@ use tokio::time::sleep;
 
 use super::badge::Badge;
 use super::failure::{failed, worth_another_try};
-use super::fits;
 use super::pool::Pool;
 use super::row::{Found, read, saturated};
 use super::statements;
@@ -75,7 +74,7 @@ impl PostgresShelf {
             before,
             most,
         } = scan;
-        let up_to = fits::ceiling(prefix);
+        let up_to = scan.ceiling();
         let shape = usize::from(up_to.is_some()) + 2 * usize::from(user.is_some());
         let latest = before.map_or(i64::MAX, |before| saturated(before).saturating_sub(1));
         let mut transaction = self.pool.begin(&self.badge).await?;
@@ -114,7 +113,7 @@ impl Shelf for PostgresShelf {
 
     async fn commit(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
         const DOING: &str = "commit";
-        fits::writes(&writes)?;
+        Write::check(&writes)?;
         let steps = steps(writes);
         for attempt in 1..=TRIES {
             match self.try_commit(&steps).await {
@@ -128,7 +127,7 @@ impl Shelf for PostgresShelf {
     }
 
     async fn get(&self, class: Class, key: &str) -> Result<Option<Row>, StoreError> {
-        fits::key(key)?;
+        Row::check_key(key)?;
         let found = self
             .try_get(class, key)
             .await
@@ -137,7 +136,7 @@ impl Shelf for PostgresShelf {
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
-        fits::scan(&scan)?;
+        scan.check()?;
         let found = self.try_scan(&scan).await.map_err(failed("read rows"))?;
         found.into_iter().map(read).collect()
     }

@@ -42,8 +42,10 @@ impl Columns {
     }
 }
 
-/// The steps of these writes, in the same order.
-pub(super) fn steps(writes: Vec<Write>) -> Vec<Step> {
+/// The steps of these writes. What is done to one row stays in its order; rows are taken in the order of their keys, so that no
+/// two commits ever wait for each other.
+pub(super) fn steps(mut writes: Vec<Write>) -> Vec<Step> {
+    writes.sort_by(|one, other| place(one).cmp(&place(other)));
     let mut steps = Vec::new();
     for write in writes {
         match write {
@@ -56,11 +58,20 @@ pub(super) fn steps(writes: Vec<Write>) -> Vec<Step> {
     steps
 }
 
+fn place(write: &Write) -> (Class, &str) {
+    match write {
+        Write::Delete { class, key } => (*class, key),
+        Write::Insert { class, row }
+        | Write::Put { class, row }
+        | Write::Swap { class, row, .. } => (*class, &row.key),
+    }
+}
+
 /// Adds a row to the last step if that does the same to other keys: one statement cannot write a row twice.
 fn add(steps: &mut Vec<Step>, class: Class, over: Over, row: Row) {
     if let Some(Step::Add(last, same, rows)) = steps.last_mut()
         && (*last, *same) == (class, over)
-        && !rows.keys.contains(&row.key)
+        && rows.keys.last() != Some(&row.key)
     {
         rows.push(row);
         return;

@@ -120,9 +120,7 @@ impl Folder {
         let set = || {
             connection.busy_timeout(self.busy)?;
             connection.set_prepared_statement_cache_capacity(64);
-            connection.execute_batch(
-                "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;",
-            )
+            connection.execute_batch("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;")
         };
         set().map_err(trouble::of(doing))?;
         Ok(connection)

@@ -13,6 +13,7 @@ mod queue;
 mod reader;
 mod rows;
 mod schema;
+mod scrub;
 mod shelf;
 mod trouble;
 mod writer;

@@ -14,6 +14,7 @@ pub(super) enum Job {
     Get(Class, String, Reply<Option<Row>>),
     Prepare(Reply<()>),
     Scan(Scan, Reply<Vec<Row>>),
+    Scrub(Reply<()>),
 }
 
 impl Job {
@@ -22,7 +23,7 @@ impl Job {
         match self {
             Self::Commit(_, reply) => reply.tell.is_closed(),
             Self::Get(_, _, reply) => reply.tell.is_closed(),
-            Self::Prepare(reply) => reply.tell.is_closed(),
+            Self::Prepare(reply) | Self::Scrub(reply) => reply.tell.is_closed(),
             Self::Scan(_, reply) => reply.tell.is_closed(),
         }
     }
@@ -32,7 +33,7 @@ impl Job {
         match self {
             Self::Commit(_, reply) => reply.send(Err(error)),
             Self::Get(_, _, reply) => reply.send(Err(error)),
-            Self::Prepare(reply) => reply.send(Err(error)),
+            Self::Prepare(reply) | Self::Scrub(reply) => reply.send(Err(error)),
             Self::Scan(_, reply) => reply.send(Err(error)),
         }
     }

@@ -29,7 +29,7 @@ fn serve(files: &mut Files, org: OrgId, job: Job, wall: &dyn WallClock) {
             rows::scan(connection, &scan, now)
         }),
         // Not asked for here.
-        Job::Commit(..) | Job::Prepare(_) => job.fail(StoreError::new(
+        Job::Commit(..) | Job::Prepare(_) | Job::Scrub(_) => job.fail(StoreError::new(
             StoreErrorKind::Unavailable,
             "writing where one reads",
         )),

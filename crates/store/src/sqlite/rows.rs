@@ -129,9 +129,10 @@ pub(super) fn scan(connection: &Connection, scan: &Scan, now: u64) -> Result<Vec
         .collect()
 }
 
-/// Deletes some of the rows whose time is over.
-pub(super) fn forget_old(connection: &Connection, now: u64) -> Result<(), StoreError> {
+/// Deletes some of the rows whose time is over. How many.
+pub(super) fn forget_old(connection: &Connection, now: u64) -> Result<usize, StoreError> {
     let doing = "forgetting rows";
+    let mut count = 0;
     for class in Class::ALL {
         let table = class.as_str();
         let sql = format!(
@@ -141,9 +142,9 @@ pub(super) fn forget_old(connection: &Connection, now: u64) -> Result<(), StoreE
         let mut statement = connection
             .prepare_cached(&sql)
             .map_err(trouble::of(doing))?;
-        statement.execute([now]).map_err(trouble::of(doing))?;
+        count += statement.execute([now]).map_err(trouble::of(doing))?;
     }
-    Ok(())
+    Ok(count)
 }
 
 /// A row as it was found, and its checksum.

@@ -162,6 +162,11 @@ impl Shelf for SqliteShelf {
         let job = |reply| Job::Scan(scan, reply);
         self.ask(lanes, gate, job).await
     }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        let (lanes, gate) = (&self.inner.writers, &self.gate.writes);
+        self.ask(lanes, gate, Job::Scrub).await
+    }
 }
 
 impl fmt::Debug for SqliteShelf {

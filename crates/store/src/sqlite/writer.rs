@@ -7,7 +7,7 @@ use stageflow_context::{OrgId, WallClock};
 
 use super::files::{Files, Open, Wish};
 use super::queue::{Job, Queue, Reply};
-use super::{rows, trouble};
+use super::{rows, scrub, trouble};
 use crate::time::millis;
 use crate::{StoreError, StoreErrorKind, Write};
 
@@ -23,46 +23,94 @@ pub(super) fn run(queue: &Queue, mut files: Files, wall: &dyn WallClock) {
     }
 }
 
-fn serve(files: &mut Files, org: OrgId, jobs: VecDeque<Job>, wall: &dyn WallClock) {
-    let mut commits = Vec::new();
-    let mut others = Vec::new();
-    for job in jobs {
-        match job {
-            // It has not begun, so it can as well not happen.
-            job if job.is_abandoned() => {}
-            Job::Commit(writes, reply) => commits.push((writes, reply)),
-            job => others.push(job),
+/// What an org asks for, by what it is.
+#[derive(Default)]
+struct Asked {
+    commits: Vec<Commit>,
+    prepares: Vec<Reply<()>>,
+    scrubs: Vec<Reply<()>>,
+}
+
+impl Asked {
+    fn sort(jobs: VecDeque<Job>) -> Self {
+        let mut asked = Self::default();
+        for job in jobs {
+            match job {
+                // It has not begun, so it can as well not happen.
+                job if job.is_abandoned() => {}
+                Job::Commit(writes, reply) => asked.commits.push((writes, reply)),
+                Job::Prepare(reply) => asked.prepares.push(reply),
+                Job::Scrub(reply) => asked.scrubs.push(reply),
+                Job::Get(..) | Job::Scan(..) => job.fail(StoreError::new(
+                    StoreErrorKind::Unavailable,
+                    "reading where one writes",
+                )),
+            }
         }
+        asked
     }
-    let wish = match commits.is_empty() {
+}
+
+fn serve(files: &mut Files, org: OrgId, jobs: VecDeque<Job>, wall: &dyn WallClock) {
+    let asked = Asked::sort(jobs);
+    let wish = match asked.commits.is_empty() {
         true => Wish::Look,
         false => Wish::Write,
     };
     let file = files.get(org, |folder| folder.open_to_write(org, wish));
-    let is_lost = match file {
+    let now = millis(wall);
+    let ended = match file {
         Err(error) => {
-            let jobs = commits
-                .into_iter()
-                .map(|(writes, reply)| Job::Commit(writes, reply));
-            jobs.chain(others).for_each(|job| job.fail(error.clone()));
-            true
+            tell(
+                asked.commits.into_iter().map(|(_, reply)| reply),
+                &Err(error.clone()),
+            );
+            tell(asked.prepares.into_iter().chain(asked.scrubs), &Err(error));
+            Err(Lost)
         }
-        Ok(file) => {
-            for job in others {
-                if let Job::Prepare(reply) = job {
-                    reply.send(Ok(()));
-                }
-            }
-            file.is_some_and(|file| group(file, commits, millis(wall)).is_err())
+        // There is nothing to do to what is not there.
+        Ok(None) => {
+            tell(asked.prepares.into_iter().chain(asked.scrubs), &Ok(()));
+            Ok(())
+        }
+        Ok(Some(file)) => {
+            tell(asked.prepares, &Ok(()));
+            let committed = group(file, asked.commits, now);
+            committed.and(scrub_for(asked.scrubs, file, now))
         }
     };
-    if is_lost {
+    if ended.is_err() {
         files.close(org);
+    }
+}
+
+fn scrub_for(asked: Vec<Reply<()>>, file: &Open, now: u64) -> Result<(), Lost> {
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let scrubbed = scrub::scrub(&file.connection, now);
+    tell(asked, &scrubbed);
+    match scrubbed {
+        Err(error) if is_lost(&error) => Err(Lost),
+        _ => Ok(()),
+    }
+}
+
+fn tell<T: Clone>(replies: impl IntoIterator<Item = Reply<T>>, answer: &Result<T, StoreError>) {
+    for reply in replies {
+        reply.send(answer.clone());
     }
 }
 
 /// The file is not to be used any more.
 struct Lost;
+
+fn is_lost(error: &StoreError) -> bool {
+    matches!(
+        error.kind(),
+        StoreErrorKind::Corrupt | StoreErrorKind::Unavailable
+    )
+}
 
 /// Makes one transaction of all that waits. If that fails, each is tried alone, so that what is wrong with one is not wrong
 /// with all.
@@ -84,10 +132,7 @@ fn group(file: &mut Open, commits: Vec<Commit>, now: u64) -> Result<(), Lost> {
             .into_iter()
             .try_for_each(|commit| group(file, vec![commit], now)),
         Err(error) => {
-            let is_lost = matches!(
-                error.kind(),
-                StoreErrorKind::Corrupt | StoreErrorKind::Unavailable
-            );
+            let is_lost = is_lost(&error);
             for (_, reply) in commits {
                 reply.send(Err(error.clone()));
             }

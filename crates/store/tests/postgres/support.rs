@@ -36,7 +36,7 @@ impl Lab {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let cluster = CLUSTER.get_or_init(Cluster::start).await;
         let name = format!("lab_{}", NAMES.fetch_add(1, Ordering::Relaxed));
-        let mut admin = PgConnection::connect(&cluster.url("postgres", "postgres"))
+        let mut admin = Box::pin(PgConnection::connect(&cluster.url("postgres", "postgres")))
             .await
             .unwrap();
         let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
@@ -58,7 +58,9 @@ impl Lab {
     }
 
     pub(crate) async fn connect(&self, user: &str) -> PgConnection {
-        PgConnection::connect(&self.url(user)).await.unwrap()
+        Box::pin(PgConnection::connect(&self.url(user)))
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn store(&self) -> PostgresStore {

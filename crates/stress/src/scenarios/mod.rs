@@ -34,6 +34,7 @@ mod d3_overflow;
 mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
+mod fri_quotas;
 mod m1_correlated;
 mod m1_failures;
 mod m2_jitter;
@@ -48,6 +49,7 @@ mod t2_nested;
 mod t2_sampling;
 mod t2_spans;
 mod t3_cancel;
+mod t4_stores;
 mod t4_tenants;
 mod thu_export;
 mod thu_genai;
@@ -82,6 +84,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         t2_sampling::scenario(),
         t3_cancel::scenario(),
         t4_tenants::scenario(),
+        t4_stores::scenario(),
+        t4_stores::crowd(),
         d1_snapshots::scenario(),
         d2_cycles::scenario(),
         d3_overflow::scenario(),
@@ -118,6 +122,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         m3_skew::scenario(),
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
+        fri_quotas::scenario(),
         thu_journal::scenario(),
         thu_export::scenario(),
         thu_genai::scenario(),

@@ -5,16 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "T4-STORES",
-        title: "tenants that share stores, caches and pools",
-        proves: "no store, cache, key or file of one tenant can be reached by another, and quotas hold",
-        theme: Theme::Fri,
-        tier: Tier::Weekly,
-        targets: &["CORE-010", "SEC-001"],
-        modes: &["T1", "T3", "T6", "T7", "T8"],
-        needs: "tenant stores, quotas and row-level security; T4-TENANT has what engines share today",
-    },
-    Row {
         id: "A25-NO-VALIDATOR",
         title: "authentication that was switched on and left empty",
         proves: "without a validator nobody comes in",
@@ -43,16 +33,6 @@ pub(super) const ROWS: &[Row] = &[
         targets: &["SEC-003"],
         modes: &["I4"],
         needs: "the auth crate",
-    },
-    Row {
-        id: "FRI-QUOTAS",
-        title: "one tenant storms, the others work",
-        proves: "quotas hold, and the others' tails grow by half at most",
-        theme: Theme::Fri,
-        tier: Tier::Weekly,
-        targets: &["SEC-001"],
-        modes: &["T7", "T8"],
-        needs: "quotas",
     },
     Row {
         id: "FRI-ERASURE",

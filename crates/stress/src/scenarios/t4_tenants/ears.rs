@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use stageflow::events::{Batch, Receipt};
 use stageflow::prelude::*;
-use stageflow_testkit::RecordingSink;
+use stageflow_testkit::{Recorded, RecordingSink};
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher, span};
 
@@ -13,37 +13,59 @@ use crate::ledger::events::EventLedger;
 
 pub(super) struct Ears {
     pub(super) ledger: EventLedger,
-    pub(super) tape: RecordingSink,
-    dispatch: Dispatch,
-    lines: Arc<Mutex<Vec<String>>>,
+    pub(super) tape: Tape,
 }
 
 impl Ears {
     pub(super) fn new(ledger: EventLedger) -> Arc<Self> {
-        let lines = Arc::<Mutex<Vec<String>>>::default();
-        Arc::new(Self {
-            ledger,
-            tape: RecordingSink::new(),
-            dispatch: Dispatch::new(Lines(Arc::clone(&lines))),
-            lines,
-        })
-    }
-
-    /// The lines a log would have.
-    pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut lines)
+        let tape = Tape::new();
+        Arc::new(Self { ledger, tape })
     }
 }
 
 impl EventSink for Ears {
     fn try_emit(&self, batch: Batch) -> Receipt {
         let _same = self.tape.try_emit(batch.clone());
+        self.ledger.try_emit(batch)
+    }
+}
+
+/// Keeps events as they are, and as the lines a log would have.
+pub(in crate::scenarios) struct Tape {
+    recording: RecordingSink,
+    dispatch: Dispatch,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Tape {
+    pub(in crate::scenarios) fn new() -> Self {
+        let lines = Arc::<Mutex<Vec<String>>>::default();
+        Self {
+            recording: RecordingSink::new(),
+            dispatch: Dispatch::new(Lines(Arc::clone(&lines))),
+            lines,
+        }
+    }
+
+    /// The events.
+    pub(in crate::scenarios) fn all(&self) -> Vec<Recorded> {
+        self.recording.all()
+    }
+
+    /// The lines a log would have.
+    pub(in crate::scenarios) fn lines(&self) -> Vec<String> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut lines)
+    }
+}
+
+impl EventSink for Tape {
+    fn try_emit(&self, batch: Batch) -> Receipt {
         // Whatever thread this is on: a subscriber of the thread's own would hear only some.
         let _same = dispatcher::with_default(&self.dispatch, || {
             TracingSink::new().try_emit(batch.clone())
         });
-        self.ledger.try_emit(batch)
+        self.recording.try_emit(batch)
     }
 }
 

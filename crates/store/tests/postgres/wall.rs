@@ -1,16 +1,11 @@
 //! A program does not start where the wall between its tenants has a hole.
 
-#![cfg(feature = "postgres")]
-
-#[path = "postgres/support.rs"]
-mod support;
-
 use std::error::Error as _;
 
 use stageflow_store::postgres::{BadgeKey, PgOptions, PostgresStore, migrate};
 use stageflow_store::{Class, Row, Scan, StoreError, StoreErrorKind, Write};
 
-use support::{KEY, Lab};
+use crate::support::{KEY, Lab};
 
 async fn refused(lab: &Lab, user: &str, key: BadgeKey) -> (StoreErrorKind, String) {
     let connected = PostgresStore::connect(&lab.url(user), PgOptions::new(key)).await;
@@ -32,7 +27,7 @@ async fn nobody_who_can_pass_the_policies_is_let_in() {
          CREATE ROLE copies LOGIN REPLICATION IN ROLE sf_app;
          CREATE ROLE reads_files LOGIN IN ROLE sf_app, pg_read_server_files;
          CREATE ROLE detour NOLOGIN NOINHERIT IN ROLE passes;
-         CREATE ROLE by_detour LOGIN NOINHERIT IN ROLE sf_app, detour;
+         CREATE ROLE by_detour LOGIN IN ROLE sf_app, detour;
          CREATE ROLE plain LOGIN IN ROLE sf_app;",
     )
     .await;
@@ -267,7 +262,7 @@ async fn messages_have_neither_secrets_nor_what_is_kept() {
     );
     let all = format!("{error:?} {:?}", error.source());
     assert!(!all.contains("hunter2"), "{all}");
-    let error = PostgresStore::connect("postgres://me:hunter2@%%", PgOptions::new(KEY))
+    let error = PostgresStore::connect("postgres://me:hunter2@[::", PgOptions::new(KEY))
         .await
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Invalid);
@@ -284,11 +279,11 @@ async fn messages_have_neither_secrets_nor_what_is_kept() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Invalid);
-    let mut all = format!("{error} {error:?}");
+    let mut all = vec![format!("{error} {error:?}")];
     let mut cause = error.source();
     while let Some(error) = cause {
-        all += &format!(" {error} {error:?}");
+        all.push(format!("{error} {error:?}"));
         cause = error.source();
     }
-    assert!(!all.contains("hunter2"), "{all}");
+    assert!(!all.concat().contains("hunter2"), "{all:?}");
 }

@@ -1,10 +1,5 @@
 //! The store on a real Postgres: what a program can see of it.
 
-#![cfg(feature = "postgres")]
-
-#[path = "postgres/support.rs"]
-mod support;
-
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,7 +10,7 @@ use stageflow_store::postgres::{PgOptions, PostgresStore};
 use stageflow_store::{Class, Row, Scan, Shelf, Store as _, StoreErrorKind, Write};
 use tokio::runtime::Handle;
 
-use support::{KEY, Lab, org, scope};
+use crate::support::{KEY, Lab, org, scope};
 
 fn put(key: &str, body: &str) -> Vec<Write> {
     let row = Row::new(key, 5, body);

@@ -1,0 +1,115 @@
+//! Who asks for what, as Cedar has it.
+
+use std::collections::{HashMap, HashSet};
+
+use cedar_policy::{
+    Entity, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression,
+};
+use stageflow_context::BoxError;
+
+use crate::{Principal, Resource};
+
+/// A question, and all it is about.
+pub(super) struct Asked {
+    pub(super) principal: EntityUid,
+    pub(super) action: EntityUid,
+    pub(super) resource: EntityUid,
+    pub(super) entities: Vec<Entity>,
+}
+
+type Attributes = HashMap<String, RestrictedExpression>;
+
+impl Asked {
+    /// `groups`: whether it is for us to say which groups the action is in. A schema says that by itself.
+    pub(super) fn of(
+        principal: &Principal,
+        action: &str,
+        resource: &Resource,
+        groups: bool,
+    ) -> Result<Self, BoxError> {
+        let user = uid("User", principal.subject())?;
+        let asked = uid("Action", action)?;
+        let what = uid(
+            "Resource",
+            &format!("{}/{}", resource.kind(), resource.id()),
+        )?;
+        let mut entities = vec![
+            Entity::new(
+                user.clone(),
+                of_principal(principal),
+                parents_of(principal)?,
+            )?,
+            Entity::new(what.clone(), of_resource(resource), owners(resource)?)?,
+        ];
+        if groups {
+            let groups = action_groups(action)?;
+            entities.push(Entity::new_no_attrs(asked.clone(), groups));
+        }
+        Ok(Self {
+            principal: user,
+            action: asked,
+            resource: what,
+            entities,
+        })
+    }
+}
+
+fn uid(of: &str, id: &str) -> Result<EntityUid, ParseErrors> {
+    let of: EntityTypeName = of.parse()?;
+    Ok(EntityUid::from_type_name_and_id(of, EntityId::new(id)))
+}
+
+fn parents_of(principal: &Principal) -> Result<HashSet<EntityUid>, ParseErrors> {
+    let roles = principal.roles().map(|role| uid("Role", role));
+    let org = uid("Org", &principal.org().to_string());
+    roles.chain([org]).collect()
+}
+
+fn owners(resource: &Resource) -> Result<HashSet<EntityUid>, ParseErrors> {
+    let owner = resource.org().map(|org| uid("Org", &org.to_string()));
+    owner.into_iter().collect()
+}
+
+/// `kb:docs:read` is in `kb:docs:*`, `kb:*` and `*`.
+fn action_groups(action: &str) -> Result<HashSet<EntityUid>, ParseErrors> {
+    let ends = action.match_indices(':').map(|(end, _)| end);
+    let groups = ends.map(|end| format!("{}:*", &action[..end]));
+    groups
+        .chain(["*".to_owned()])
+        .map(|group| uid("Action", &group))
+        .collect()
+}
+
+fn of_principal(principal: &Principal) -> Attributes {
+    let mut attributes = HashMap::from([
+        ("org".to_owned(), text(&principal.org().to_string())),
+        ("roles".to_owned(), texts(principal.roles())),
+        ("scopes".to_owned(), texts(principal.scopes())),
+    ]);
+    if let Some(region) = principal.region() {
+        attributes.insert("region".to_owned(), text(region));
+    }
+    attributes
+}
+
+fn of_resource(resource: &Resource) -> Attributes {
+    let mut attributes = HashMap::from([
+        ("kind".to_owned(), text(resource.kind())),
+        ("id".to_owned(), text(resource.id())),
+    ]);
+    if let Some(org) = resource.org() {
+        attributes.insert("org".to_owned(), text(&org.to_string()));
+    }
+    if let Some(region) = resource.region() {
+        attributes.insert("region".to_owned(), text(region));
+    }
+    attributes
+}
+
+fn text(text: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(text.to_owned())
+}
+
+fn texts<'t>(all: impl Iterator<Item = &'t str>) -> RestrictedExpression {
+    RestrictedExpression::new_set(all.map(text))
+}

@@ -1,0 +1,111 @@
+//! What is kept under a key.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stageflow_interceptors::idempotency::{Kept, StoreError as AnswerError, Token};
+
+/// What is known under a key, and how great the last token was.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) token: u64,
+    /// The digest of the parameters it was begun with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) parameters: Option<String>,
+    #[serde(flatten)]
+    pub(super) state: State,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub(super) enum State {
+    /// It was done.
+    Done { answer: Answer, until: u64 },
+    /// Nobody is at it.
+    Free,
+    /// Somebody is at it, and alive until then.
+    Held { until: u64 },
+}
+
+/// An answer as text: hex digits, so that any bytes are JSON.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Answer(String);
+
+impl Answer {
+    fn new(bytes: &[u8]) -> Self {
+        const DIGITS: [char; 16] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+        ];
+        let digit = |half: u8| DIGITS[usize::from(half & 15)];
+        let digits = bytes
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(*byte)]);
+        Self(digits.collect())
+    }
+
+    pub(super) fn kept(&self) -> Result<Kept, AnswerError> {
+        let unreadable = || AnswerError::unreadable("an answer is not made of pairs of hex digits");
+        let byte = |pair: &[u8]| {
+            let pair = std::str::from_utf8(pair).ok()?;
+            u8::from_str_radix(pair, 16).ok()
+        };
+        let (pairs, rest) = self.0.as_bytes().as_chunks::<2>();
+        let bytes: Option<Vec<u8>> = pairs.iter().map(|pair| byte(pair)).collect();
+        match bytes {
+            Some(bytes) if rest.is_empty() => Kept::from_bytes(&bytes),
+            _ => Err(unreadable()),
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn held(token: u64, parameters: Option<String>, now: u64, lease: Duration) -> Self {
+        let until = after(now, lease);
+        Self {
+            token,
+            parameters,
+            state: State::Held { until },
+        }
+    }
+
+    pub(super) fn done(self, answer: &[u8], now: u64, ttl: Duration) -> Self {
+        let (answer, until) = (Answer::new(answer), after(now, ttl));
+        let state = State::Done { answer, until };
+        Self { state, ..self }
+    }
+
+    pub(super) fn free(self) -> Self {
+        Self {
+            token: self.token,
+            parameters: None,
+            state: State::Free,
+        }
+    }
+
+    pub(super) fn is_held_by(&self, token: Token) -> bool {
+        matches!(self.state, State::Held { .. }) && self.token == token.get()
+    }
+
+    /// Until when the row is needed. Of what is not done the last token is, for a while.
+    pub(super) fn until(&self, now: u64, remember: u64) -> u64 {
+        let until = match self.state {
+            State::Done { until, .. } => until,
+            State::Free => now.saturating_add(remember),
+            State::Held { until } => until.saturating_add(remember),
+        };
+        until.min(i64::MAX.unsigned_abs())
+    }
+}
+
+/// Greater than the last one. The time in microseconds, so that it is greater, too, than one that is forgotten.
+pub(super) fn token_after(last: Option<u64>, now: u64) -> u64 {
+    let next = last.map_or(0, |last| last.saturating_add(1));
+    next.max(now.saturating_mul(1_000))
+}
+
+fn after(now: u64, time: Duration) -> u64 {
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    // A lease of less than a millisecond is not over at once.
+    now.saturating_add(millis.max(1))
+        .min(i64::MAX.unsigned_abs())
+}

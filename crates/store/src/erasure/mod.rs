@@ -1,0 +1,265 @@
+//! Erasing a user: everything of theirs, in every table and file, with a receipt.
+//!
+//! ```text
+//!   answers, approvals, documents, upkeep   the rows about the user go
+//!   runs, events                            a tombstone stays: that there was one, and when
+//!   audit                                   what happened stays, who and why goes; the chain still verifies
+//!   journals                                a tombstone a line; the journal still verifies
+//!   then                                    the database leaves no bytes behind (`Shelf::scrub`), and an entry in the audit trail
+//! ```
+
+mod classes;
+mod error;
+mod files;
+mod progress;
+mod receipt;
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stageflow_context::{IdSource, SealKeys, SystemClock, SystemIds, UserId, WallClock};
+use stageflow_tenancy::TenantScope;
+
+use self::progress::Progress;
+use self::receipt::{Statement, digest_of};
+use crate::time::millis;
+use crate::{
+    AuditDraft, AuditTrail, Class, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write,
+};
+
+pub use error::{ErasureError, ErasureErrorKind};
+pub use receipt::{ErasureReceipt, ReceiptError, ReceiptErrorKind};
+
+/// How often all classes are looked through, because rows came in meanwhile.
+const ROUNDS: u32 = 8;
+
+/// Erases users of tenants, wherever something of theirs is kept.
+///
+/// A row belongs to a user if it was written as being [about](Row::about) them; so do the events of their runs. What others
+/// wrote about them into texts of their own is not found. Stop what the user has running first: rows that come in again and again
+/// are [`StillWritten`](ErasureErrorKind::StillWritten).
+///
+/// ```
+/// use stageflow_context::{SealKeys, UserId};
+/// use stageflow_store::{Erasure, ErasureError, MemoryStore};
+/// use stageflow_tenancy::TenantScope;
+///
+/// # async fn example(store: MemoryStore, keys: SealKeys, scope: TenantScope, user: UserId) -> Result<(), Box<dyn std::error::Error>> {
+/// let erasure = Erasure::new(store, keys).journal("/var/log/shop"); // a journal that nobody writes to just now
+/// let receipt = erasure.erase(&scope, user).await?;
+/// let kept = receipt.to_json(); // hand it out: it says nothing of the user that one could read
+/// erasure.verify(&scope, user, &kept.parse()?).await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Cancellation
+///
+/// It goes in small steps, each of which is kept with how far it has come. Dropped, killed or failed, it is gone on with by the
+/// next call for the same user, and the counts on the receipt are those of all calls together.
+pub struct Erasure {
+    store: Arc<dyn Store>,
+    keys: Arc<SealKeys>,
+    journals: Vec<PathBuf>,
+    wall: Arc<dyn WallClock>,
+    ids: Arc<dyn IdSource>,
+    at_once: NonZeroU32,
+}
+
+impl Erasure {
+    /// Erases from this store. The keys are those of its audit trails.
+    pub fn new(store: impl Store, keys: impl Into<Arc<SealKeys>>) -> Self {
+        Self {
+            store: Arc::new(store),
+            keys: keys.into(),
+            journals: Vec::new(),
+            wall: Arc::new(SystemClock::new()),
+            ids: Arc::new(SystemIds::new()),
+            at_once: const { NonZeroU32::new(200).unwrap() },
+        }
+    }
+
+    /// The same, and from the journal in this folder. Nobody may write to it while a user is erased.
+    #[must_use]
+    pub fn journal(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.journals.push(folder.into());
+        self
+    }
+
+    /// The same, by this clock.
+    #[must_use]
+    pub fn clock(self, wall: impl WallClock + 'static) -> Self {
+        let wall = Arc::new(wall);
+        Self { wall, ..self }
+    }
+
+    /// The same, where what is random comes from here.
+    #[must_use]
+    pub fn ids(self, ids: impl IdSource + 'static) -> Self {
+        let ids = Arc::new(ids);
+        Self { ids, ..self }
+    }
+
+    /// The same, with so many rows in each step; 200 if nothing is said, and at most 1 000.
+    #[must_use]
+    pub fn at_once(self, rows: NonZeroU32) -> Self {
+        let at_once = rows.min(const { NonZeroU32::new(1_000).unwrap() });
+        Self { at_once, ..self }
+    }
+
+    /// Erases all that is about `user` in this tenant, and gives a receipt of it. What is about nobody, or about others, stays.
+    ///
+    /// # Errors
+    ///
+    /// [`ErasureError`] if something could not be erased. What was erased by then stays erased; call again to go on.
+    pub async fn erase(
+        &self,
+        scope: &TenantScope,
+        user: UserId,
+    ) -> Result<ErasureReceipt, ErasureError> {
+        let shelf = self.store.open(scope).await?;
+        let mut progress = self.begin(&*shelf, user).await?;
+        self.erase_rows(&*shelf, user, &mut progress).await?;
+        self.erase_files(&*shelf, user, &mut progress).await?;
+        shelf.scrub().await?;
+        self.finish(shelf, progress).await
+    }
+
+    /// Whether a receipt holds: it is one of ours for this tenant and this user, it is in the audit trail, and nothing is left that
+    /// was there when it was made. What came in later is another matter.
+    ///
+    /// # Errors
+    ///
+    /// [`ReceiptError`] with the first thing that is not so.
+    pub async fn verify(
+        &self,
+        scope: &TenantScope,
+        user: UserId,
+        receipt: &ErasureReceipt,
+    ) -> Result<(), ReceiptError> {
+        let shelf = self.store.open(scope).await?;
+        receipt.check_for(scope.org(), user, &self.keys)?;
+        let ended = receipt.ended();
+        for class in Class::ALL {
+            let left = Scan::of(class).about(user).before(ended.saturating_add(1));
+            if !shelf.scan(left.most(1)).await?.is_empty() {
+                return Err(ReceiptError::left(class.as_str()));
+            }
+        }
+        if files::count(self.journals.clone(), (scope.org(), user), Some(ended)).await? > 0 {
+            return Err(ReceiptError::left("journal"));
+        }
+        receipt.check_in(&self.trail(shelf)).await
+    }
+
+    /// Goes on with what was begun, or begins.
+    async fn begin(&self, shelf: &dyn Shelf, user: UserId) -> Result<Progress, ErasureError> {
+        let digest = digest_of(shelf.org(), user, &self.keys);
+        Ok(Progress::read_or_begin(shelf, digest, millis(&*self.wall)).await?)
+    }
+
+    async fn erase_rows(
+        &self,
+        shelf: &dyn Shelf,
+        user: UserId,
+        progress: &mut Progress,
+    ) -> Result<(), ErasureError> {
+        for _ in 0..ROUNDS {
+            let mut found = false;
+            for class in Class::ALL {
+                while self.erase_some(shelf, (class, user), progress).await? {
+                    found = true;
+                }
+            }
+            if !found {
+                return Ok(());
+            }
+        }
+        Err(ErasureErrorKind::StillWritten.into())
+    }
+
+    /// One step; whether there was something to do.
+    async fn erase_some(
+        &self,
+        shelf: &dyn Shelf,
+        (class, user): (Class, UserId),
+        progress: &mut Progress,
+    ) -> Result<bool, ErasureError> {
+        const TRIES: u32 = 16;
+
+        for _ in 0..TRIES {
+            let scan = Scan::of(class).about(user).most(self.at_once.get());
+            let rows = shelf.scan(scan).await?;
+            if rows.is_empty() {
+                return Ok(false);
+            }
+            let count = rows.len() as u64;
+            let mut writes = Vec::with_capacity(2 * rows.len() + 1);
+            for row in rows {
+                classes::erased(class, row, (shelf.org(), user), &self.keys, &mut writes)?;
+            }
+            // Either all of it happens and is counted, or none: somebody wrote to one of the rows, and they are read again.
+            if progress.count(shelf, class, count, writes).await? {
+                return Ok(true);
+            }
+        }
+        Err(ErasureErrorKind::StillWritten.into())
+    }
+
+    async fn erase_files(
+        &self,
+        shelf: &dyn Shelf,
+        user: UserId,
+        progress: &mut Progress,
+    ) -> Result<(), ErasureError> {
+        let whose = (shelf.org(), user);
+        if self.journals.is_empty() {
+            return Ok(());
+        }
+        if !progress.has_counted_journals() {
+            // Before the first is erased: what was erased cannot be counted any more.
+            let count = files::count(self.journals.clone(), whose, None).await?;
+            progress.count_journals(shelf, count).await?;
+        }
+        files::erase(self.journals.clone(), whose).await
+    }
+
+    /// The receipt, the entry in the trail, and the end of what was kept of the progress: all at once.
+    async fn finish(
+        &self,
+        shelf: Arc<dyn Shelf>,
+        progress: Progress,
+    ) -> Result<ErasureReceipt, ErasureError> {
+        let statement = Statement::new(shelf.org(), &progress, millis(&*self.wall));
+        let receipt = ErasureReceipt::sign(&statement, &self.keys)?;
+        let draft = AuditDraft::new("tenant.user_erased")
+            .details(statement.counts())
+            .changed(None, Some(receipt.statement().as_bytes()))
+            .once(receipt.source());
+        let row = Row::new(receipt.key(), statement.ended(), receipt.to_json());
+        let class = Class::Upkeep;
+        let mut writes = progress.end();
+        writes.push(Write::Put { class, row });
+        let trail = self.trail(shelf);
+        match trail.append_with(vec![draft], writes).await? {
+            Some(_) => Ok(receipt),
+            // Somebody else erases the same user, and was faster.
+            None => Err(StoreError::new(StoreErrorKind::TooBusy, "erasing a user").into()),
+        }
+    }
+
+    fn trail(&self, shelf: Arc<dyn Shelf>) -> AuditTrail {
+        AuditTrail::new(shelf, Arc::clone(&self.keys))
+            .clock(Arc::clone(&self.wall))
+            .ids(Arc::clone(&self.ids))
+    }
+}
+
+impl fmt::Debug for Erasure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Erasure")
+            .field("journals", &self.journals)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,9 @@
+//! The store on a real Postgres.
+
+#![cfg(test)]
+
+mod conforms;
+mod keeping;
+mod killed;
+mod support;
+mod wall;

@@ -1,0 +1,58 @@
+//! Who stands at the door, and what they may do wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stageflow::executor::EngineBuilder;
+use stageflow::interceptors::{Admission, Arrival, Pass, Refusal, RefusalKind, async_trait};
+use stageflow::tenancy::{TenantAdmission, Tenants};
+use tokio::sync::Semaphore;
+
+use super::AT_A_TIME;
+use crate::Lab;
+
+/// An engine with the registry at its door, or with what is broken in its place.
+pub(super) fn keep(lab: &Lab, engine: EngineBuilder, tenants: &Tenants) -> EngineBuilder {
+    if lab.is_broken("fifo") {
+        return engine.admit(Fifo(Arc::new(Semaphore::new(AT_A_TIME))));
+    }
+    if lab.is_broken("leak") {
+        return engine.admit(Leaks(tenants.admission(), AtomicU64::new(0)));
+    }
+    engine.admit(tenants.admission())
+}
+
+/// Whoever came first, whoever it is.
+struct Fifo(Arc<Semaphore>);
+
+#[async_trait]
+impl Admission for Fifo {
+    fn name(&self) -> &str {
+        "fifo"
+    }
+
+    async fn admit(&self, _arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
+        let permit = Arc::clone(&self.0).acquire_owned().await;
+        let closed = |error| Refusal::new(RefusalKind::Busy, error);
+        permit.map(Pass::holding).map_err(closed)
+    }
+}
+
+/// The registry; one pass in two hundred is never given back.
+struct Leaks(TenantAdmission, AtomicU64);
+
+#[async_trait]
+impl Admission for Leaks {
+    fn name(&self) -> &str {
+        "leaks"
+    }
+
+    async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
+        let pass = self.0.admit(arrival).await?;
+        if self.1.fetch_add(1, Ordering::SeqCst) % 200 == 199 {
+            std::mem::forget(pass);
+            return Ok(Pass::free());
+        }
+        Ok(pass)
+    }
+}

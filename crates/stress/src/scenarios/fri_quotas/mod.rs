@@ -1,0 +1,250 @@
+//! One tenant storms, the others work.
+
+mod door;
+mod town;
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand::RngExt as _;
+use stageflow::context::OrgId;
+use stageflow::executor::RunErrorKind;
+use stageflow::prelude::*;
+use stageflow::tenancy::{Quota, Tenants, Tier, Usage};
+use tokio::time::{Instant, sleep_until};
+
+use crate::stats::quantile;
+use crate::{Breach, Control, Lab, LabError, Op, Scenario, Seed, Theme, Tier as Pace};
+use town::Town;
+
+const TENANTS: usize = 1000;
+const RUNS: usize = 10;
+/// So many runs the tenant starts that storms, all at once.
+const STORM: usize = 100 * RUNS;
+/// So many runs of a tenant at a time.
+const OWN: usize = 4;
+/// So many runs of a tenant may wait.
+const QUEUE: usize = 500;
+/// So many runs at a time: the others need two thirds of it.
+const AT_A_TIME: usize = 10;
+/// When runs are started.
+const DAY: Duration = Duration::from_secs(60);
+
+pub(super) fn scenario() -> Scenario {
+    Scenario::new("FRI-QUOTAS", "one tenant storms, the others work")
+        .proves(
+            "no quota is overrun, the books of every tenant are those of whoever counts along, and a tenant that starts a hundred \
+             times as much moves the tail of the others by half at most",
+        )
+        .theme(Theme::Fri)
+        .tier(Pace::Daily)
+        .targets(["SEC-001"])
+        .modes(["T7", "T8"])
+        .expected(Duration::from_secs(3))
+        .control(Control::own("fifo", "lets in whoever came first, whoever it is"))
+        .control(Control::own("leak", "one place in two hundred does not come back"))
+        .control(Control::own("off-by-one", "one more of each tenant than its quota says"))
+        .run(run)
+}
+
+/// How a run went.
+struct Ride {
+    org: OrgId,
+    storms: bool,
+    /// From its start to its end.
+    took: Duration,
+    ended: Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ended {
+    Well,
+    Refused,
+    Badly,
+}
+
+/// What came of a day.
+struct Day {
+    rides: Vec<Ride>,
+    usages: HashMap<OrgId, Usage>,
+    overruns: usize,
+}
+
+fn run(lab: &mut Lab) -> Result<(), LabError> {
+    lab.trials(lab.scaled(1), |lab, trial| {
+        let calm = day(lab, trial.seed, false)?;
+        let stormy = day(lab, trial.seed, true)?;
+        lab.count_trials((calm.rides.len() + stormy.rides.len()) as u64);
+        judge(lab, &calm);
+        judge(lab, &stormy);
+        compare(lab, &calm, &stormy);
+        Ok(())
+    })
+}
+
+fn tenants(lab: &Lab, town: &Town) -> Result<Tenants, LabError> {
+    let own = OWN + usize::from(lab.is_broken("off-by-one"));
+    let size = |n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
+    let quota = Quota::new().runs(size(own)).queue(size(QUEUE));
+    let mut builder = Tenants::builder()
+        .runs_at_a_time(size(AT_A_TIME))
+        .tier(Tier::new("all").quota(quota));
+    for org in town.orgs() {
+        builder = builder.tenant(*org, "all");
+    }
+    builder.build().map_err(LabError::new)
+}
+
+/// A minute: the same runs of the others, with the storm or without.
+fn day(lab: &mut Lab, seed: Seed, storms: bool) -> Result<Day, LabError> {
+    let town = Town::new(TENANTS + 1, OWN, AT_A_TIME);
+    let tenants = tenants(lab, &town)?;
+    let engine = lab.engine().blocking_threshold(Duration::from_secs(3600));
+    let engine = door::keep(lab, engine, &tenants).build();
+    let pipeline = town.pipeline()?;
+    let mut rng = seed.rng();
+    let mut starts = Vec::new();
+    for org in 1..=TENANTS {
+        for _ in 0..RUNS {
+            let at = rng.random_range(0..DAY.as_millis() as u64);
+            starts.push((org, at, rng.random_range(20..60)));
+        }
+    }
+    if storms {
+        let at = DAY.as_millis() as u64 / 4;
+        starts.extend((0..STORM).map(|_| (0, at, rng.random_range(20..60))));
+    }
+    let rides = lab.paused(async {
+        let began = Instant::now();
+        let runs = starts.iter().map(|(org, at, takes)| {
+            let (engine, pipeline, org_id) = (&engine, &pipeline, town.orgs()[*org]);
+            async move {
+                sleep_until(began + Duration::from_millis(*at)).await;
+                let options = RunOptions::new().org(org_id);
+                let report = engine.run(pipeline, (*org, *takes), options).await;
+                Ride {
+                    org: org_id,
+                    storms: *org == 0,
+                    took: began.elapsed() - Duration::from_millis(*at),
+                    ended: ended(&report),
+                }
+            }
+        });
+        join_all(runs).await
+    });
+    let usages = tenants.usages().into_iter();
+    Ok(Day {
+        rides,
+        usages: usages
+            .map(|(tenant, usage)| (tenant.org(), usage))
+            .collect(),
+        overruns: town.overruns(),
+    })
+}
+
+fn ended(report: &RunReport<u64>) -> Ended {
+    match report.output() {
+        Ok(_) => Ended::Well,
+        Err(error) if matches!(error.kind(), RunErrorKind::NotAdmitted(_)) => Ended::Refused,
+        Err(_) => Ended::Badly,
+    }
+}
+
+/// No quota is overrun, and the books are those of whoever counts along.
+fn judge(lab: &Lab, day: &Day) {
+    lab.metric("quota_overruns", "runs", day.overruns as f64);
+    lab.check(
+        day.overruns == 0,
+        "no tenant has more runs at a time than its quota says, and all together no more than there is room for",
+        Breach::WrongStatus,
+        || format!("{} times", day.overruns),
+    );
+    let lost = day
+        .rides
+        .iter()
+        .filter(|ride| !ride.storms && ride.ended != Ended::Well);
+    let lost = lost.count();
+    lab.check(
+        lost == 0,
+        "nobody else is refused",
+        Breach::WrongStatus,
+        || format!("{lost} runs of tenants that do not storm did not end well"),
+    );
+    let is_fifo = lab.is_broken("fifo");
+    for (org, usage) in day.usages.iter().filter(|_| !is_fifo) {
+        let count = |ended| {
+            let mine = day.rides.iter().filter(|ride| ride.org == *org);
+            mine.filter(|ride| ride.ended == ended).count() as u64
+        };
+        // Counting over and over is slow: only those that can differ.
+        if usage.runs.finished == RUNS as u64 && usage.refused.is_empty() && usage.runs.running == 0
+        {
+            continue;
+        }
+        let books = (
+            usage.runs.finished,
+            usage.refused_in_all(),
+            usage.runs.running,
+        );
+        let told = (
+            count(Ended::Well) + count(Ended::Badly),
+            count(Ended::Refused),
+            0,
+        );
+        lab.check(
+            books == told,
+            "every run is in the books once",
+            Breach::Lost,
+            || format!("{org}: {books:?} in the books, {told:?} as they ended"),
+        );
+        lab.check(
+            usage.runs.peak_running <= OWN && usage.runs.peak_waiting <= QUEUE,
+            "the books know of no overrun either",
+            Breach::WrongStatus,
+            || format!("{usage:?}"),
+        );
+    }
+}
+
+/// The tails of the others, with the storm and without, side by side.
+fn compare(lab: &Lab, calm: &Day, stormy: &Day) {
+    let tail = |day: &Day| {
+        let others = day.rides.iter().filter(|ride| !ride.storms);
+        let took: Vec<f64> = others.map(|ride| ride.took.as_secs_f64() * 1e3).collect();
+        quantile(&took, 0.99)
+    };
+    let (before, after) = (tail(calm), tail(stormy));
+    let ratio = after / before;
+    lab.metric("p99_calm_ms", "ms", before);
+    lab.metric("p99_storm_ms", "ms", after);
+    lab.metric("p99_ratio", "ratio", ratio);
+    lab.gate("p99_ratio", Op::AtMost, 1.5);
+    lab.check(
+        ratio <= 1.5,
+        "the tail of the others grows by half at most",
+        Breach::WrongStatus,
+        || format!("p99 from {before:.1} ms to {after:.1} ms"),
+    );
+    let fair = jain(stormy);
+    lab.metric("jain_index", "ratio", fair);
+    lab.gate("jain_index", Op::AtLeast, 0.95);
+    let refused = stormy
+        .rides
+        .iter()
+        .filter(|ride| ride.ended == Ended::Refused);
+    lab.metric("refused", "runs", refused.count() as f64);
+}
+
+/// How alike the others are served: 1 if the runs of each take as long as those of any other (Jain, Chiu & Hawe 1984).
+fn jain(day: &Day) -> f64 {
+    let mut took: HashMap<OrgId, f64> = HashMap::new();
+    for ride in day.rides.iter().filter(|ride| !ride.storms) {
+        *took.entry(ride.org).or_default() += ride.took.as_secs_f64();
+    }
+    let (sum, squares) = took
+        .values()
+        .fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+    sum * sum / (took.len() as f64 * squares)
+}

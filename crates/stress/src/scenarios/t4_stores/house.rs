@@ -1,0 +1,243 @@
+//! The house that all tenants live in: one engine, one store, one cache, one pipeline.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Value, json};
+use stageflow::auth::{AuthError, AuthErrorKind, Authenticator, Principal};
+use stageflow::context::OrgId;
+use stageflow::prelude::*;
+use stageflow::tenancy::{Quota, TenantScope, Tenants, Tier};
+use stageflow_store::{Class, Row, SqliteOptions, SqliteStore, Store as _, Write};
+use tokio::task::yield_now;
+
+use super::visits::{Guest, Luck, Reach, Visit};
+use crate::LabError;
+
+/// How many runs of a tenant may go on at a time.
+pub(super) const AT_A_TIME: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+/// The key that every tenant keeps its own note under.
+const NOTE: &str = "note";
+
+/// How the house mixes tenants up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// A cache that orgs share.
+    Cache,
+    /// What is kept is kept by key alone, beside the store.
+    Keys,
+    None,
+    /// A foreign document is refused without a word.
+    Silence,
+    /// A badge is taken at its word for any org.
+    Trust,
+}
+
+pub(super) struct House {
+    pub(super) mistake: Mistake,
+    pub(super) store: SqliteStore,
+    pub(super) tenants: Tenants,
+    /// What a careless program keeps.
+    beside: Mutex<HashMap<String, String>>,
+    pub(super) denied: AtomicU64,
+    /// Rows of others that were found by their keys.
+    pub(super) found: AtomicU64,
+}
+
+impl House {
+    pub(super) fn open(
+        folder: &Path,
+        guests: &[Guest],
+        mistake: Mistake,
+    ) -> Result<Arc<Self>, LabError> {
+        let store = SqliteStore::open(folder, SqliteOptions::new()).map_err(LabError::new)?;
+        let queue = const { NonZeroUsize::new(1 << 16).unwrap() };
+        let tier = Tier::new("all").quota(Quota::new().runs(AT_A_TIME).queue(queue));
+        let tenants = guests
+            .iter()
+            .fold(Tenants::builder().tier(tier), |tenants, guest| {
+                tenants.tenant(guest.org, "all")
+            });
+        Ok(Arc::new(Self {
+            mistake,
+            store,
+            tenants: tenants.build().map_err(LabError::new)?,
+            beside: Mutex::default(),
+            denied: AtomicU64::new(0),
+            found: AtomicU64::new(0),
+        }))
+    }
+
+    /// Everybody's own note, before anything runs.
+    pub(super) async fn move_in(&self, guests: &[Guest]) -> Result<(), LabError> {
+        for guest in guests {
+            let scope = self.tenants.enter(guest.org).map_err(LabError::new)?;
+            let shelf = self.store.open(&scope).await.map_err(LabError::new)?;
+            let row = Row::new(NOTE, 1, guest.canary.clone());
+            let class = Class::Documents;
+            let put = shelf.commit(vec![Write::Put { class, row }]);
+            put.await.map_err(LabError::new)?;
+        }
+        Ok(())
+    }
+
+    /// Five stages: what is kept, what is cached, a run inside the run, one that goes wrong, and a tool.
+    pub(super) fn pipeline(self: &Arc<Self>) -> Result<Pipeline<Visit, String>, LabError> {
+        let mut p = Pipeline::builder("house");
+        let visit = p.input::<Visit>();
+        let house = Arc::clone(self);
+        let recall = stage_fn(move |cx, visit: Arc<Visit>| recall(cx, visit, Arc::clone(&house)));
+        let note = p.stage("recall", recall).after(visit);
+        // The same question whoever asks.
+        let lookup = stage_fn(|_cx, (_, note): (Arc<Visit>, Arc<String>)| lookup(note));
+        let looked = p
+            .stage("lookup", lookup)
+            .kind(StageKind::Enrich)
+            .cached_by(|_: &(Arc<Visit>, Arc<String>)| "the same question")
+            .after((visit, note));
+        let inner = inner()?;
+        let child = stage_fn(move |cx: StageCx, looked: Arc<String>| {
+            let inner = inner.clone();
+            async move { Ok::<_, Stop>(cx.run(&inner, looked).await?.as_ref().clone()) }
+        });
+        let child = p.stage("child", child).after(looked);
+        let risky = p.stage("risky", stage_fn(risky)).after((visit, child));
+        let house = Arc::clone(self);
+        let tool = stage_fn(move |cx, (visit, said): (Arc<Visit>, Arc<String>)| {
+            tool(cx, visit, said, Arc::clone(&house))
+        });
+        let tool = p.stage("tool", tool).after((visit, risky));
+        p.output(tool).build().map_err(LabError::new)
+    }
+
+    /// What is kept under a key, by the store or beside it.
+    async fn read(&self, cx: &StageCx, key: &str) -> Result<Option<String>, Stop> {
+        if self.mistake == Mistake::Keys {
+            let beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(kept) = beside.get(key) {
+                return Ok(Some(kept.clone()));
+            }
+        }
+        let shelf = self.store.open(&TenantScope::of(cx)?).await?;
+        let row = shelf.get(Class::Documents, key).await?;
+        Ok(row.map(|row| row.body))
+    }
+
+    async fn keep(&self, cx: &StageCx, key: &str, body: &str) -> Result<(), Stop> {
+        if self.mistake == Mistake::Keys {
+            let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+            beside.insert(key.to_owned(), body.to_owned());
+        }
+        let shelf = self.store.open(&TenantScope::of(cx)?).await?;
+        let (class, row) = (Class::Documents, Row::new(key, 2, body));
+        shelf.commit(vec![Write::Put { class, row }]).await?;
+        Ok(())
+    }
+
+    /// Whether this run may touch what is said to be `owner`'s.
+    fn check(&self, cx: &StageCx, owner: Option<OrgId>) -> Result<(), Stop> {
+        if self.mistake == Mistake::Silence {
+            self.denied.fetch_add(1, Ordering::Relaxed);
+            return Err(Stop::fail("no"));
+        }
+        TenantScope::of(cx)?
+            .check(owner, "change")
+            .map_err(|error| {
+                self.denied.fetch_add(1, Ordering::Relaxed);
+                Stop::fail(error)
+            })
+    }
+}
+
+async fn recall(cx: StageCx, visit: Arc<Visit>, house: Arc<House>) -> Result<String, Stop> {
+    match visit.reach {
+        Reach::ForeignDocument => house.check(&cx, Some(visit.other))?,
+        Reach::Unowned => house.check(&cx, None)?,
+        Reach::ForeignRow => {
+            let key = trace_of(visit.other);
+            let found = house.read(&cx, &key).await?;
+            house
+                .found
+                .fetch_add(u64::from(found.is_some()), Ordering::Relaxed);
+        }
+        Reach::ForeignOrg | Reach::Own => {}
+    }
+    let canary = &visit.guest.canary;
+    cx.try_emit(
+        "house.recalled",
+        json!({ "by": canary, "notes": [{ "deep": canary }] }),
+    )?;
+    house.keep(&cx, &trace_of(visit.guest.org), canary).await?;
+    let note = house.read(&cx, NOTE).await?;
+    Ok(note.unwrap_or_default())
+}
+
+/// The key of what a tenant's runs leave: anybody can guess it.
+fn trace_of(org: OrgId) -> String {
+    format!("trace of {org}")
+}
+
+async fn lookup(note: Arc<String>) -> Result<String, Stop> {
+    yield_now().await;
+    Ok(note.to_string())
+}
+
+fn inner() -> Result<Pipeline<String, String>, LabError> {
+    let mut p = Pipeline::builder("inner");
+    let said = p.input::<String>();
+    let echo = stage_fn(async |cx: StageCx, said: Arc<String>| {
+        let org = TenantScope::of(&cx)?.org();
+        cx.try_emit("inner.heard", json!({ "said": &*said, "org": org }))?;
+        Ok::<_, Stop>(said.to_string())
+    });
+    let heard = p.stage("echo", echo).after(said);
+    p.output(heard).build().map_err(LabError::new)
+}
+
+async fn risky(_cx: StageCx, (visit, said): (Arc<Visit>, Arc<String>)) -> Result<String, Stop> {
+    let canary = &visit.guest.canary;
+    match visit.luck {
+        Luck::Fails => Err(Stop::fail(format!("no such account: {canary}"))),
+        Luck::Panics => resume_unwind(Box::new(format!("index out of {canary}"))),
+        Luck::Good => Ok(said.to_string()),
+    }
+}
+
+async fn tool(
+    cx: StageCx,
+    visit: Arc<Visit>,
+    said: Arc<String>,
+    house: Arc<House>,
+) -> Result<String, Stop> {
+    let arguments: Value = json!({ "to": &*said, "from": visit.guest.canary });
+    cx.try_emit("tool.called", arguments.clone())?;
+    let key = format!("call {}", visit.number);
+    house.keep(&cx, &key, &arguments.to_string()).await?;
+    Ok(said.to_string())
+}
+
+/// Whoever has the badge of an org belongs to it.
+pub(super) struct Badges(pub(super) Mistake);
+
+#[async_trait]
+impl Authenticator for Badges {
+    async fn authenticate(&self, shown: &Credentials) -> Result<Principal, AuthError> {
+        let unreadable = || AuthError::new(AuthErrorKind::Unreadable, "it is no badge");
+        let Credentials::Bearer(badge) = shown else {
+            return Err(unreadable());
+        };
+        let (badge, claimed) = badge.expose().split_once(' ').ok_or_else(unreadable)?;
+        let org = if self.0 == Mistake::Trust {
+            claimed
+        } else {
+            badge
+        };
+        let org = org.parse::<OrgId>().map_err(|_| unreadable())?;
+        Ok(Principal::new("a guest", org))
+    }
+}

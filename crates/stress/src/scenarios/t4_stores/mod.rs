@@ -1,0 +1,277 @@
+//! Tenants that share a store, a cache, a queue and an engine do not meet.
+
+mod house;
+mod look;
+mod visits;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use stageflow::auth::Authenticate;
+use stageflow::context::OrgId;
+use stageflow::events::EventKind;
+use stageflow::executor::RunErrorKind;
+use stageflow::prelude::*;
+use stageflow_testkit::Recorded;
+use tokio::time::Instant;
+
+use super::t4_tenants::ears::Tape;
+use super::t4_tenants::jain;
+use crate::stats::median;
+use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Theme, Tier, Trial};
+use house::{AT_A_TIME, Badges, House, Mistake};
+use look::{Looker, Tally};
+use visits::{Guest, Reach, Visit, guests, visits};
+
+/// How many tenants there are, and how many runs each of them starts.
+#[derive(Clone, Copy)]
+struct Size {
+    tenants: usize,
+    runs: usize,
+}
+
+const FEW: Size = Size {
+    tenants: 10,
+    runs: 20,
+};
+const MANY: Size = Size {
+    tenants: 1000,
+    runs: 10,
+};
+
+pub(super) fn scenario() -> Scenario {
+    named("T4-STORES", "tenants that share a store do not meet")
+        .tier(Tier::Daily)
+        .expected(Duration::from_secs(3))
+        .run(|lab| run(lab, FEW))
+}
+
+/// The same with a thousand tenants.
+pub(super) fn crowd() -> Scenario {
+    named(
+        "T4-CROWD",
+        "a thousand tenants that share a store do not meet",
+    )
+    .tier(Tier::Weekly)
+    .expected(Duration::from_secs(60))
+    .run(|lab| run(lab, MANY))
+}
+
+fn named(id: &'static str, title: &'static str) -> Scenario {
+    Scenario::new(id, title)
+        .proves(
+            "no event, log line, report, error, output, row or file of a tenant holds what is another's; every attempt to \
+             reach for it is refused and told of, and quotas hold",
+        )
+        .theme(Theme::Fri)
+        .targets(["CORE-010", "SEC-001"])
+        .modes(["T1", "T3", "T6", "T7", "T8"])
+        .control(Control::engine("confuses-runs", "events carry the identity of the first run", "ConfuseRuns", 50))
+        .control(Control::own("shared-cache", "a cache that orgs share"))
+        .control(Control::own("keys-without-org", "what is kept is kept by its key alone"))
+        .control(Control::own("silent-denial", "a foreign document is refused without a word"))
+        .control(Control::own("trusts-claims", "a badge is taken at its word for any org"))
+        .control(Control::own("no-quota", "nobody counts how many runs a tenant has"))
+}
+
+fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
+    let mut tally = Tally::default();
+    let mut latencies = HashMap::<OrgId, Vec<f64>>::new();
+    for runtime in lab.runtimes(&[Runtime::Ct, Runtime::Mt4N]) {
+        let rounds = lab.scaled(1);
+        lab.trials(rounds, |lab, trial| {
+            round(lab, runtime, trial, size, &mut tally, &mut latencies)
+        })?;
+    }
+    if lab.is_control() || lab.only_trial.is_some() {
+        return Ok(());
+    }
+    // A search that finds nothing at all would prove nothing.
+    for channel in [
+        "events", "log", "report", "errors", "outputs", "rows", "files",
+    ] {
+        let own = tally.own.get(channel).copied().unwrap_or(0);
+        let law = "every channel is looked through";
+        lab.check(own > 0, law, Breach::WrongStatus, || {
+            format!("{channel} never held a canary")
+        });
+        lab.metric(&format!("own_in_{channel}"), "canaries", own as f64);
+    }
+    let medians: Vec<f64> = latencies.values().map(|taken| median(taken)).collect();
+    lab.metric("jain_index", "ratio", jain(&medians));
+    lab.gate("jain_index", Op::AtLeast, 0.95);
+    lab.metric("leaks_total", "canaries", tally.leaks as f64);
+    lab.metric("bytes_scanned", "bytes", tally.bytes as f64);
+    Ok(())
+}
+
+fn mistake(lab: &Lab) -> Mistake {
+    match () {
+        () if lab.is_broken("shared-cache") => Mistake::Cache,
+        () if lab.is_broken("keys-without-org") => Mistake::Keys,
+        () if lab.is_broken("silent-denial") => Mistake::Silence,
+        () if lab.is_broken("trusts-claims") => Mistake::Trust,
+        () => Mistake::None,
+    }
+}
+
+/// All tenants' runs at the same time, on one engine.
+fn round(
+    lab: &mut Lab,
+    runtime: Runtime,
+    trial: Trial,
+    size: Size,
+    tally: &mut Tally,
+    latencies: &mut HashMap<OrgId, Vec<f64>>,
+) -> Result<(), LabError> {
+    let folder = tempfile::tempdir().map_err(LabError::new)?;
+    let guests = guests(trial.seed, size.tenants)?;
+    let visits = visits(trial.seed, &guests, size.runs);
+    let house = House::open(folder.path(), &guests, mistake(lab))?;
+    let tape = Arc::new(Tape::new());
+    let engine = engine(lab, &house, &tape);
+    let pipeline = house.pipeline()?;
+    let reports = lab.on(runtime, async {
+        house.move_in(&guests).await?;
+        let runs = visits
+            .iter()
+            .map(|visit| watched(&engine, &pipeline, visit));
+        let reports = join_all(runs).await;
+        engine.settled().await;
+        Ok::<_, LabError>(reports)
+    })??;
+    lab.count_trials(visits.len() as u64 - 1);
+    for (visit, (_, taken)) in visits.iter().zip(&reports) {
+        latencies.entry(visit.guest.org).or_default().push(*taken);
+    }
+    let recorded = tape.all();
+    check_denials(lab, &house, &visits, &reports, &recorded);
+    check_use(lab, &house, &visits);
+    let by_org = guests.iter().map(|guest| (guest.org, guest.clone()));
+    let by_org: HashMap<OrgId, Guest> = by_org.collect();
+    let mut looker = Looker {
+        lab,
+        guests: &by_org,
+        tally,
+    };
+    looker.events(&recorded);
+    looker.lines(&tape.lines());
+    for (visit, (report, _)) in visits.iter().zip(&reports) {
+        looker.report(visit.guest.org, report);
+    }
+    lab.on(runtime, async {
+        looker.rows(&house).await?;
+        house.store.close().await;
+        Ok::<_, LabError>(())
+    })??;
+    looker.files(folder.path())
+}
+
+/// Every attempt to reach for somebody else's was refused, and told of with both orgs.
+fn check_denials(
+    lab: &Lab,
+    house: &House,
+    visits: &[Visit],
+    reports: &[(RunReport<String>, f64)],
+    recorded: &[Recorded],
+) {
+    let attempts = visits.iter().filter(|visit| visit.is_foreign()).count() as u64;
+    let at_the_door = |(report, _): &&(RunReport<String>, f64)| {
+        let error = report.output().err();
+        error.is_some_and(|error| match error.kind() {
+            RunErrorKind::NotAdmitted(refusal) => refusal.code() == "SF0610",
+            _ => false,
+        })
+    };
+    let denied =
+        house.denied.load(Ordering::Relaxed) + reports.iter().filter(at_the_door).count() as u64;
+    let told = |one: &&Recorded| match one.event.kind() {
+        EventKind::Audit(notice) => {
+            let payload = notice.payload();
+            match &**notice.name() {
+                "tenant.access_denied" => payload["org"].is_string(),
+                "auth.failure" => payload["org"].is_string() && payload["asked_org"].is_string(),
+                _ => false,
+            }
+        }
+        _ => false,
+    };
+    let audited = recorded.iter().filter(told).count() as u64;
+    lab.metric("foreign_attempts", "attempts", attempts as f64);
+    let law = "every attempt to reach for another's is refused and told of";
+    lab.check(
+        attempts == denied && attempts == audited,
+        law,
+        Breach::CrossTenant,
+        || format!("{attempts} attempts, {denied} denials, {audited} audits"),
+    );
+    let found = house.found.load(Ordering::Relaxed);
+    let law = "nobody finds what another one keeps, whatever its key";
+    lab.check(found == 0, law, Breach::CrossTenant, || {
+        format!("{found} rows of others were found")
+    });
+}
+
+/// What the registry says of each tenant is what it did, and within its quota.
+fn check_use(lab: &Lab, house: &House, visits: &[Visit]) {
+    let mut ran: HashMap<OrgId, u64> = HashMap::new();
+    for visit in visits
+        .iter()
+        .filter(|visit| visit.reach != Reach::ForeignOrg)
+    {
+        *ran.entry(visit.guest.org).or_default() += 1;
+    }
+    for (org, ran) in ran {
+        let used = house.tenants.usage(org).unwrap_or_default();
+        let law = "what a tenant has used is what it did";
+        lab.check(used.runs.finished == ran, law, Breach::CrossTenant, || {
+            format!("{org}: {:?}, and {ran} runs", used.runs)
+        });
+        let peak = used.runs.peak_running;
+        let law = "no tenant has more than its quota";
+        lab.check(peak <= AT_A_TIME.get(), law, Breach::ResourceLeak, || {
+            format!("{org}: {peak} runs at a time")
+        });
+    }
+}
+
+fn engine(lab: &Lab, house: &Arc<House>, tape: &Arc<Tape>) -> Engine {
+    let cache = Cache::new(const { std::num::NonZeroUsize::new(1 << 16).unwrap() });
+    let cache = match house.mistake {
+        Mistake::Cache => cache.across_orgs(),
+        _ => cache,
+    };
+    let engine = lab
+        .engine()
+        // What belongs to a tenant looks like a secret: left out, it could not be found where it must not be.
+        .redaction(Redaction::off())
+        .admit(Authenticate::with(Badges(house.mistake)))
+        .intercept(cache)
+        .events(house.tenants.meter(Arc::clone(tape)))
+        .blocking_threshold(Duration::from_secs(3600));
+    if lab.is_broken("no-quota") {
+        return engine.build();
+    }
+    engine.admit(house.tenants.admission()).build()
+}
+
+async fn watched(
+    engine: &Engine,
+    pipeline: &Pipeline<Visit, String>,
+    visit: &Visit,
+) -> (RunReport<String>, f64) {
+    let began = Instant::now();
+    let asked = match visit.reach {
+        Reach::ForeignOrg => visit.other,
+        _ => visit.guest.org,
+    };
+    let badge = format!("{} {asked}", visit.guest.org);
+    let options = RunOptions::new()
+        .org(asked)
+        .credentials(Credentials::bearer(badge));
+    let report = engine.run(pipeline, visit.clone(), options).await;
+    (report, began.elapsed().as_secs_f64())
+}

@@ -1,0 +1,10 @@
+//! Who is let in: a program of its own, because it makes keys, starts servers, and brings an identity provider.
+
+#![cfg(test)]
+
+mod admission;
+mod http;
+mod keys;
+mod matrix;
+mod provider;
+mod support;

@@ -1,0 +1,149 @@
+//! So many stages of a tenant at a time.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use stageflow::prelude::*;
+use stageflow::tenancy::Quota;
+use stageflow_testkit::{Gate, Probe, paused, script};
+
+use super::{a_second, at, for_org, org, size, three};
+use crate::support::{Lab, watched};
+
+/// Four stages beside each other that take a second each.
+fn four(probe: &Probe) -> Pipeline<u64, u64> {
+    let mut p = Pipeline::builder("four");
+    let n = p.input::<u64>();
+    let body = async |_cx: StageCx, n: Arc<u64>| {
+        tokio::time::sleep(1.secs()).await;
+        Ok(*n)
+    };
+    let all: Vec<_> = (0..4)
+        .map(|at| {
+            p.stage(
+                format!("s{at}"),
+                watched(probe, move |cx, n| Box::pin(body(cx, n))),
+            )
+            .after(n)
+        })
+        .collect();
+    let sum = stage_fn(async |_cx, all: Vec<Arc<u64>>| Ok(all.iter().map(|n| **n).sum()));
+    let sum = p.stage("sum", sum).after(all);
+    p.output(sum).build().unwrap()
+}
+
+#[test]
+fn so_many_stages_of_a_tenant_work_at_a_time_over_all_its_runs() {
+    paused(async {
+        let tenants = three(Quota::new().stages(size(3)));
+        let lab = Lab::with(|builder| builder.intercept(tenants.stages()));
+        let pipeline = four(&lab.probe);
+        let runs = (0..3).map(|_| lab.engine.run(&pipeline, 1, for_org(0)));
+        let reports = join_all(runs).await;
+        assert!(reports.iter().all(RunReport::is_success));
+        // Twelve stages, three at a time, a second each.
+        assert_eq!(
+            reports.iter().map(RunReport::duration).max(),
+            Some(4.secs())
+        );
+        assert_eq!(lab.probe.peak(), 3);
+        let stages = tenants.usage(org(0)).unwrap().stages;
+        assert_eq!(
+            (stages.started, stages.finished, stages.peak_running),
+            (15, 15, 3)
+        );
+        lab.assert_nothing_left().await;
+    });
+}
+
+#[test]
+fn a_stage_that_waits_lends_what_it_holds_of_the_engine() {
+    paused(async {
+        let tenants = three(Quota::new().stages(size(1)));
+        let builder = Engine::builder().slots(size(2)).intercept(tenants.stages());
+        let engine = builder.build();
+        let gate = Gate::new();
+        let (stuck, quick) = (at(&gate), a_second());
+        let mut first = Box::pin(engine.run(&stuck, 1, for_org(0)));
+        let mut second = Box::pin(engine.run(&quick, 1, for_org(0)));
+        // The second has a slot of the engine, and waits for the first: the third has that slot.
+        tokio::select! {
+            biased;
+            _ = &mut first => panic!("it is behind the gate"),
+            _ = &mut second => panic!("it waits for the first"),
+            report = engine.run(&quick, 1, for_org(1)) => {
+                assert!(report.is_success());
+                assert_eq!(report.duration(), 1.secs());
+            }
+        }
+        gate.open();
+        let (first, second) = tokio::join!(first, second);
+        assert!(first.is_success() && second.is_success());
+    });
+}
+
+#[test]
+fn a_stage_that_starts_a_run_is_not_in_its_way() {
+    paused(async {
+        let tenants = three(
+            Quota::new()
+                .runs(size(1))
+                .stages(size(1))
+                .wait_up_to(1.secs()),
+        );
+        let lab = Lab::with(|builder| {
+            builder
+                .admit(tenants.admission())
+                .intercept(tenants.stages())
+        });
+        let child = four(&lab.probe);
+        let mut p = Pipeline::builder("outer");
+        let n = p.input::<u64>();
+        let inner = p.stage("inner", sub(&child)).after(n);
+        let pipeline = p.output(inner).build().unwrap();
+        let report = lab.engine.run(&pipeline, 2, for_org(0)).await;
+        assert_eq!(report.output().unwrap(), &8);
+        // The run inside is part of the run that was let in, and its stages are part of the stage.
+        let usage = tenants.usage(org(0)).unwrap();
+        assert_eq!((usage.runs.started, usage.stages.started), (1, 1));
+        lab.assert_nothing_left().await;
+    });
+}
+
+#[test]
+fn a_stage_of_a_run_for_nobody_is_denied_also_without_the_admission() {
+    paused(async {
+        let tenants = three(Quota::new());
+        let lab = Lab::with(|builder| builder.intercept(tenants.stages()));
+        for options in [RunOptions::new(), for_org(7)] {
+            let report = lab.engine.run(&four(&lab.probe), 1, options).await;
+            assert_eq!(report.outcome(), Outcome::Denied);
+        }
+        assert_eq!(lab.probe.calls(), 0);
+    });
+}
+
+#[test]
+fn a_place_comes_back_when_a_stage_panics_or_is_stopped() {
+    paused(async {
+        let tenants = three(Quota::new().stages(size(1)));
+        let engine = Engine::builder().intercept(tenants.stages()).build();
+        let mut p = Pipeline::builder("panics");
+        let n = p.input::<u64>();
+        let a = p.stage("a", script::panic::<Arc<u64>, u64>("no")).after(n);
+        let panics = p.output(a).build().unwrap();
+        assert_eq!(
+            engine.run(&panics, 1, for_org(0)).await.outcome(),
+            Outcome::Failed
+        );
+        let stopped = for_org(0).deadline(10.millis());
+        assert_eq!(
+            engine.run(&a_second(), 1, stopped).await.outcome(),
+            Outcome::TimedOut
+        );
+        let report = engine.run(&a_second(), 1, for_org(0)).await;
+        assert!(report.is_success());
+        assert_eq!(report.duration(), 1.secs());
+        assert_eq!(tenants.usage(org(0)).unwrap().stages.running, 0);
+    });
+}

@@ -1,0 +1,138 @@
+//! Where the wall has a hole, the same attempts find it: otherwise they would prove nothing.
+
+use crate::drive::{Found, drive};
+use crate::world::{Seeded, World};
+
+/// Enough to try each kind often.
+const ATTEMPTS: u32 = 2_000;
+
+const TABLES: [&str; 7] = [
+    "answers",
+    "approvals",
+    "audit",
+    "documents",
+    "events",
+    "runs",
+    "upkeep",
+];
+
+async fn damaged(name: &'static str, world: &World, damage: &str) -> Found {
+    for table in TABLES {
+        let damage = damage.replace("TABLE", &format!("TABLE sf.{table}"));
+        world
+            .admin(&damage.replace("ON_IT", &format!("ON sf.{table}")))
+            .await;
+    }
+    let found = Box::pin(drive(world, Seeded::named(name).number, ATTEMPTS)).await;
+    println!("{name}: {found}");
+    assert!(!found.is_clean(), "{name}: it was not noticed");
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_was_dropped_is_seen() {
+    let world = World::new().await;
+    let found = damaged(
+        "no policies",
+        &world,
+        "ALTER TABLE DISABLE ROW LEVEL SECURITY",
+    )
+    .await;
+    for kind in [
+        "everything",
+        "by name",
+        "counting",
+        "dividing",
+        "COPY",
+        "parameters",
+        "a conflict",
+        "a view",
+        "a prepared statement",
+    ] {
+        assert!(found.found(kind), "{kind} did not find it: {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_for_all_is_seen() {
+    let world = World::new().await;
+    let found = damaged(
+        "one policy more",
+        &world,
+        "CREATE POLICY open ON_IT FOR SELECT USING (true)",
+    )
+    .await;
+    assert!(
+        found.found("everything") && !found.found("a row for somebody else"),
+        "{found}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_does_not_look_at_what_is_written_is_seen() {
+    let world = World::new().await;
+    let damage = "ALTER POLICY own_insert ON_IT WITH CHECK (true)";
+    let found = damaged("any row may be written", &world, damage).await;
+    assert!(
+        found.found("a row for somebody else") && !found.found("everything"),
+        "{found}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_whom_nothing_forces_is_seen() {
+    let world = World::of("owner_app").await;
+    let found = damaged(
+        "an owner",
+        &world,
+        "ALTER TABLE NO FORCE ROW LEVEL SECURITY",
+    )
+    .await;
+    assert!(found.found("everything"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_superuser_is_seen() {
+    let world = World::of("postgres").await;
+    let found = damaged("a superuser", &world, "SELECT 1").await;
+    assert!(found.found("everything"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_that_stays_on_its_connection_is_seen() {
+    let mut world = World::new().await;
+    world.lasting = "false";
+    let found = damaged("a setting that stays", &world, "SELECT 1").await;
+    for kind in [
+        "everything",
+        "a transaction that failed",
+        "a future that is dropped",
+        "a task that panicked",
+    ] {
+        assert!(
+            found.found(kind) || kind != "everything",
+            "{kind} did not find it: {found}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_badge_that_nobody_signs_is_seen() {
+    let world = World::new().await;
+    let plain = "CREATE OR REPLACE FUNCTION sf.tenant() RETURNS uuid LANGUAGE sql STABLE AS
+        $$ SELECT NULLIF(split_part(current_setting('app.org_id', true), ':', 1), '')::uuid $$";
+    let found = damaged("a plain setting", &world, plain).await;
+    assert!(
+        found.found("a forged badge") && found.found("a forged badge to write"),
+        "{found}"
+    );
+    assert!(!found.found("by name"), "{found}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_may_be_referred_to_is_seen() {
+    let world = World::new().await;
+    let damage = "GRANT REFERENCES ON_IT TO sf_app; GRANT CREATE ON SCHEMA public TO sf_app";
+    let found = damaged("references", &world, damage).await;
+    assert!(found.found("a foreign key"), "{found}");
+}
