@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 use crate::answer::compose::Extractive;
 use crate::corpus::{Bounds, load};
-use crate::pipeline::{DocsQa, FileTranscript, Shared};
+use crate::pipeline::transcript::FileTranscript;
+use crate::pipeline::{DocsQa, Shared};
 use crate::search::Index;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -10,7 +10,7 @@
 
 #[cfg(test)]
 mod tests;
-mod transcript;
+pub(crate) mod transcript;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::session::memory::Memory;
 use crate::session::profile::{self, Profile};
 use crate::session::transcript::{Exchange, Line, Outcome, VERSION};
 
-pub(crate) use self::transcript::{FileTranscript, Transcript};
+use self::transcript::Transcript;
 
 /// What the stages share, for all questions.
 pub(crate) struct Shared {

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use stageflow::context::FixedClock;
 
+use super::transcript::FileTranscript;
 use super::*;
 use crate::answer::citations::{Cited, Draft};
 use crate::answer::compose::Extractive;
