@@ -11,6 +11,8 @@ mod answer;
 mod cli;
 mod corpus;
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod golden;
 mod language;
 mod passages;

@@ -8,10 +8,13 @@
 //! requests, and [`problem`] answers of errors. The first modules below are the pipeline of `docs_qa`.
 
 #[path = "../docs_qa/answer/mod.rs"]
-#[expect(dead_code, reason = "the program has more than the pipeline")]
+#[cfg_attr(not(test), expect(dead_code, reason = "no model writes here"))]
 mod answer;
 #[path = "../docs_qa/corpus/mod.rs"]
-#[expect(dead_code, reason = "documents come from the store, not from a folder")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "documents come from the store, not from a folder")
+)]
 mod corpus;
 #[path = "../docs_qa/language/mod.rs"]
 mod language;
@@ -53,6 +56,7 @@ use std::sync::Arc;
 use clap::Parser as _;
 use stageflow::auth::{Authenticator, Jwks, JwtAuthenticator, JwtRules};
 use stageflow::events::{Journal, JournalOptions};
+use stageflow::prelude::*;
 use stageflow::tenancy::{Tenants, TenantsBuilder, Unknown};
 use tokio::net::TcpListener;
 use tracing::Level;
@@ -64,7 +68,7 @@ use crate::cli::Arguments;
 use crate::database::Database;
 use crate::demo::{ACME, GLOBEX, Signer};
 use crate::secrets::Secrets;
-use crate::service::{Parts, Service, policy, tiers};
+use crate::service::{LIMIT, Parts, Service, policy, tiers};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -94,6 +98,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     let (authenticator, tenants) = who_may_come(&arguments, &format!("http://{address}"))?;
     let service = Service::start(Parts {
+        engine: Engine::builder().deadline(LIMIT),
         database: Database::open(&arguments, &secrets).await?,
         operator: Journal::create(JournalOptions::new(arguments.data.join("operator")))?,
         tenants,

@@ -10,6 +10,7 @@ use stageflow::auth::{
 };
 use stageflow::context::{CorrelationId, RunId, SealKeys};
 use stageflow::events::Journal;
+use stageflow::executor::EngineBuilder;
 use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, Tenants, Tier};
 use stageflow_store::{AuditSink, StoreSink};
@@ -20,11 +21,13 @@ use crate::problem::Problem;
 use crate::who::Caller;
 use crate::work::Work;
 
-/// How long a request may take.
-const LIMIT: Duration = Duration::from_secs(30);
+/// How long a request may take, unless the engine says otherwise.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// What a service is made of.
 pub(crate) struct Parts {
+    /// What else goes around stages, and how long runs may take.
+    pub(crate) engine: EngineBuilder,
     pub(crate) database: Database,
     pub(crate) tenants: Tenants,
     pub(crate) authenticator: Arc<dyn Authenticator>,
@@ -56,6 +59,7 @@ impl Service {
     /// Starts it.
     pub(crate) fn start(parts: Parts) -> Result<Arc<Self>, BoxError> {
         let Parts {
+            engine,
             database,
             tenants,
             authenticator,
@@ -70,13 +74,12 @@ impl Service {
             .to("store", kept.clone())
             .to("audit", audited.clone())
             .to("log", TracingSink::new());
-        let engine = Engine::builder()
+        let engine = engine
             .admit(Authenticate::with(Arc::clone(&authenticator))) // who it is
             .admit(tenants.admission()) // whether there is room for them
             .intercept(Authorize::new(policy)) // what they may do
             .intercept(tenants.stages())
             .events(tenants.meter(told))
-            .deadline(LIMIT)
             .try_build()?;
         Ok(Arc::new(Self {
             engine,
@@ -124,6 +127,23 @@ impl Service {
                 tracing::error!(target: "service", sink = %sink.name, lost, "events were not kept");
             }
         }
+        self.database.close().await;
+    }
+}
+
+#[cfg(test)]
+impl Service {
+    /// Waits until runs are over, and what was told is written down.
+    pub(crate) async fn settled(&self) {
+        self.engine.settled().await;
+        tokio::join!(self.kept.flush(), self.audited.flush());
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) async fn close_database(&self) {
         self.database.close().await;
     }
 }

@@ -216,7 +216,6 @@ async fn usage(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<Value, Stop> 
         },
         "refused": used.refused,
         "events": used.events.offered,
-        "tokens": used.spent.tokens,
     }))
 }
 

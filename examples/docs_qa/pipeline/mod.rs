@@ -8,8 +8,6 @@
 //!
 //! The stages hold what they need and call the functions of the other modules; nothing else here knows how they work.
 
-#[cfg(test)]
-mod tests;
 pub(crate) mod transcript;
 
 use std::path::PathBuf;

@@ -1,17 +1,20 @@
 //! The whole pipeline over the fixtures, with writers that behave and one that does not.
 
-use std::path::Path;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
-use stageflow::context::FixedClock;
+use stageflow::context::{FixedClock, Operation, Usage};
+use stageflow::executor::{Engine, RunOptions};
 
-use super::transcript::FileTranscript;
-use super::*;
 use crate::answer::citations::{Cited, Draft};
-use crate::answer::compose::Extractive;
+use crate::answer::compose::{Compose, Composition, Extractive, Request};
 use crate::answer::model::ModelError;
 use crate::corpus::{Bounds, load};
+use crate::pipeline::transcript::FileTranscript;
+use crate::pipeline::{DocsQa, Shared};
 use crate::report::{Ending, Report};
+use crate::search::Index;
 use crate::session::memory;
 
 fn shared(compose: impl Compose + 'static, transcript: PathBuf) -> Arc<Shared> {

@@ -1,1 +1,0 @@
-//! What others see of the service.
