@@ -172,9 +172,9 @@ pages! {
     idempotency = "30-idempotency";
     undo = "32-undo";
     who_may_do_what = "35-who-may-do-what";
+    tenants_and_quotas = "36-tenants-and-quotas";
     stores = "37-stores";
     audit_erasure_retention = "39-audit-erasure-retention";
-    tenants_and_quotas = "36-tenants-and-quotas";
 }
 
 // Its examples need features.
