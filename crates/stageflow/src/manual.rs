@@ -36,6 +36,7 @@
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
 //! | [`who_may_do_what`] | permissions of stages, roles, policies, and what is told of decisions | [`Authorize`], [`Rbac`], [`PolicyEngine`] |
+//! | [`row_level_security`] | one Postgres for all tenants, and a wall inside it | `stageflow_store::postgres::PostgresStore` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -167,6 +168,7 @@ pages! {
     idempotency = "30-idempotency";
     undo = "32-undo";
     who_may_do_what = "35-who-may-do-what";
+    row_level_security = "38-row-level-security";
 }
 
 // Its examples need features.
