@@ -81,6 +81,9 @@ fn shown(row: &str, column: &str) -> Shown {
             plain(hs256(key.public_pem().as_bytes(), key.kid(), &claims))
         }
         "another `alg` than the key's, and signed so" => plain(other_alg(&claims)),
+        "another `alg` than the key's, and signed as the key says" => {
+            plain(key.token_with(&header("PS256"), &claims))
+        }
         "signed by somebody else under a known `kid`" => {
             plain(SigningKey::generate(Signer::Rs256, key.kid()).token(&claims))
         }
@@ -173,7 +176,7 @@ fn table() -> (Vec<&'static str>, Vec<(&'static str, Vec<&'static str>)>) {
 fn each_cell_of_the_manual_is_as_written() {
     let (columns, rows) = table();
     assert_eq!(columns, ["no org", "nil org", "own org", "other org"]);
-    assert_eq!(rows.len(), 25, "rows of the table");
+    assert_eq!(rows.len(), 26, "rows of the table");
     let names: BTreeSet<_> = rows.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), rows.len(), "a row is there twice");
     for (row, cells) in rows {
