@@ -58,7 +58,10 @@ mod tests {
             0
         );
         assert_eq!(found("crates/graph/src/a.rs", "use x;\n//! A.\n").len(), 1);
-        assert_eq!(found("tests/ui/fail/wrong_wire.rs", "fn main() {}\n").len(), 0);
+        assert_eq!(
+            found("tests/ui/fail/wrong_wire.rs", "fn main() {}\n").len(),
+            0
+        );
         assert_eq!(found("tests/ui/main.rs", "fn main() {}\n").len(), 1);
         assert_eq!(found("docs/a.md", "fn main() {}\n").len(), 0);
     }

@@ -34,14 +34,4 @@ pub(super) const ROWS: &[Row] = &[
         modes: &["I4"],
         needs: "the auth crate",
     },
-    Row {
-        id: "FRI-ERASURE",
-        title: "a tenant is erased",
-        proves: "nothing of an erased user is left in any store, and the journal keeps tombstones only",
-        theme: Theme::Fri,
-        tier: Tier::Weekly,
-        targets: &[],
-        modes: &["T10"],
-        needs: "tenant stores and the journal",
-    },
 ];
