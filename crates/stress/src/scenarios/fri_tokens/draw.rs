@@ -135,6 +135,8 @@ pub(super) struct Case {
     pub(super) ahead: i64,
     exp: u64,
     nbf: u64,
+    /// How long a claim is that only fills the token.
+    filler: usize,
 }
 
 impl Case {
@@ -149,6 +151,7 @@ impl Case {
             ahead: 0,
             exp: NOW + 300,
             nbf: NOW,
+            filler: 0,
         }
     }
 
@@ -164,7 +167,14 @@ impl Case {
             wrong.contains(&Wrong::Over),
             wrong.contains(&Wrong::TooEarly),
         );
+        // One in ten is really long: making a megabyte takes longer than refusing it.
+        let filler = if rng.random_bool(0.1) {
+            1 << 20
+        } else {
+            16 << 10
+        };
         let case = Self {
+            filler,
             column: [
                 Column::None,
                 Column::Nil,
@@ -268,7 +278,7 @@ impl Case {
             Column::Own | Column::Other => claims["org_id"] = json!(self.org()),
         }
         if self.has(Wrong::TooLong) {
-            claims["filler"] = json!("x".repeat(1 << 20));
+            claims["filler"] = json!("x".repeat(self.filler));
         }
         claims
     }
