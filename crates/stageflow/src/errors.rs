@@ -16,6 +16,7 @@
 //! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
 //! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked, or a budget is put under another |
 //! | SF0220 | [`IdempotencyKeyError`](crate::context::IdempotencyKeyError) | a text is parsed as a key |
+//! | SF0221 to SF0226 | [`SealError`](crate::context::SealError), [`TagError`](crate::context::TagError) | what was sealed is opened |
 //! | SF0301 to SF0310, SF0313 to SF0315 | [`StageError`](crate::context::StageError) | a stage does not give its value |
 //! | SF0309 | [`BadRoute`](crate::graph::BadRoute), as the cause of a [`StageError`](crate::context::StageError) | a route names an arm twice |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
@@ -49,6 +50,8 @@
 //! | SF0612 | `KeyError`, with the feature `jwt` | keys for tokens are read or fetched |
 //! | SF0613 | [`ApiKeyError`](crate::auth::ApiKeyError) | a key for a program is added |
 //! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
+//! | SF0730, SF0731 | `AuditError`, `AnchorError`, in `stageflow-store` | an audit trail is written or verified |
+//! | SF0732, SF0733 | `ReceiptError`, `ErasureError`, in `stageflow-store` | a user is erased, or that is looked at again |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -108,6 +111,12 @@ pages! {
     sf0218 = "0218";
     sf0219 = "0219";
     sf0220 = "0220";
+    sf0221 = "0221";
+    sf0222 = "0222";
+    sf0223 = "0223";
+    sf0224 = "0224";
+    sf0225 = "0225";
+    sf0226 = "0226";
     sf0301 = "0301";
     sf0302 = "0302";
     sf0303 = "0303";
@@ -190,6 +199,17 @@ pages! {
     sf0702 = "0702";
     sf0703 = "0703";
     sf0704 = "0704";
+    sf0711 = "0711";
+    sf0712 = "0712";
+    sf0713 = "0713";
+    sf0714 = "0714";
+    sf0715 = "0715";
+    sf0716 = "0716";
+    sf0717 = "0717";
+    sf0730 = "0730";
+    sf0731 = "0731";
+    sf0732 = "0732";
+    sf0733 = "0733";
 }
 
 /// Their examples need features.

@@ -36,6 +36,8 @@
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
 //! | [`who_may_do_what`] | permissions of stages, roles, policies, and what is told of decisions | [`Authorize`], [`Rbac`], [`PolicyEngine`] |
+//! | [`stores`] | what runs leave behind, each tenant behind a wall of its own | `stageflow_store::SqliteStore`, `Documents`, `StoreSink` |
+//! | [`tenants_and_quotas`] | whose run it is, how much each tenant may have, and whose turn it is | [`Tenants`], [`Quota`], [`TenantScope`] |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -119,6 +121,9 @@
 //! [`UndoPlan`]: crate::events::UndoPlan
 //! [`UndoPolicy`]: crate::graph::UndoPolicy
 //! [`Upstream`]: crate::graph::Upstream
+//! [`Quota`]: crate::tenancy::Quota
+//! [`TenantScope`]: crate::tenancy::TenantScope
+//! [`Tenants`]: crate::tenancy::Tenants
 //! [`check`]: crate::interceptors::check
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -167,6 +172,9 @@ pages! {
     idempotency = "30-idempotency";
     undo = "32-undo";
     who_may_do_what = "35-who-may-do-what";
+    stores = "37-stores";
+    audit_erasure_retention = "39-audit-erasure-retention";
+    tenants_and_quotas = "36-tenants-and-quotas";
 }
 
 // Its examples need features.
@@ -213,6 +221,11 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/streaming.md")]
     mod streaming {}
+
+    #[doc = include_str!("../docs/readme/store.md")]
+    mod store {}
+    #[doc = include_str!("../docs/readme/tenancy.md")]
+    mod tenancy {}
 
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}

@@ -185,21 +185,40 @@ impl fmt::Display for QuotaError {
         } = &*self.0;
         write!(f, "{}: ", self.code())?;
         match self.0.dimension {
-            QuotaDimension::Bytes => write!(f, "{org} may write {limit} bytes of events a second")?,
+            QuotaDimension::Bytes => write!(
+                f,
+                "{org} writes too much: it may write {limit} bytes of events a second"
+            )?,
             QuotaDimension::Cost => write!(
                 f,
                 "{org} has used up its cost of {} ({} spent or set aside)",
                 Cost::from_micros(*limit),
                 Cost::from_micros(*used),
             )?,
-            QuotaDimension::Events => write!(f, "{org} may have {limit} events a second")?,
-            QuotaDimension::Queue => write!(f, "{used} of {limit} runs of {org} wait already")?,
+            QuotaDimension::Events => {
+                write!(
+                    f,
+                    "{org} says too much: it may have {limit} events a second"
+                )?;
+            }
+            QuotaDimension::Queue => write!(
+                f,
+                "{org} has no room for another run: {used} of {limit} wait already"
+            )?,
             QuotaDimension::Runs => write!(
                 f,
-                "{used} of {limit} runs of {org} are at work, and none may wait"
+                "{org} has no room for another run: {used} of {limit} are at work, and none may wait"
             )?,
-            QuotaDimension::RunsPerSecond => write!(f, "{org} may start {limit} runs a second")?,
-            QuotaDimension::Stages => write!(f, "{used} of {limit} stages of {org} wait already")?,
+            QuotaDimension::RunsPerSecond => {
+                write!(
+                    f,
+                    "{org} comes too fast: it may start {limit} runs a second"
+                )?;
+            }
+            QuotaDimension::Stages => write!(
+                f,
+                "{org} has no room for another stage: {used} of {limit} wait already"
+            )?,
             QuotaDimension::Tenants => write!(
                 f,
                 "{org} is not in the registry, and {used} of {limit} tenants are remembered already"
@@ -210,7 +229,7 @@ impl fmt::Display for QuotaError {
             )?,
             QuotaDimension::Wait => write!(
                 f,
-                "a run of {org} has waited for {used} ms; {limit} ms is the most"
+                "{org} has no room for another run: this one has waited for {used} ms of {limit} ms"
             )?,
         }
         match self.0.retry_after {

@@ -1,5 +1,6 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
+mod access;
 mod admission;
 mod approval;
 mod authentication;
@@ -18,7 +19,9 @@ mod otel;
 mod pools;
 mod retry;
 mod reuse;
+mod stores;
 mod streaming;
+mod tenants;
 mod undo;
 
 use std::error::Error;
@@ -49,6 +52,7 @@ pub(crate) struct Sample {
 
 pub(crate) fn all() -> Vec<Sample> {
     [
+        access::samples(),
         context::samples(),
         graph::samples(),
         loops::samples(),
@@ -67,7 +71,9 @@ pub(crate) fn all() -> Vec<Sample> {
         disk::samples(),
         otel::samples(),
         lens::samples(),
+        stores::samples(),
         streaming::samples(),
+        tenants::samples(),
         undo::samples(),
     ]
     .into_iter()

@@ -36,6 +36,7 @@ mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
 mod fri_quotas;
+mod fri_roles;
 mod fri_tokens;
 mod m1_correlated;
 mod m1_failures;
@@ -127,6 +128,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
         fri_quotas::scenario(),
+        fri_roles::scenario(),
         thu_journal::scenario(),
         thu_export::scenario(),
         thu_genai::scenario(),

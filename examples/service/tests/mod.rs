@@ -1,0 +1,8 @@
+//! What others see of the service: over HTTP, as a client does.
+
+mod postgres;
+mod refused;
+mod restart;
+mod streams;
+mod support;
+mod tenants;
