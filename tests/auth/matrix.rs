@@ -110,6 +110,18 @@ fn shown(row: &str, column: &str) -> Shown {
                 keys: replaced(new, 61),
             }
         }
+        row => says(row, claims),
+    }
+}
+
+/// The rows whose tokens are signed as they should be, and say something else.
+fn says(row: &str, claims: Value) -> Shown {
+    let signed = |claims: &Value| Shown {
+        token: Some(rsa().token(claims)),
+        ahead: 0,
+        keys: Keys::AsTheyWere,
+    };
+    match row {
         "expired" => signed(&with(claims, "exp", json!(NOW - 5))),
         "expired, less than the leeway ago" => signed(&with(claims, "exp", json!(NOW - 4))),
         "not valid yet" => signed(&with(claims, "nbf", json!(NOW + 6))),

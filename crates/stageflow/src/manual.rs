@@ -226,6 +226,9 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/store.md")]
     mod store {}
+    #[doc = include_str!("../docs/readme/auth.md")]
+    mod auth {}
+
     #[doc = include_str!("../docs/readme/tenancy.md")]
     mod tenancy {}
 

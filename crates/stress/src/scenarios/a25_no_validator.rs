@@ -183,6 +183,41 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     Ok(())
 }
 
+/// An engine that asks, unless this is a control.
+fn engine(
+    lab: &Lab,
+    keys: &Keys,
+    door: Door,
+    asked: OrgId,
+    sink: RecordingSink,
+) -> Result<Engine, LabError> {
+    let builder = lab.engine().events(sink).blocking_threshold(Duration::MAX);
+    let builder = if lab.is_broken("no-door") {
+        builder
+    } else if lab.is_broken("mock") {
+        builder.admit(Authenticate::with(Mock(asked)))
+    } else if lab.is_broken("open-when-away") {
+        let anybody = Lenience::ask(move |_, _| Some(Principal::new("anybody", asked)));
+        builder.admit(door.open(keys)?.lenience(anybody))
+    } else {
+        builder.admit(door.open(keys)?)
+    };
+    Ok(builder.build())
+}
+
+/// A pipeline that counts how often it does something.
+fn pipeline(calls: &Arc<AtomicU32>) -> Result<Pipeline<u64, u64>, LabError> {
+    let counted = Arc::clone(calls);
+    let mut p = Pipeline::builder("door");
+    let n = p.input::<u64>();
+    let stage = stage_fn(move |_cx: StageCx, n: Arc<u64>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        async move { Ok(*n) }
+    });
+    let answer = p.stage("answer", stage).after(n);
+    p.output(answer).build().map_err(LabError::new)
+}
+
 /// One run. Whether it came in.
 fn once(
     lab: &mut Lab,
@@ -192,29 +227,8 @@ fn once(
     asked: OrgId,
 ) -> Result<bool, LabError> {
     let (sink, calls) = (RecordingSink::new(), Arc::new(AtomicU32::new(0)));
-    let builder = lab
-        .engine()
-        .events(sink.clone())
-        .blocking_threshold(Duration::MAX);
-    let engine = if lab.is_broken("no-door") {
-        builder.build()
-    } else if lab.is_broken("mock") {
-        builder.admit(Authenticate::with(Mock(asked))).build()
-    } else if lab.is_broken("open-when-away") {
-        let anybody = Lenience::ask(move |_, _| Some(Principal::new("anybody", asked)));
-        builder.admit(door.open(keys)?.lenience(anybody)).build()
-    } else {
-        builder.admit(door.open(keys)?).build()
-    };
-    let counted = Arc::clone(&calls);
-    let mut p = Pipeline::builder("door");
-    let n = p.input::<u64>();
-    let stage = stage_fn(move |_cx: StageCx, n: Arc<u64>| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        async move { Ok(*n) }
-    });
-    let answer = p.stage("answer", stage).after(n);
-    let pipeline = p.output(answer).build().map_err(LabError::new)?;
+    let engine = engine(lab, keys, door, asked, sink.clone())?;
+    let pipeline = pipeline(&calls)?;
     let told = format!("{door:?}, {shown:?}");
     let options = RunOptions::new().org(asked);
     let options = match shown {

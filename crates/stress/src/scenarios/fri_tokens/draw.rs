@@ -135,6 +135,8 @@ pub(super) struct Case {
     pub(super) ahead: i64,
     exp: u64,
     nbf: u64,
+    /// How long a claim is that only fills the token.
+    filler: usize,
 }
 
 impl Case {
@@ -149,78 +151,60 @@ impl Case {
             ahead: 0,
             exp: NOW + 300,
             nbf: NOW,
+            filler: 0,
         }
     }
 
     pub(super) fn draw(rng: &mut ChaCha8Rng) -> Self {
-        let mut wrong: Vec<Wrong> = (0..[0, 1, 1, 1, 2, 3][rng.random_range(0..6)])
-            .map(|_| Wrong::ALL[rng.random_range(0..Wrong::ALL.len())])
-            .collect();
+        let rotation = pick(
+            rng,
+            &[
+                Rotation::No,
+                Rotation::No,
+                Rotation::SignedBefore,
+                Rotation::SignedAfter,
+            ],
+        );
+        let count = match rotation {
+            Rotation::No => pick(rng, &[0, 1, 1, 1, 2, 3]),
+            // Only what is right but for its key shows whether keys rotate.
+            Rotation::SignedBefore | Rotation::SignedAfter => 0,
+        };
+        let mut wrong: Vec<Wrong> = (0..count).map(|_| pick(rng, &Wrong::ALL)).collect();
         wrong.sort_unstable();
         wrong.dedup();
-        let ahead = [-60, -6, -5, 0, 0, 0, 60][rng.random_range(0..7)];
+        let ahead = pick(rng, &[-60, -6, -5, 0, 0, 0, 60]);
         let now = NOW.saturating_add_signed(ahead);
         let (over, early) = (
             wrong.contains(&Wrong::Over),
             wrong.contains(&Wrong::TooEarly),
         );
-        let case = Self {
-            column: [
-                Column::None,
-                Column::Nil,
-                Column::Own,
-                Column::Own,
-                Column::Other,
-            ][rng.random_range(0..5)],
-            rotation: [
-                Rotation::No,
-                Rotation::No,
-                Rotation::SignedBefore,
-                Rotation::SignedAfter,
-            ][rng.random_range(0..4)],
+        let (exp, nbf) = (rng.random_range(0..100), rng.random_range(0..100));
+        Self {
+            rotation,
+            column: pick(
+                rng,
+                &[
+                    Column::None,
+                    Column::Nil,
+                    Column::Own,
+                    Column::Own,
+                    Column::Other,
+                ],
+            ),
             asked: org(rng),
             other: org(rng),
             ahead,
             // The leeway is 5 s: at the edges, and a little within them.
-            exp: if over {
-                now - 5 - rng.random_range(0..100)
+            exp: if over { now - 5 - exp } else { now - 4 + exp },
+            nbf: if early { now + 6 + nbf } else { now + 5 - nbf },
+            // One in ten is really long: making a megabyte takes longer than refusing it.
+            filler: if rng.random_bool(0.1) {
+                1 << 20
             } else {
-                now - 4 + rng.random_range(0..300)
-            },
-            nbf: if early {
-                now + 6 + rng.random_range(0..100)
-            } else {
-                now + 5 - rng.random_range(0..100)
+                16 << 10
             },
             wrong,
-        };
-        match case.rotation {
-            // Only what is right but for its key shows whether keys rotate.
-            Rotation::No => case,
-            _ => Self {
-                wrong: Vec::new(),
-                ..case
-            },
-        }
-        .in_time()
-    }
-
-    /// The times of a token about which nothing is said but that it is in time.
-    fn in_time(self) -> Self {
-        let now = NOW.saturating_add_signed(self.ahead);
-        let (over, early) = (self.has(Wrong::Over), self.has(Wrong::TooEarly));
-        Self {
-            exp: if over {
-                self.exp
-            } else {
-                self.exp.max(now - 4)
-            },
-            nbf: if early {
-                self.nbf
-            } else {
-                self.nbf.min(now + 5)
-            },
-            ..self
         }
     }
 
@@ -268,7 +252,7 @@ impl Case {
             Column::Own | Column::Other => claims["org_id"] = json!(self.org()),
         }
         if self.has(Wrong::TooLong) {
-            claims["filler"] = json!("x".repeat(1 << 20));
+            claims["filler"] = json!("x".repeat(self.filler));
         }
         claims
     }
@@ -329,6 +313,10 @@ fn changed(token: &str, claims: &Value) -> String {
     let other = unsigned(&json!({}), &claims);
     let payload = other.split('.').nth(1).unwrap_or_default();
     format!("{}.{payload}.{}", parts[0], parts[2])
+}
+
+fn pick<T: Copy>(rng: &mut ChaCha8Rng, of: &[T]) -> T {
+    of[rng.random_range(0..of.len())]
 }
 
 fn org(rng: &mut ChaCha8Rng) -> OrgId {

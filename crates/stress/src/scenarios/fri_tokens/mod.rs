@@ -45,7 +45,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
     let keys = Keys::new();
     let mut cells: BTreeSet<Cell> = BTreeSet::new();
     let mut mismatched = 0_u64;
-    lab.trials(lab.scaled(1500), |lab, trial| {
+    lab.trials(lab.scaled(1000), |lab, trial| {
         let case = Case::draw(&mut trial.seed.rng());
         cells.insert(case.class());
         mismatched += u64::from(!once(lab, &keys, &case)?);
