@@ -20,6 +20,7 @@ struct Row {
 }
 
 pub(super) fn scenarios() -> Vec<Scenario> {
+    let themes = [context::ROWS, layers::ROWS, chaos::ROWS];
     themes
         .into_iter()
         .flatten()
