@@ -1,5 +1,7 @@
 //! Roles against the plainest way to say what they permit, and all that can be wrong with them.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::{btree_map, vec};
