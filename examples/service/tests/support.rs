@@ -177,11 +177,11 @@ impl Running {
         answer.json().await.unwrap()
     }
 
-    /// Tells it to stop, without waiting for it.
-    pub(super) fn tell_to_stop(self) -> JoinHandle<Result<(), BoxError>> {
+    /// Tells it to stop, without waiting for it. Its files are there for as long as the folder is held.
+    pub(super) fn tell_to_stop(self) -> (JoinHandle<Result<(), BoxError>>, Arc<TempDir>) {
         // It may have stopped by itself.
         let _ = self.stop.send(());
-        self.server
+        (self.server, self.folder)
     }
 
     /// Stops it, and gives the folder with its files.
