@@ -1,1 +1,1 @@
-//! Behaviour and compile-fail tests over all crates: see `it` and `ui`.
+//! Behaviour tests over all crates: see `it`.

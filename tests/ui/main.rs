@@ -1,7 +1,7 @@
 //! Compile-fail tests: what the compiler tells a user who wires, writes or wraps a stage wrongly.
 //!
 //! Each file in `fail/` is a mistake, and the `.stderr` beside it is the whole message. After a change on purpose, look at
-//! what `TRYBUILD=overwrite cargo test -p stageflow-tests --test ui` writes, as the user who made the mistake.
+//! what `TRYBUILD=overwrite cargo test -p stageflow-ui` writes, as the user who made the mistake.
 
 use std::process::Command;
 
@@ -21,5 +21,5 @@ fn a_mistake_is_answered_with_what_to_do() {
         println!("skipped: the messages are those of {PINNED}x, and this is {version}");
         return;
     }
-    trybuild::TestCases::new().compile_fail("ui/fail/*.rs");
+    trybuild::TestCases::new().compile_fail("fail/*.rs");
 }

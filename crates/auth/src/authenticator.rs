@@ -28,6 +28,11 @@ use crate::{AuthError, Principal};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an authenticator",
+    label = "this cannot prove who somebody is",
+    note = "use `JwtAuthenticator` or `ApiKeys`, or implement `Authenticator`: `authenticate` takes what is shown and gives a `Principal`"
+)]
 #[async_trait]
 pub trait Authenticator: Send + Sync + 'static {
     /// Whether it knows what to do with credentials of this kind. [`Methods`](crate::Methods) asks the first one that does.

@@ -28,8 +28,8 @@ use crate::{Decision, Principal, Resource};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy",
-    label = "this cannot decide who may do what",
-    note = "implement `PolicyEngine`, or use `Rbac`, `Scopes`, `OrgOnly` or `Regions`"
+    label = "this cannot decide what somebody may do",
+    note = "use `Rbac` or `Scopes`, or implement `PolicyEngine`: `decide` says of a principal, an action and a resource whether it may be"
 )]
 pub trait PolicyEngine: Send + Sync + 'static {
     /// What it is called in events and errors.

@@ -44,6 +44,11 @@ use crate::Phase;
 /// # Cancellation
 ///
 /// The future is dropped when the run is stopped or its deadline passes: nothing may be held after that.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an admission",
+    label = "this cannot let runs in",
+    note = "use `Authenticate` or `Tenants::admission`, or implement `Admission`: `admit` lets a run in or refuses it"
+)]
 #[async_trait]
 pub trait Admission: Send + Sync + 'static {
     /// What it is called in errors and events.

@@ -16,6 +16,7 @@
 //! | SF0216 | [`OutputTypeError`](crate::context::OutputTypeError) | a recorded value is read |
 //! | SF0217 to SF0219 | [`BudgetError`](crate::context::BudgetError) | something is set aside of a budget, or booked, or a budget is put under another |
 //! | SF0220 | [`IdempotencyKeyError`](crate::context::IdempotencyKeyError) | a text is parsed as a key |
+//! | SF0221 to SF0226 | [`SealError`](crate::context::SealError), [`TagError`](crate::context::TagError) | what was sealed is opened |
 //! | SF0301 to SF0310, SF0313 to SF0315 | [`StageError`](crate::context::StageError) | a stage does not give its value |
 //! | SF0309 | [`BadRoute`](crate::graph::BadRoute), as the cause of a [`StageError`](crate::context::StageError) | a route names an arm twice |
 //! | SF0311, SF0406 to SF0408 | [`ChildError`](crate::executor::ChildError) | a stage runs a pipeline |
@@ -45,7 +46,12 @@
 //! | SF0621 to SF0625 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
 //! | SF0626 to SF0630 | [`RbacError`](crate::auth::RbacError) | roles are put together |
 //! | SF0631 to SF0633 | `CedarError`, with the feature `cedar` | Cedar policies are read |
+//! | SF0601 to SF0611 | [`AuthError`](crate::auth::AuthError), as the cause of a [`Refusal`](crate::interceptors::Refusal) | a run is not let in, as it is not proved who asks |
+//! | SF0612 | `KeyError`, with the feature `jwt` | keys for tokens are read or fetched |
+//! | SF0613 | [`ApiKeyError`](crate::auth::ApiKeyError) | a key for a program is added |
 //! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
+//! | SF0730, SF0731 | `AuditError`, `AnchorError`, in `stageflow-store` | an audit trail is written or verified |
+//! | SF0732, SF0733 | `ReceiptError`, `ErasureError`, in `stageflow-store` | a user is erased, or that is looked at again |
 //!
 //! In a program, compare `error.kind()`; codes are for people, logs and dashboards.
 
@@ -105,6 +111,12 @@ pages! {
     sf0218 = "0218";
     sf0219 = "0219";
     sf0220 = "0220";
+    sf0221 = "0221";
+    sf0222 = "0222";
+    sf0223 = "0223";
+    sf0224 = "0224";
+    sf0225 = "0225";
+    sf0226 = "0226";
     sf0301 = "0301";
     sf0302 = "0302";
     sf0303 = "0303";
@@ -176,10 +188,28 @@ pages! {
     sf0628 = "0628";
     sf0629 = "0629";
     sf0630 = "0630";
+    sf0601 = "0601";
+    sf0602 = "0602";
+    sf0604 = "0604";
+    sf0605 = "0605";
+    sf0610 = "0610";
+    sf0611 = "0611";
+    sf0613 = "0613";
     sf0701 = "0701";
     sf0702 = "0702";
     sf0703 = "0703";
     sf0704 = "0704";
+    sf0711 = "0711";
+    sf0712 = "0712";
+    sf0713 = "0713";
+    sf0714 = "0714";
+    sf0715 = "0715";
+    sf0716 = "0716";
+    sf0717 = "0717";
+    sf0730 = "0730";
+    sf0731 = "0731";
+    sf0732 = "0732";
+    sf0733 = "0733";
 }
 
 /// Their examples need features.
@@ -199,6 +229,18 @@ mod of_cedar {
     }
 }
 
+#[cfg(feature = "jwt")]
+mod of_jwt {
+    pages! {
+        sf0603 = "0603";
+        sf0606 = "0606";
+        sf0607 = "0607";
+        sf0608 = "0608";
+        sf0609 = "0609";
+        sf0612 = "0612";
+    }
+}
+
 #[cfg(feature = "schema")]
 mod of_schema {
     pages! {
@@ -211,5 +253,7 @@ mod of_schema {
 pub use of_cache::*;
 #[cfg(feature = "cedar")]
 pub use of_cedar::*;
+#[cfg(feature = "jwt")]
+pub use of_jwt::*;
 #[cfg(feature = "schema")]
 pub use of_schema::*;

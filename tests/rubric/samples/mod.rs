@@ -1,7 +1,9 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
+mod access;
 mod admission;
 mod approval;
+mod authentication;
 mod branches;
 mod child;
 mod context;
@@ -17,7 +19,9 @@ mod otel;
 mod pools;
 mod retry;
 mod reuse;
+mod stores;
 mod streaming;
+mod tenants;
 mod undo;
 
 use std::error::Error;
@@ -48,6 +52,7 @@ pub(crate) struct Sample {
 
 pub(crate) fn all() -> Vec<Sample> {
     [
+        access::samples(),
         context::samples(),
         graph::samples(),
         loops::samples(),
@@ -55,6 +60,7 @@ pub(crate) fn all() -> Vec<Sample> {
         export::samples(),
         admission::samples(),
         approval::samples(),
+        authentication::samples(),
         child::samples(),
         pools::samples(),
         retry::samples(),
@@ -65,7 +71,9 @@ pub(crate) fn all() -> Vec<Sample> {
         disk::samples(),
         otel::samples(),
         lens::samples(),
+        stores::samples(),
         streaming::samples(),
+        tenants::samples(),
         undo::samples(),
     ]
     .into_iter()

@@ -30,7 +30,7 @@ pub(crate) fn problems(source: &Source) -> Vec<String> {
 
 /// Compile-fail fixtures show what a user would type; the test that runs them is ordinary code.
 fn is_fixture(source: &Source) -> bool {
-    source.path.contains("tests/ui/") && !source.path.ends_with("/main.rs")
+    source.path.contains("tests/ui/fail/")
 }
 
 /// What a compiler or a program printed is kept as it came.
@@ -58,7 +58,10 @@ mod tests {
             0
         );
         assert_eq!(found("crates/graph/src/a.rs", "use x;\n//! A.\n").len(), 1);
-        assert_eq!(found("tests/ui/wrong_wire.rs", "fn main() {}\n").len(), 0);
+        assert_eq!(
+            found("tests/ui/fail/wrong_wire.rs", "fn main() {}\n").len(),
+            0
+        );
         assert_eq!(found("tests/ui/main.rs", "fn main() {}\n").len(), 1);
         assert_eq!(found("docs/a.md", "fn main() {}\n").len(), 0);
     }
@@ -70,7 +73,7 @@ mod tests {
             ["docs/a.md:2: trailing whitespace"]
         );
         assert_eq!(found("a.toml", "a\t\n").len(), 1);
-        assert_eq!(found("tests/ui/a.stderr", "a \n").len(), 0);
+        assert_eq!(found("tests/ui/fail/a.stderr", "a \n").len(), 0);
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Erasure {
     /// Goes on with what was begun, or begins.
     async fn begin(&self, shelf: &dyn Shelf, user: UserId) -> Result<Progress, ErasureError> {
         let digest = digest_of(shelf.org(), user, &self.keys);
-        Ok(Progress::read_or_begin(shelf, digest, millis(&*self.wall)).await?)
+        Ok(Progress::read_or_begin(shelf, digest, (millis(&*self.wall), &*self.ids)).await?)
     }
 
     async fn erase_rows(
@@ -168,8 +168,13 @@ impl Erasure {
         for _ in 0..ROUNDS {
             let mut found = false;
             for class in Class::ALL {
-                while self.erase_some(shelf, (class, user), progress).await? {
-                    found = true;
+                let mut after = None;
+                // Behind what was erased: what comes in there meanwhile is for the next round.
+                while let Some(last) = self
+                    .erase_some(shelf, (class, user), after, progress)
+                    .await?
+                {
+                    (after, found) = (Some(last), true);
                 }
             }
             if !found {
@@ -179,21 +184,22 @@ impl Erasure {
         Err(ErasureErrorKind::StillWritten.into())
     }
 
-    /// One step; whether there was something to do.
+    /// One step behind this key: the last key that it came to, if there was something to do.
     async fn erase_some(
         &self,
         shelf: &dyn Shelf,
         (class, user): (Class, UserId),
+        after: Option<String>,
         progress: &mut Progress,
-    ) -> Result<bool, ErasureError> {
+    ) -> Result<Option<String>, ErasureError> {
         const TRIES: u32 = 16;
 
         for _ in 0..TRIES {
             let scan = Scan::of(class).about(user).most(self.at_once.get());
-            let rows = shelf.scan(scan).await?;
-            if rows.is_empty() {
-                return Ok(false);
-            }
+            let rows = shelf.scan(scan.after(after.clone())).await?;
+            let Some(last) = rows.last().map(|row| row.key.clone()) else {
+                return Ok(None);
+            };
             let count = rows.len() as u64;
             let mut writes = Vec::with_capacity(2 * rows.len() + 1);
             for row in rows {
@@ -201,7 +207,7 @@ impl Erasure {
             }
             // Either all of it happens and is counted, or none: somebody wrote to one of the rows, and they are read again.
             if progress.count(shelf, class, count, writes).await? {
-                return Ok(true);
+                return Ok(Some(last));
             }
         }
         Err(ErasureErrorKind::StillWritten.into())

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use stageflow_context::IdSource;
 
 use crate::{Class, Row, Shelf, StoreError, StoreErrorKind, Write};
 
@@ -20,6 +21,8 @@ pub(super) struct Progress {
 /// As it is written.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
+    /// Of this erasure, and of no other one of the same user.
+    pub(super) id: String,
     pub(super) began: u64,
     pub(super) rows: BTreeMap<String, u64>,
     /// How many records there were in journals, once they were counted.
@@ -30,7 +33,7 @@ impl Progress {
     pub(super) async fn read_or_begin(
         shelf: &dyn Shelf,
         user: String,
-        now: u64,
+        (now, ids): (u64, &dyn IdSource),
     ) -> Result<Self, StoreError> {
         const TRIES: u32 = 3;
 
@@ -46,6 +49,7 @@ impl Progress {
                 });
             }
             let kept = Kept {
+                id: ids.next_uuid().simple().to_string(),
                 began: now,
                 rows: BTreeMap::new(),
                 journal_records: None,

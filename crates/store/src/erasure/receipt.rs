@@ -32,6 +32,7 @@ pub struct ErasureReceipt {
 #[serde(deny_unknown_fields)]
 pub(super) struct Statement {
     version: u32,
+    id: String,
     org: OrgId,
     user: String,
     began: u64,
@@ -58,6 +59,7 @@ impl Statement {
     pub(super) fn new(org: OrgId, progress: &Progress, now: u64) -> Self {
         Self {
             version: VERSION,
+            id: progress.kept.id.clone(),
             org,
             user: progress.user.clone(),
             began: progress.kept.began,
@@ -124,12 +126,12 @@ impl ErasureReceipt {
 
     /// Of its entry in the trail: one for each erasure, however often its end is tried.
     pub(super) fn source(&self) -> String {
-        format!("erasure/{}/{}", self.said.user, self.said.began)
+        format!("erasure/{}", self.said.id)
     }
 
     /// Under which it is kept.
     pub(super) fn key(&self) -> String {
-        format!("erased/{}/{}", self.said.user, self.said.began)
+        format!("erased/{}/{}", self.said.user, self.said.id)
     }
 
     /// Whether it is one of ours, for this user of this tenant.

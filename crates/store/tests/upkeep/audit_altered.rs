@@ -127,6 +127,25 @@ async fn a_trail_that_was_written_anew_is_another_one() {
     assert_eq!((error.kind(), error.number()), (Kind::Forked, 6));
 }
 
+/// Somebody brings an older state back, lets the trail go on from there, and then puts an entry of the first way into the second.
+#[tokio::test]
+async fn entries_of_two_histories_do_not_fit() {
+    let (shelf, trail) = six().await;
+    let old_head = body(&*shelf, "head").await;
+    let more = || vec![told("auth.n7", user()), told("auth.n8", user())];
+    trail.append(more()).await.unwrap();
+    let seven = body(&*shelf, &key(7)).await;
+    for number in [7, 8] {
+        delete(&*shelf, CLASS, &key(number)).await;
+    }
+    write(&*shelf, "head", old_head).await;
+    let again = AuditTrail::new(Arc::clone(&shelf), keys());
+    again.append(more()).await.unwrap();
+    again.verify().await.unwrap();
+    write(&*shelf, &key(7), seven).await;
+    assert_eq!(wrong(&again).await, (Kind::Unlinked, 8));
+}
+
 #[tokio::test]
 async fn without_the_key_nothing_can_be_put_in() {
     let (shelf, trail) = six().await;

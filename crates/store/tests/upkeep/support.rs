@@ -13,6 +13,7 @@ use stageflow_store::{
     AuditTrail, Class, MemoryStore, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write,
 };
 use stageflow_tenancy::TenantScope;
+use tokio::task::yield_now;
 
 pub(crate) fn keys() -> SealKeys {
     SealKeys::new(SealKey::new(7, [0x5a; 32]))
@@ -79,7 +80,7 @@ pub(crate) async fn everything(shelf: &dyn Shelf) -> String {
     all
 }
 
-/// A store that breaks off after so many commits: the last one happens, and nobody is told.
+/// A store that breaks off after so many commits: the last one happens, and nobody is told. Others come in between any two calls.
 #[derive(Clone)]
 pub(crate) struct Breaking {
     store: MemoryStore,
@@ -115,6 +116,7 @@ impl Shelf for BreakingShelf {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        yield_now().await;
         let gone = || StoreError::new(StoreErrorKind::Unavailable, "committing");
         match self.left.load(Ordering::Relaxed) {
             0 => Err(gone()),
@@ -130,10 +132,12 @@ impl Shelf for BreakingShelf {
     }
 
     async fn get(&self, class: Class, key: &str) -> Result<Option<Row>, StoreError> {
+        yield_now().await;
         self.shelf.get(class, key).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
+        yield_now().await;
         self.shelf.scan(scan).await
     }
 }

@@ -4,6 +4,7 @@ mod a01_one_effect;
 mod a01_one_key;
 mod a02_undeclared;
 mod a03_round_trip;
+mod a04_tamper;
 mod a05_growth;
 mod a06_bad_builds;
 mod a07_programs;
@@ -24,6 +25,7 @@ mod a20_shared_layers;
 mod a21_partial;
 mod a22_cleanups;
 mod a23_stampede;
+mod a25_no_validator;
 mod c1_baseline;
 mod c2_writes;
 mod c3_immutability;
@@ -34,7 +36,10 @@ mod d3_overflow;
 mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
+mod fri_erasure;
 mod fri_quotas;
+mod fri_roles;
+mod fri_tokens;
 mod m1_correlated;
 mod m1_failures;
 mod m2_jitter;
@@ -95,6 +100,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a01_one_effect::scenario(),
         a02_undeclared::scenario(),
         a03_round_trip::scenario(),
+        a04_tamper::scenario(),
         a05_growth::scenario(),
         a06_bad_builds::scenario(),
         a07_programs::scenario(),
@@ -115,6 +121,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         a23_stampede::scenario(),
+        a25_no_validator::scenario(),
+        fri_tokens::scenario(),
         tue_spawn::scenario(),
         m1_failures::scenario(),
         m1_correlated::scenario(),
@@ -123,6 +131,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
         fri_quotas::scenario(),
+        fri_roles::scenario(),
+        fri_erasure::scenario(),
         thu_journal::scenario(),
         thu_export::scenario(),
         thu_genai::scenario(),
