@@ -1,22 +1,26 @@
-//! The documents of a tenant: their texts, and a list of them that says which count.
+//! The documents of a tenant: a row for each text, and one with the list of them. What changes a text changes the list in the same
+//! commit, so that the version of the list says whether anything has changed.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use stageflow::context::{SystemClock, WallClock as _};
 use stageflow::prelude::*;
-use stageflow_store::{Document, Documents};
+use stageflow_store::{Class, Row, Shelf, StoreError, StoreErrorKind, Write};
 
 use crate::corpus::format_of;
 use crate::invalid::Invalid;
 
 /// Documents of a tenant, at most.
 pub(crate) const MOST: usize = 500;
-/// How often a list is read again because somebody else has written it meanwhile.
+/// How often it is tried again because somebody else has changed the list meanwhile.
 const TRIES: usize = 10;
 
-const LIST: &str = "catalogue";
-const TEXTS: &str = "text/";
+const CLASS: Class = Class::Documents;
+const LIST: &str = "library/list";
+const TEXTS: &str = "library/text/";
 
 /// What is known of a document beside its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,96 +31,95 @@ pub(crate) struct Entry {
 /// The list, as it was read.
 pub(crate) struct Catalogue {
     pub(crate) entries: BTreeMap<String, Entry>,
-    read: Option<Document>,
+    /// Different after every change; `None` before the first.
+    pub(crate) revision: Option<u64>,
 }
 
 impl Catalogue {
-    pub(crate) async fn read(documents: &Documents) -> Result<Self, Stop> {
-        let read = documents.get(LIST).await?;
-        let entries = match &read {
-            Some(list) => serde_json::from_value(list.value.clone())?,
-            None => BTreeMap::new(),
+    pub(crate) async fn read(shelf: &dyn Shelf) -> Result<Self, Stop> {
+        let (entries, revision) = match shelf.get(CLASS, LIST).await? {
+            Some(row) => (serde_json::from_str(&row.body)?, Some(row.version)),
+            None => (BTreeMap::new(), None),
         };
-        Ok(Self { entries, read })
+        Ok(Self { entries, revision })
     }
 
-    /// Different after every change. `None` before the first.
-    pub(crate) fn revision(&self) -> Option<u64> {
-        self.read.as_ref().map(|list| list.version)
+    /// Does this and writes the list, unless somebody else has since it was read: then nothing is done.
+    async fn commit(&self, shelf: &dyn Shelf, change: Write) -> Result<bool, Stop> {
+        let (class, row) = (
+            CLASS,
+            Row::new(LIST, now(), json!(self.entries).to_string()),
+        );
+        let list = match self.revision {
+            Some(seen) => Write::Swap { class, row, seen },
+            None => Write::Insert { class, row },
+        };
+        Ok(shelf.commit(vec![change, list]).await?)
     }
 
-    /// Writes it, unless somebody else has since it was read.
-    async fn write(&self, documents: &Documents) -> Result<bool, Stop> {
-        let value = json!(self.entries);
-        match &self.read {
-            Some(read) => Ok(documents.swap(read, &value).await?),
-            None => {
-                documents.put(LIST, &value).await?;
-                Ok(true)
+    /// The text of every document on the list.
+    pub(crate) async fn texts(&self, shelf: &dyn Shelf) -> Result<Vec<(String, String)>, Stop> {
+        let mut texts = Vec::with_capacity(self.entries.len());
+        for name in self.entries.keys() {
+            // One that is gone was deleted just now, and there is another list already.
+            if let Some(row) = shelf.get(CLASS, &key(name)).await? {
+                texts.push((name.clone(), serde_json::from_str(&row.body)?));
             }
         }
+        Ok(texts)
     }
-}
-
-/// Changes the list: again if somebody else was faster.
-async fn change(
-    documents: &Documents,
-    change: impl Fn(&mut BTreeMap<String, Entry>) -> Result<bool, Invalid>,
-) -> Result<bool, Stop> {
-    for _ in 0..TRIES {
-        let mut catalogue = Catalogue::read(documents).await?;
-        let changed = change(&mut catalogue.entries)?;
-        if !changed || catalogue.write(documents).await? {
-            return Ok(changed);
-        }
-    }
-    Err(Stop::transient(
-        "others changed the documents again and again",
-    ))
 }
 
 /// Keeps a document, in the place of the one of its name.
-pub(crate) async fn put(documents: &Documents, name: &str, text: &str) -> Result<(), Stop> {
+pub(crate) async fn put(shelf: &dyn Shelf, name: &str, text: &str) -> Result<(), Stop> {
     check(name, text)?;
     let bytes = text.len();
-    // Only what is on the list counts: first the text, then the list.
-    documents.put(&key(name), &json!(text)).await?;
-    change(documents, |entries| {
-        if entries.len() >= MOST && !entries.contains_key(name) {
-            return Err(Invalid::TooMany(MOST));
+    for _ in 0..TRIES {
+        let mut catalogue = Catalogue::read(shelf).await?;
+        if catalogue.entries.len() >= MOST && !catalogue.entries.contains_key(name) {
+            return Err(Invalid::TooMany(MOST).into());
         }
-        entries.insert(name.to_owned(), Entry { bytes });
-        Ok(true)
-    })
-    .await?;
-    Ok(())
+        catalogue.entries.insert(name.to_owned(), Entry { bytes });
+        let (class, row) = (CLASS, Row::new(key(name), now(), json!(text).to_string()));
+        if catalogue.commit(shelf, Write::Put { class, row }).await? {
+            return Ok(());
+        }
+    }
+    Err(busy())
 }
 
 /// Takes a document away; whether it was there.
-pub(crate) async fn remove(documents: &Documents, name: &str) -> Result<bool, Stop> {
-    let was_there = change(documents, |entries| Ok(entries.remove(name).is_some())).await?;
-    if was_there {
-        documents.delete(&key(name)).await?;
-    }
-    Ok(was_there)
-}
-
-/// The text of every document on the list.
-pub(crate) async fn texts(
-    documents: &Documents,
-    catalogue: &Catalogue,
-) -> Result<Vec<(String, String)>, Stop> {
-    let mut texts = Vec::with_capacity(catalogue.entries.len());
-    for name in catalogue.entries.keys() {
-        if let Some(Value::String(text)) = documents.get(&key(name)).await?.map(|it| it.value) {
-            texts.push((name.clone(), text));
+pub(crate) async fn remove(shelf: &dyn Shelf, name: &str) -> Result<bool, Stop> {
+    for _ in 0..TRIES {
+        let mut catalogue = Catalogue::read(shelf).await?;
+        if catalogue.entries.remove(name).is_none() {
+            return Ok(false);
+        }
+        let (class, key) = (CLASS, key(name));
+        if catalogue
+            .commit(shelf, Write::Delete { class, key })
+            .await?
+        {
+            return Ok(true);
         }
     }
-    Ok(texts)
+    Err(busy())
+}
+
+fn busy() -> Stop {
+    let doing = "changing the list of documents";
+    StoreError::new(StoreErrorKind::TooBusy, doing).into()
 }
 
 fn key(name: &str) -> String {
     format!("{TEXTS}{name}")
+}
+
+/// In milliseconds since 1970.
+fn now() -> u64 {
+    let now = SystemClock::new().now();
+    let since = now.duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 fn check(name: &str, text: &str) -> Result<(), Invalid> {

@@ -49,11 +49,16 @@ impl Signer {
 
     /// Who takes its tokens.
     pub(crate) fn authenticator(&self) -> Result<JwtAuthenticator, BoxError> {
+        let keys = StaticKeys::jwks(&self.jwks())?;
+        Ok(JwtAuthenticator::new(keys, JwtRules::new(ISSUER, AUDIENCE)))
+    }
+
+    /// What its tokens are held against, as a JSON Web Key Set.
+    pub(crate) fn jwks(&self) -> String {
         let public = URL_SAFE_NO_PAD.encode(self.0.public_key());
         let key =
             json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "demo", "x": public });
-        let keys = StaticKeys::jwks(&json!({ "keys": [key] }).to_string())?;
-        Ok(JwtAuthenticator::new(keys, JwtRules::new(ISSUER, AUDIENCE)))
+        json!({ "keys": [key] }).to_string()
     }
 
     /// A token for half a day, for all that the service does.
@@ -64,14 +69,22 @@ impl Signer {
         self.sign(claims, Duration::from_secs(12 * 3600))
     }
 
-    /// A token with these claims.
+    /// A token with these claims, and with those that every token has, unless they are among them.
     pub(crate) fn sign(&self, mut claims: Value, valid_for: Duration) -> String {
         let now = SystemClock::new().now();
-        let since = now.duration_since(SystemTime::UNIX_EPOCH);
-        let now = since.unwrap_or_default().as_secs();
-        claims["iss"] = json!(ISSUER);
-        claims["aud"] = json!(AUDIENCE);
-        claims["exp"] = json!(now + valid_for.as_secs());
+        let end = now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            + valid_for;
+        for (name, value) in [
+            ("iss", json!(ISSUER)),
+            ("aud", json!(AUDIENCE)),
+            ("exp", json!(end.as_secs())),
+        ] {
+            if claims[name].is_null() {
+                claims[name] = value;
+            }
+        }
         let encoded = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let header = encoded(&json!({ "alg": "EdDSA", "kid": "demo", "typ": "JWT" }));
         let signed = format!("{header}.{}", encoded(&claims));

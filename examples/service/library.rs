@@ -7,10 +7,10 @@ use moka::sync::Cache;
 use stageflow::context::{OrgId, SystemClock};
 use stageflow::prelude::*;
 use stageflow::tenancy::TenantScope;
-use stageflow_store::Documents;
+use stageflow_store::Store as _;
 
 use crate::answer::compose::Extractive;
-use crate::catalogue::{self, Catalogue};
+use crate::catalogue::Catalogue;
 use crate::corpus::{Corpus, Document, Format, format_of};
 use crate::database::Database;
 use crate::memory::Remembered;
@@ -41,15 +41,15 @@ impl Libraries {
     /// The library of the tenant that this run is for. There is no way to ask for another's.
     pub(crate) async fn open(&self, cx: &StageCx) -> Result<Arc<Library>, Stop> {
         let scope = TenantScope::of(cx)?;
-        let documents = Documents::open(&self.database, &scope).await?;
-        let catalogue = Catalogue::read(&documents).await?;
-        let revision = catalogue.revision();
+        let shelf = self.database.open(&scope).await?;
+        let catalogue = Catalogue::read(&*shelf).await?;
+        let revision = catalogue.revision;
         if let Some(known) = self.kept.get(&scope.org()) {
             if known.revision == revision {
                 return Ok(known);
             }
         }
-        let texts = catalogue::texts(&documents, &catalogue).await?;
+        let texts = catalogue.texts(&*shelf).await?;
         let library = Arc::new(self.build(texts, revision)?);
         self.kept.insert(scope.org(), Arc::clone(&library));
         Ok(library)

@@ -8,7 +8,7 @@ use stageflow::context::{AuditArea, AuditNotice, RunId, SealKeys, UserId};
 use stageflow::graph::BuildError;
 use stageflow::prelude::*;
 use stageflow::tenancy::{TenantScope, Tenants};
-use stageflow_store::{AuditTrail, Documents, Erasure, RunRecord, Runs, Store as _};
+use stageflow_store::{AuditTrail, Erasure, RunRecord, Runs, Shelf, Store as _};
 
 use crate::answer::compose::Composition;
 use crate::catalogue::{self, Catalogue};
@@ -170,16 +170,17 @@ async fn answer(
     })
 }
 
-async fn documents(desk: &Desk, cx: &StageCx) -> Result<Documents, Stop> {
-    Ok(Documents::open(&desk.database, &TenantScope::of(cx)?).await?)
+/// What is kept for the tenant that a run is for.
+async fn shelf(desk: &Desk, cx: &StageCx) -> Result<Arc<dyn Shelf>, Stop> {
+    Ok(desk.database.open(&TenantScope::of(cx)?).await?)
 }
 
 async fn put(desk: Arc<Desk>, cx: StageCx, upload: Arc<Upload>) -> Result<(), Stop> {
-    catalogue::put(&documents(&desk, &cx).await?, &upload.name, &upload.text).await
+    catalogue::put(&*shelf(&desk, &cx).await?, &upload.name, &upload.text).await
 }
 
 async fn list(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<Value, Stop> {
-    let catalogue = Catalogue::read(&documents(&desk, &cx).await?).await?;
+    let catalogue = Catalogue::read(&*shelf(&desk, &cx).await?).await?;
     let listed = catalogue.entries.iter();
     let listed: Vec<Value> = listed
         .map(|(name, entry)| json!({ "name": name, "bytes": entry.bytes }))
@@ -188,7 +189,7 @@ async fn list(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<Value, Stop> {
 }
 
 async fn remove(desk: Arc<Desk>, cx: StageCx, name: Arc<String>) -> Result<bool, Stop> {
-    catalogue::remove(&documents(&desk, &cx).await?, &name).await
+    catalogue::remove(&*shelf(&desk, &cx).await?, &name).await
 }
 
 /// Looks among the tenant's own runs, and nowhere else: it does not know whether the run is somebody else's.
@@ -221,7 +222,7 @@ async fn usage(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<Value, Stop> 
 
 /// Opens the trail; whoever asked reads it afterwards.
 async fn audit(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<AuditTrail, Stop> {
-    let shelf = desk.database.open(&TenantScope::of(&cx)?).await?;
+    let shelf = shelf(&desk, &cx).await?;
     Ok(AuditTrail::new(shelf, Arc::clone(&desk.keys)))
 }
 

@@ -177,6 +177,7 @@ pages! {
     stores = "37-stores";
     row_level_security = "38-row-level-security";
     audit_erasure_retention = "39-audit-erasure-retention";
+    a_service_for_tenants = "40-a-service-for-tenants";
 }
 
 // Its examples need features.

@@ -49,9 +49,9 @@ async fn whoever_is_not_proved_is_told_how_to_be() {
     assert_eq!(problem(nobody, 401).await["code"], "SF0601");
 
     let stranger = Signer::new().unwrap().token(ACME);
-    let old = json!({ "org_id": ACME.org, "sub": ACME.user });
+    let old = json!({ "org_id": ACME.org, "sub": ACME.user, "exp": 1_700_000_000 });
     let own = running.signer();
-    let expired = own.sign(old.clone(), Duration::ZERO);
+    let expired = own.sign(old, Duration::ZERO);
     let no_org = own.sign(json!({ "sub": ACME.user }), Duration::from_secs(60));
     for (shown, code) in [
         ("Basic YTpi".to_owned(), "SF0602"),

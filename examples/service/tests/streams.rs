@@ -45,7 +45,7 @@ impl Around for Held {
 fn held() -> (Setup, Gate, mpsc::UnboundedReceiver<()>) {
     let (gate, (say, gone)) = (Gate::new(), mpsc::unbounded_channel());
     let held = Held(gate.clone(), say);
-    let engine = Engine::builder().intercept_on(On::stage("answer"), held);
+    let engine = Engine::builder().intercept_on(On::stage("rerank"), held);
     (Setup::new().engine(engine), gate, gone)
 }
 
@@ -155,7 +155,7 @@ async fn a_reader_who_goes_stops_the_run() {
             .iter()
             .map(|run| (&*run.pipeline, &*run.outcome))
             .collect();
-        assert_eq!(ends, [("ask", "cancelled")]);
+        assert_eq!(ends, [("docs-qa", "cancelled"), ("ask", "cancelled")]);
     }
 }
 
@@ -167,7 +167,7 @@ async fn what_goes_on_when_it_is_told_to_stop_comes_to_its_end() {
     let ask = tokio::runtime::Handle::current().spawn(ask);
     timeout(PATIENCE, gate.crowd(1)).await.unwrap();
     let late = running.request(Method::GET, "/healthz");
-    let server = running.tell_to_stop();
+    let (server, _folder) = running.tell_to_stop();
     while late.try_clone().unwrap().send().await.is_ok() {
         tokio::task::yield_now().await; // it listens no more as soon as it is told
     }
@@ -183,7 +183,7 @@ async fn what_goes_on_for_too_long_is_stopped() {
     let ask = running.asking(ACME, "When does the gate open?").send();
     let ask = tokio::runtime::Handle::current().spawn(ask);
     timeout(PATIENCE, gate.crowd(1)).await.unwrap();
-    let server = running.tell_to_stop();
+    let (server, _folder) = running.tell_to_stop();
     let stopped = ask.await.unwrap().unwrap();
     assert_eq!(
         (

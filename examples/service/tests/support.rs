@@ -30,6 +30,7 @@ pub(super) struct Setup {
     database: Option<Database>,
     engine: EngineBuilder,
     tiers: Vec<Tier>,
+    tenants: Option<Tenants>,
     authenticator: Option<Arc<dyn Authenticator>>,
     grace: Duration,
 }
@@ -53,6 +54,7 @@ impl Setup {
             database: None,
             engine: Engine::builder(),
             tiers: tiers().into(),
+            tenants: None,
             authenticator: None,
             grace: Duration::from_secs(5),
         }
@@ -77,6 +79,12 @@ impl Setup {
         Self { tiers, ..self }
     }
 
+    /// In the place of the two.
+    pub(super) fn tenants(self, tenants: Tenants) -> Self {
+        let tenants = Some(tenants);
+        Self { tenants, ..self }
+    }
+
     pub(super) fn authenticator(self, authenticator: impl Authenticator) -> Self {
         let authenticator: Option<Arc<dyn Authenticator>> = Some(Arc::new(authenticator));
         Self {
@@ -96,7 +104,7 @@ impl Setup {
         let tenants = [ACME, GLOBEX].into_iter().fold(tenants, |tenants, one| {
             tenants.tenant(one.org.parse().unwrap(), one.tier)
         });
-        let tenants = tenants.build().unwrap();
+        let tenants = self.tenants.unwrap_or_else(|| tenants.build().unwrap());
         let files = || Database::files(self.folder.path()).unwrap();
         let own = || Arc::new(signer.authenticator().unwrap()) as Arc<dyn Authenticator>;
         let operator = JournalOptions::new(self.folder.path().join("operator"));
@@ -177,11 +185,11 @@ impl Running {
         answer.json().await.unwrap()
     }
 
-    /// Tells it to stop, without waiting for it.
-    pub(super) fn tell_to_stop(self) -> JoinHandle<Result<(), BoxError>> {
+    /// Tells it to stop, without waiting for it. Its files are there for as long as the folder is held.
+    pub(super) fn tell_to_stop(self) -> (JoinHandle<Result<(), BoxError>>, Arc<TempDir>) {
         // It may have stopped by itself.
         let _ = self.stop.send(());
-        self.server
+        (self.server, self.folder)
     }
 
     /// Stops it, and gives the folder with its files.

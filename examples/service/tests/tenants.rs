@@ -121,6 +121,24 @@ async fn documents_come_and_go() {
 }
 
 #[tokio::test]
+async fn documents_that_come_at_the_same_time_are_all_there() {
+    let running = Setup::new().start().await;
+    let names = ["a.md", "b.md", "c.md", "d.md", "e.md", "f.md"];
+    let puts = names.map(|name| running.put(ACME, name, "The gate opens at ten."));
+    for put in futures_util::future::join_all(puts).await {
+        assert_eq!(put.status(), 204);
+    }
+    let listed: Value = running
+        .get(ACME, "/v1/documents")
+        .await
+        .json()
+        .await
+        .unwrap();
+    let listed = listed["documents"].as_array().unwrap().iter();
+    assert!(listed.map(|it| it["name"].as_str().unwrap()).eq(names));
+}
+
+#[tokio::test]
 async fn a_user_is_erased_with_what_they_asked() {
     let running = Setup::new().start().await;
     running.put(ACME, "a.md", "The gate opens at ten.").await;
