@@ -21,15 +21,16 @@ use crate::search::Index;
 const KEPT: u64 = 100;
 
 /// A tenant's documents as they were at one time, ready for questions.
+#[derive(Clone)]
 pub(crate) struct Library {
-    pub(crate) docs_qa: DocsQa,
+    pub(crate) docs_qa: Arc<DocsQa>,
     revision: Option<u64>,
 }
 
 /// The libraries that were used last, each under its org.
 pub(crate) struct Libraries {
     database: Database,
-    kept: Cache<OrgId, Arc<Library>>,
+    kept: Cache<OrgId, Library>,
 }
 
 impl Libraries {
@@ -39,19 +40,19 @@ impl Libraries {
     }
 
     /// The library of the tenant that this run is for. There is no way to ask for another's.
-    pub(crate) async fn open(&self, cx: &StageCx) -> Result<Arc<Library>, Stop> {
+    pub(crate) async fn open(&self, cx: &StageCx) -> Result<Library, Stop> {
         let scope = TenantScope::of(cx)?;
         let shelf = self.database.open(&scope).await?;
         let catalogue = Catalogue::read(&*shelf).await?;
         let revision = catalogue.revision;
-        if let Some(known) = self.kept.get(&scope.org()) {
-            if known.revision == revision {
-                return Ok(known);
-            }
+        if let Some(known) = self.kept.get(&scope.org())
+            && known.revision == revision
+        {
+            return Ok(known);
         }
         let texts = catalogue.texts(&*shelf).await?;
-        let library = Arc::new(self.build(texts, revision)?);
-        self.kept.insert(scope.org(), Arc::clone(&library));
+        let library = self.build(texts, revision)?;
+        self.kept.insert(scope.org(), library.clone());
         Ok(library)
     }
 
@@ -73,7 +74,7 @@ impl Libraries {
             profile: None,
             clock: Box::new(SystemClock::new()),
         });
-        let docs_qa = DocsQa::new(&shared)?;
+        let docs_qa = Arc::new(DocsQa::new(&shared)?);
         Ok(Library { docs_qa, revision })
     }
 }

@@ -81,7 +81,7 @@ async fn main() -> ExitCode {
         .with(tracing_subscriber::fmt::layer().with_writer(io::stderr))
         .with(shown)
         .init();
-    match run(Arguments::parse()).await {
+    match Box::pin(run(Arguments::parse())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing is left to do when even this cannot be written.

@@ -138,7 +138,7 @@ fn ask(desk: &Arc<Desk>) -> Result<Pipeline<String, Answer>, BuildError> {
 
 async fn answer(
     cx: StageCx,
-    (question, library): (Arc<String>, Arc<Arc<Library>>),
+    (question, library): (Arc<String>, Arc<Library>),
 ) -> Result<Answer, Stop> {
     let composition = cx
         .run(&library.docs_qa.pipeline, String::clone(&question))
