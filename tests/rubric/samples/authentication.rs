@@ -1,6 +1,7 @@
 //! What is said when it is not proved who asks, when there are no keys to prove it with, and when a key cannot be taken.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -89,7 +90,7 @@ fn over_key() -> Sample {
     keys.add(sealed.until(SystemTime::UNIX_EPOCH)).unwrap();
     sample(&paused(keys.authenticate(&key.credentials())).unwrap_err())
         .names(["api key"])
-        .facts(["over"])
+        .facts(["not valid any more"])
 }
 
 /// Publishes nothing.
@@ -172,7 +173,7 @@ fn keys() -> Vec<Sample> {
         ),
         (
             KeyErrorKind::Unreachable,
-            "`https://id.example.org` does not answer, so there are no keys; look whether the provider is well",
+            "there are no keys: `https://id.example.org` does not answer; look whether the provider is well",
             "no keys",
         ),
     ];
