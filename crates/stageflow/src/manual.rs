@@ -38,6 +38,7 @@
 //! | [`who_may_do_what`] | permissions of stages, roles, policies, and what is told of decisions | [`Authorize`], [`Rbac`], [`PolicyEngine`] |
 //! | [`stores`] | what runs leave behind, each tenant behind a wall of its own | `stageflow_store::SqliteStore`, `Documents`, `StoreSink` |
 //! | [`tenants_and_quotas`] | whose run it is, how much each tenant may have, and whose turn it is | [`Tenants`], [`Quota`], [`TenantScope`] |
+//! | [`row_level_security`] | one Postgres for all tenants, and a wall inside it | `stageflow_store::postgres::PostgresStore` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -172,9 +173,10 @@ pages! {
     idempotency = "30-idempotency";
     undo = "32-undo";
     who_may_do_what = "35-who-may-do-what";
-    stores = "37-stores";
-    audit_erasure_retention = "39-audit-erasure-retention";
     tenants_and_quotas = "36-tenants-and-quotas";
+    stores = "37-stores";
+    row_level_security = "38-row-level-security";
+    audit_erasure_retention = "39-audit-erasure-retention";
 }
 
 // Its examples need features.

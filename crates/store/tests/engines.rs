@@ -1,5 +1,7 @@
 //! Engines with stores: answers, approvals and events that are kept, each under its org.
 
+#![cfg(test)]
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -216,7 +218,10 @@ fn what_was_asked_is_there_after_a_restart_and_what_has_expired_is_not_pending()
         };
         let (engine, approvals) = office(&store);
         let desk = desk_of(&approvals, org).await;
-        assert_eq!(desk.pending(None, 10).await.unwrap(), [asked.clone()]);
+        assert_eq!(
+            desk.pending(None, 10).await.unwrap(),
+            std::slice::from_ref(&asked)
+        );
         desk.reject(asked.id, "nobody waits for it", "ada")
             .await
             .unwrap();

@@ -1,5 +1,7 @@
 //! Documents, runs and events, as those who use them see them.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

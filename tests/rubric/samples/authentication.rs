@@ -1,5 +1,7 @@
 //! What is said when it is not proved who asks, when there are no keys to prove it with, and when a key cannot be taken.
 
+use std::sync::Arc;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -4,6 +4,7 @@ mod a01_one_effect;
 mod a01_one_key;
 mod a02_undeclared;
 mod a03_round_trip;
+mod a04_tamper;
 mod a05_growth;
 mod a06_bad_builds;
 mod a07_programs;
@@ -35,6 +36,7 @@ mod d3_overflow;
 mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
+mod fri_erasure;
 mod fri_quotas;
 mod fri_roles;
 mod fri_tokens;
@@ -98,6 +100,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         a01_one_effect::scenario(),
         a02_undeclared::scenario(),
         a03_round_trip::scenario(),
+        a04_tamper::scenario(),
         a05_growth::scenario(),
         a06_bad_builds::scenario(),
         a07_programs::scenario(),
@@ -129,6 +132,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         e1_exploration::scenario(),
         fri_quotas::scenario(),
         fri_roles::scenario(),
+        fri_erasure::scenario(),
         thu_journal::scenario(),
         thu_export::scenario(),
         thu_genai::scenario(),

@@ -5,16 +5,6 @@ use crate::{Theme, Tier};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
-        id: "A04-TAMPER",
-        title: "what is stored is not altered unseen",
-        proves: "every altered byte of a snapshot or checkpoint is refused, and an older version is read or refused by name",
-        theme: Theme::Mon,
-        tier: Tier::Weekly,
-        targets: &["CONTRACT-002"],
-        modes: &["C10"],
-        needs: "a digest under a key of the engine, and a second version to migrate from: whoever can edit a snapshot can also work out its digest; A03-ROUND-TRIP flips the bytes",
-    },
-    Row {
         id: "MON-LADDER",
         title: "snapshots from a kilobyte to a quarter of a gigabyte",
         proves: "time grows as size does, and what is read is what was written, at every size",
