@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
