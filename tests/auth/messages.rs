@@ -51,10 +51,10 @@ fn each_refusal_says_what_and_what_to_do() {
     ];
     expect![[r#"
         SF0601: the run has no `credentials`, which this engine asks of each; give them with `RunOptions::credentials`, or attach a `Principal`
-        SF0602: the `token` does not have the form of a signed one, three parts with `.` between them; send it as it was given
+        SF0602: the `token` is not a signed one, which has three parts with `.` between them; send it as it was given
         SF0603: the `token` has 20000 bytes, which is more than 16384; ask for one with fewer claims, or raise `JwtRules::max_len`
         SF0604: the `alg` of the token is none that counts here; let it be signed with RS256, PS256, ES256 or EdDSA
-        SF0605: the token is over by its `exp` and 5s of leeway, since 60s; ask for a new one
+        SF0605: the token is over: its `exp` and 5s of leeway passed 60s ago; ask for a new one
         SF0606: the token is not valid yet by its `nbf` less 5s of leeway, for another 60s; wait that long, or correct the clocks
         SF0607: the claim `iss` is not `https://id.example.org`, whose tokens count here; ask there for a token
         SF0608: the claim `aud` does not name `docs-api`, which this is; ask for a token for it

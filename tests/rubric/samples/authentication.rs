@@ -91,7 +91,7 @@ fn over_key() -> Sample {
     keys.add(sealed.until(SystemTime::UNIX_EPOCH)).unwrap();
     sample(&paused(keys.authenticate(&key.credentials())).unwrap_err())
         .names(["api key"])
-        .facts(["over"])
+        .facts(["not valid any more"])
 }
 
 /// Publishes nothing.
@@ -174,7 +174,7 @@ fn keys() -> Vec<Sample> {
         ),
         (
             KeyErrorKind::Unreachable,
-            "`https://id.example.org` does not answer, so there are no keys; look whether the provider is well",
+            "there are no keys: `https://id.example.org` does not answer; look whether the provider is well",
             "no keys",
         ),
     ];

@@ -143,7 +143,10 @@ impl Authenticator for ApiKeys {
         match key.valid_until() {
             Some(end) if end <= self.clock.now() => Err(AuthError::new(
                 AuthErrorKind::Expired,
-                format!("the api key `{}` is over; ask for a new one", key.id()),
+                format!(
+                    "the api key `{}` is not valid any more; ask for a new one",
+                    key.id()
+                ),
             )),
             Some(end) => Ok(key.principal().clone().until(end)),
             None => Ok(key.principal().clone()),

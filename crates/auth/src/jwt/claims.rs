@@ -103,7 +103,7 @@ fn in_time(
         return Err(AuthError::new(
             AuthErrorKind::Expired,
             format!(
-                "the token is over by its `exp` and {:?} of leeway, since {late:?}; ask for a new one",
+                "the token is over: its `exp` and {:?} of leeway passed {late:?} ago; ask for a new one",
                 rules.leeway
             ),
         ));

@@ -35,7 +35,7 @@ impl<'a> Token<'a> {
     pub(super) fn of(text: &'a str) -> Result<Self, AuthError> {
         let form = || {
             unreadable(
-                "the `token` does not have the form of a signed one, three parts with `.` between them; send it as it was given",
+                "the `token` is not a signed one, which has three parts with `.` between them; send it as it was given",
             )
         };
         let (signed, signature) = text.rsplit_once('.').ok_or_else(form)?;

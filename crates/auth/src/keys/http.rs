@@ -258,7 +258,7 @@ fn unreachable(url: &Url) -> KeyError {
     KeyError::new(
         KeyErrorKind::Unreachable,
         format!(
-            "`{}` does not answer, so there are no keys; look whether the provider is well",
+            "there are no keys: `{}` does not answer; look whether the provider is well",
             plain(url)
         ),
     )

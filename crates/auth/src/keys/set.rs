@@ -25,7 +25,7 @@ impl KeySet {
         let unreadable = || {
             KeyError::new(
                 KeyErrorKind::Unreadable,
-                "the `keys` are not a JSON Web Key Set; give a document with a list `keys`",
+                "the text of the `keys` is not a JSON Web Key Set; give a document with a list `keys`",
             )
         };
         let document: Value = serde_json::from_str(text).map_err(|_| unreadable())?;
