@@ -73,7 +73,7 @@ impl Tenant {
             _ => format!("both/{number}"),
         };
         let body = format!("{}{number}: what only its owner may know", self.canary());
-        let about = (number % 2 == 0).then_some(self.user);
+        let about = number.is_multiple_of(2).then_some(self.user);
         Row::new(key, 1_000 + number as u64, body).about(about)
     }
 }
