@@ -2,6 +2,7 @@
 
 mod admission;
 mod approval;
+mod audit;
 mod branches;
 mod child;
 mod context;
@@ -17,6 +18,7 @@ mod otel;
 mod pools;
 mod retry;
 mod reuse;
+mod sealed;
 mod streaming;
 mod undo;
 
@@ -55,10 +57,12 @@ pub(crate) fn all() -> Vec<Sample> {
         export::samples(),
         admission::samples(),
         approval::samples(),
+        audit::samples(),
         child::samples(),
         pools::samples(),
         retry::samples(),
         reuse::samples(),
+        sealed::samples(),
         branches::samples(),
         layers::samples(),
         idempotency::samples(),
