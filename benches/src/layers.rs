@@ -4,9 +4,12 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use stageflow::auth::{Authorize, OrgOnly, Principal, Rbac, Role, all_of};
+use stageflow::context::{OrgId, SystemIds};
 use stageflow::executor::EngineBuilder;
 use stageflow::interceptors::{
-    Bulkhead, Cache, IdempotentWork, MemoryIdempotencyStore, On, RateLimit,
+    Admission, Arrival, Bulkhead, Cache, IdempotentWork, MemoryIdempotencyStore, On, Pass, Phase,
+    RateLimit, Refusal,
 };
 use stageflow::prelude::*;
 
@@ -34,6 +37,12 @@ pub(crate) enum Kind {
     CacheHit,
     /// Failures on purpose, with a chance of none.
     Chaos,
+    /// No layer, but somebody who is let in.
+    LetIn,
+    /// Somebody decides about stages, which require nothing.
+    Unasked,
+    /// Somebody decides about each stage, and that is told.
+    Permitted,
 }
 
 /// So many stages has the chain.
@@ -41,7 +50,12 @@ pub(crate) const STAGES: usize = 100;
 
 /// Runs the chain, with its layer.
 pub(crate) fn chain(kind: Kind) -> Batch {
-    let engine = with(kind, Engine::builder()).build();
+    let ada = Principal::new("ada", OrgId::generate(&SystemIds::new())).with_role("reader");
+    let mut engine = with(kind, Engine::builder());
+    if is_for_somebody(kind) {
+        engine = engine.admit(Door(ada));
+    }
+    let engine = engine.build();
     let pipeline = pipeline(kind);
     Arc::new(move |count| {
         let (engine, pipeline) = (engine.clone(), pipeline.clone());
@@ -54,13 +68,25 @@ pub(crate) fn chain(kind: Kind) -> Batch {
     })
 }
 
+/// What an engine does for somebody without this layer.
+pub(crate) fn without(kind: Kind) -> Kind {
+    match kind {
+        Kind::Unasked | Kind::Permitted => Kind::LetIn,
+        _ => Kind::Nothing,
+    }
+}
+
+fn is_for_somebody(kind: Kind) -> bool {
+    matches!(kind, Kind::LetIn | Kind::Unasked | Kind::Permitted)
+}
+
 fn with(kind: Kind, engine: EngineBuilder) -> EngineBuilder {
     const MANY: NonZeroU32 = NonZeroU32::MAX;
     const FIVE: NonZeroU32 = NonZeroU32::new(5).unwrap();
     const ENTRIES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
     let minute = Duration::from_secs(60);
     match kind {
-        Kind::Nothing => engine,
+        Kind::Nothing | Kind::LetIn => engine,
         Kind::Elsewhere => engine.intercept_on(On::stage("elsewhere"), Timeout::attempt(minute)),
         Kind::Hook => engine.intercept(Idle),
         Kind::Around => engine.intercept(PassOn),
@@ -73,6 +99,7 @@ fn with(kind: Kind, engine: EngineBuilder) -> EngineBuilder {
         Kind::Keyless => engine.intercept(IdempotentWork::new(MemoryIdempotencyStore::new())),
         Kind::CacheHit => engine.intercept(Cache::new(ENTRIES)),
         Kind::Chaos => engine.intercept(Chaos::new(1).errors(Chance::NEVER)),
+        Kind::Unasked | Kind::Permitted => engine.intercept(authorize()),
     }
 }
 
@@ -85,12 +112,40 @@ fn pipeline(kind: Kind) -> Pipeline<u64, u64> {
         last = match kind {
             Kind::CacheHit => built.cached().after(last),
             Kind::Keyless => built.kind(StageKind::Work).after(last),
+            Kind::Permitted => built.require("kb:read").after(last),
             _ => built.after(last),
         };
     }
     match p.output(last).build() {
         Ok(pipeline) => pipeline,
         Err(error) => unreachable!("{error}"),
+    }
+}
+
+fn authorize() -> Authorize {
+    match Rbac::new([Role::new("reader").permits("kb:read")]) {
+        Ok(rbac) => Authorize::new(all_of(rbac).and(OrgOnly)),
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+/// Lets everybody in as this one.
+struct Door(Principal);
+
+#[async_trait]
+impl Admission for Door {
+    fn name(&self) -> &str {
+        "door"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Security
+    }
+
+    async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
+        arrival.belongs_to(self.0.org(), None);
+        arrival.attach(self.0.clone());
+        Ok(Pass::free())
     }
 }
 

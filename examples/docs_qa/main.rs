@@ -11,6 +11,8 @@ mod answer;
 mod cli;
 mod corpus;
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod golden;
 mod language;
 mod passages;
@@ -38,6 +40,7 @@ use crate::answer::endpoint::Endpoint;
 use crate::answer::model::Generative;
 use crate::cli::Arguments;
 use crate::corpus::{Bounds, Note};
+use crate::pipeline::transcript::FileTranscript;
 use crate::pipeline::{DocsQa, Shared};
 use crate::progress::{Journal, Progress, Watch};
 use crate::report::{Report, chain};
@@ -80,7 +83,9 @@ async fn run(arguments: &Arguments) -> Result<u8, BoxError> {
     progress.say("reading the documents");
     let corpus = Arc::new(corpus::load(&arguments.docs, Bounds::default())?);
     progress.say("indexing the documents");
-    let shared = Arc::new(shared(arguments, Index::build(Arc::clone(&corpus))));
+    let transcript = transcript(arguments);
+    let index = Index::build(Arc::clone(&corpus));
+    let shared = Arc::new(shared(arguments, index, transcript.clone()));
     let docs_qa = DocsQa::new(&shared)?;
 
     let watch = Arc::new(Watch::new(progress, arguments.events.is_some()));
@@ -90,7 +95,7 @@ async fn run(arguments: &Arguments) -> Result<u8, BoxError> {
     watch.finish();
     telemetry.finish().await?;
     let reports = answered?;
-    print(arguments, &reports, &corpus.notes, &shared.transcript)?;
+    print(arguments, &reports, &corpus.notes, &transcript.path)?;
     Ok(report::exit_code(&reports))
 }
 
@@ -183,7 +188,20 @@ fn print(
     writeln!(out, "transcript: {}", transcript.display())
 }
 
-fn shared(arguments: &Arguments, index: Index) -> Shared {
+fn transcript(arguments: &Arguments) -> FileTranscript {
+    let transcript = arguments.transcript.clone();
+    let fresh = || match &transcript {
+        Some(_) => "default".to_owned(),
+        // Two runs that name no transcript have nothing to do with each other.
+        None => format!("process-{}", std::process::id()),
+    };
+    FileTranscript {
+        session: arguments.session.clone().unwrap_or_else(fresh),
+        path: transcript.unwrap_or_else(|| std::env::temp_dir().join("docs_qa.transcript.jsonl")),
+    }
+}
+
+fn shared(arguments: &Arguments, index: Index, transcript: FileTranscript) -> Shared {
     let compose: Box<dyn Compose> = match &arguments.model {
         None => Box::new(Extractive),
         Some(url) => {
@@ -196,18 +214,10 @@ fn shared(arguments: &Arguments, index: Index) -> Shared {
             )))
         }
     };
-    let transcript = arguments.transcript.clone();
-    let fresh = || match &transcript {
-        Some(_) => "default".to_owned(),
-        // Two runs that name no transcript have nothing to do with each other.
-        None => format!("process-{}", std::process::id()),
-    };
     Shared {
         index: Arc::new(index),
         compose,
-        session: arguments.session.clone().unwrap_or_else(fresh),
-        transcript: transcript
-            .unwrap_or_else(|| std::env::temp_dir().join("docs_qa.transcript.jsonl")),
+        transcript: Box::new(transcript),
         profile: arguments.profile.clone(),
         clock: Box::new(SystemClock::new()),
     }

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::answer::compose::Extractive;
 use crate::corpus::{Bounds, load};
+use crate::pipeline::transcript::FileTranscript;
 use crate::pipeline::{DocsQa, Shared};
 use crate::search::Index;
 
@@ -78,7 +79,7 @@ pub(crate) struct Setup {
     pub(crate) side: Side,
     pub(crate) engine: Engine,
     pub(crate) docs_qa: DocsQa,
-    shared: Arc<Shared>,
+    transcript: FileTranscript,
     otlp: Option<Otlp>,
     journal: Option<BoundedSink>,
 }
@@ -132,11 +133,14 @@ impl Setup {
         folder: &Path,
         collector: &Collector,
     ) -> Result<Self, BoxError> {
+        let transcript = FileTranscript {
+            path: folder.join(format!("{}.transcript.jsonl", side.name())),
+            session: "cost".to_owned(),
+        };
         let shared = Arc::new(Shared {
             index: Arc::clone(index),
             compose: Box::new(Extractive),
-            transcript: folder.join(format!("{}.transcript.jsonl", side.name())),
-            session: "cost".to_owned(),
+            transcript: Box::new(transcript.clone()),
             profile: None,
             clock: Box::new(SystemClock::new()),
         });
@@ -158,7 +162,7 @@ impl Setup {
             side,
             engine: builder.build(),
             docs_qa: DocsQa::new(&shared)?,
-            shared,
+            transcript,
             otlp,
             journal,
         })
@@ -171,7 +175,7 @@ impl Setup {
 
     /// Forgets what was asked, so that all rounds are alike.
     pub(crate) fn begin(&self) -> Result<(), BoxError> {
-        let path = &self.shared.transcript;
+        let path = &self.transcript.path;
         if path.exists() {
             std::fs::remove_file(path)?;
         }

@@ -6,5 +6,7 @@ mod admission;
 mod http;
 mod keys;
 mod matrix;
+mod messages;
+mod props;
 mod provider;
 mod support;

@@ -81,6 +81,9 @@ fn shown(row: &str, column: &str) -> Shown {
             plain(hs256(key.public_pem().as_bytes(), key.kid(), &claims))
         }
         "another `alg` than the key's, and signed so" => plain(other_alg(&claims)),
+        "another `alg` than the key's, and signed as the key says" => {
+            plain(key.token_with(&header("PS256"), &claims))
+        }
         "signed by somebody else under a known `kid`" => {
             plain(SigningKey::generate(Signer::Rs256, key.kid()).token(&claims))
         }
@@ -107,6 +110,18 @@ fn shown(row: &str, column: &str) -> Shown {
                 keys: replaced(new, 61),
             }
         }
+        row => says(row, claims),
+    }
+}
+
+/// The rows whose tokens are signed as they should be, and say something else.
+fn says(row: &str, claims: Value) -> Shown {
+    let signed = |claims: &Value| Shown {
+        token: Some(rsa().token(claims)),
+        ahead: 0,
+        keys: Keys::AsTheyWere,
+    };
+    match row {
         "expired" => signed(&with(claims, "exp", json!(NOW - 5))),
         "expired, less than the leeway ago" => signed(&with(claims, "exp", json!(NOW - 4))),
         "not valid yet" => signed(&with(claims, "nbf", json!(NOW + 6))),
@@ -173,7 +188,7 @@ fn table() -> (Vec<&'static str>, Vec<(&'static str, Vec<&'static str>)>) {
 fn each_cell_of_the_manual_is_as_written() {
     let (columns, rows) = table();
     assert_eq!(columns, ["no org", "nil org", "own org", "other org"]);
-    assert_eq!(rows.len(), 25, "rows of the table");
+    assert_eq!(rows.len(), 26, "rows of the table");
     let names: BTreeSet<_> = rows.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), rows.len(), "a row is there twice");
     for (row, cells) in rows {

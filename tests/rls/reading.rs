@@ -34,7 +34,6 @@ fn everything(case: &mut Case<'_>) -> Attempt {
         format!("SELECT * FROM {t} TABLESAMPLE SYSTEM (100)"),
         format!("SELECT a.*, b.* FROM {t} AS a FULL JOIN {o} AS b ON a.key = b.key"),
         format!("SELECT * FROM {t} WHERE ctid >= '(0,0)'"),
-        format!("SELECT * FROM {t} FOR UPDATE SKIP LOCKED"),
         format!("SELECT body FROM {t} UNION ALL SELECT body FROM {o}"),
         format!("SELECT x.* FROM (SELECT 1) AS s, LATERAL (SELECT * FROM {t}) AS x"),
         format!("SELECT body, lag(body) OVER (ORDER BY at) FROM {t}"),
@@ -57,7 +56,7 @@ fn by_name(case: &mut Case<'_>) -> Attempt {
         format!("org_id <> coalesce(sf.tenant(), '{org}')"),
     ];
     let condition = &conditions[case.rng.usize(..conditions.len())];
-    let lock = case.pick(&["", "FOR UPDATE NOWAIT", "FOR SHARE"]);
+    let lock = case.pick(&["", "FOR UPDATE NOWAIT", "FOR SHARE SKIP LOCKED"]);
     Attempt::new(
         format!("SELECT * FROM {} WHERE {condition} {lock}", case.table),
         Want::Nothing,
@@ -188,7 +187,7 @@ fn explaining(case: &mut Case<'_>) -> Attempt {
 }
 
 fn statistics(case: &mut Case<'_>) -> Attempt {
-    let table = case.table.trim_start_matches("sf.").to_owned();
+    let table = case.table.replace("sf.", "");
     let view = case.pick(&["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"]);
     let count =
         format!("SELECT count(*) FROM {view} WHERE schemaname = 'sf' AND tablename = '{table}'");
@@ -208,7 +207,7 @@ fn activity(case: &mut Case<'_>) -> Attempt {
 }
 
 fn closed(case: &mut Case<'_>) -> Attempt {
-    let copy = format!("COPY {} TO '/tmp/stolen'", case.table);
+    let copy = format!("COPY {} TO '/nowhere/stolen'", case.table);
     let program = format!("COPY {} TO PROGRAM 'cat'", case.table);
     let sql = case.pick(&[
         "SELECT * FROM sf.badge_keys",

@@ -19,6 +19,8 @@ const LAYERS: &[(Kind, &str)] = &[
     (Kind::Keyless, "idempotent work, no key"),
     (Kind::CacheHit, "cache, hit"),
     (Kind::Chaos, "chaos, never"),
+    (Kind::Unasked, "authorize, nothing required"),
+    (Kind::Permitted, "authorize, one permission by role"),
 ];
 
 /// Differences of two figures each: with the layer, and without.
@@ -30,7 +32,12 @@ fn line(bench: &Bench, (kind, name): (Kind, &'static str)) -> Line {
     let chain = |kind| Some(layers::chain(kind));
     let mut cases = Cases::default();
     let flavor = Flavor::Ct;
-    cases.add("without", flavor, layers::STAGES, chain(Kind::Nothing));
+    cases.add(
+        "without",
+        flavor,
+        layers::STAGES,
+        chain(layers::without(kind)),
+    );
     cases.add("with", flavor, layers::STAGES, chain(kind));
     let theirs = limits::tower(kind);
     if theirs.is_some() {

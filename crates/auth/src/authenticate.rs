@@ -113,7 +113,7 @@ impl Authenticate {
         match principal.valid_until() {
             Some(end) if end <= self.clock.now() => Err(AuthError::new(
                 AuthErrorKind::Expired,
-                "the `Principal` was proved before, and is over by now; prove anew who asks before the run starts",
+                "the `Principal` was proved before, and is over by now; ask again who it is before the run starts",
             )),
             _ => Ok(Known {
                 principal,

@@ -28,11 +28,6 @@ use crate::{Decision, Principal, Resource};
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy",
-    label = "this cannot decide who may do what",
-    note = "implement `PolicyEngine`, or use `Rbac`, `Scopes`, `OrgOnly` or `Regions`"
-)]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a policy",
     label = "this cannot decide what somebody may do",
     note = "use `Rbac` or `Scopes`, or implement `PolicyEngine`: `decide` says of a principal, an action and a resource whether it may be"
 )]

@@ -1,5 +1,7 @@
 //! Roles against the plainest way to say what they permit, and all that can be wrong with them.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::{btree_map, vec};
@@ -190,7 +192,7 @@ fn all_that_is_wrong_is_said_at_once() {
     assert_eq!(
         error.to_string(),
         "7 problems with roles:\n\
-         - SF0630: there are two roles called `d`; say all that it permits in one place\n\
+         - SF0630: role `d` is there twice, which leaves open what it permits; keep one, and say all of it there\n\
          - SF0627: a role is called \"with space\", which is no name; use 1 to 128 bytes without spaces\n\
          - SF0626: role `a` permits \"kb:*:read\", which is no permission; use words of letters, digits, `_`, `-` and `.`, \
            joined by colons, such as `kb:read`, with `*` in the place of the last word for all of them\n\

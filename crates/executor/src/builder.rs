@@ -91,8 +91,10 @@ impl EngineBuilder {
     /// let engine = Engine::builder().admit(Known).build();
     /// ```
     pub fn admit(mut self, admission: impl Admission) -> Self {
-        let after = |other: &Box<dyn Admission>| other.phase() <= admission.phase();
-        let place = self.admissions.partition_point(after);
+        let phase = admission.phase();
+        let place = self
+            .admissions
+            .partition_point(|other| other.phase() <= phase);
         self.admissions.insert(place, Box::new(admission));
         self
     }
@@ -267,9 +269,9 @@ impl EngineBuilder {
             admissions,
         } = self;
         stacks.check()?;
-        let proves = |admission: &Box<dyn Admission>| admission.phase() == Phase::Security;
+        let mut phases = admissions.iter().map(|admission| admission.phase());
         if let Some(decider) = stacks.decider()
-            && !admissions.iter().any(proves)
+            && !phases.any(|phase| phase == Phase::Security)
         {
             return Err(StackError::nobody_asks(decider));
         }

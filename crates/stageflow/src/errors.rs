@@ -46,6 +46,9 @@
 //! | SF0621 to SF0625 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
 //! | SF0626 to SF0630 | [`RbacError`](crate::auth::RbacError) | roles are put together |
 //! | SF0631 to SF0633 | `CedarError`, with the feature `cedar` | Cedar policies are read |
+//! | SF0601 to SF0611 | [`AuthError`](crate::auth::AuthError), as the cause of a [`Refusal`](crate::interceptors::Refusal) | a run is not let in, as it is not proved who asks |
+//! | SF0612 | `KeyError`, with the feature `jwt` | keys for tokens are read or fetched |
+//! | SF0613 | [`ApiKeyError`](crate::auth::ApiKeyError) | a key for a program is added |
 //! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
 //! | SF0730, SF0731 | `AuditError`, `AnchorError`, in `stageflow-store` | an audit trail is written or verified |
 //! | SF0732, SF0733 | `ReceiptError`, `ErasureError`, in `stageflow-store` | a user is erased, or that is looked at again |
@@ -185,10 +188,24 @@ pages! {
     sf0628 = "0628";
     sf0629 = "0629";
     sf0630 = "0630";
+    sf0601 = "0601";
+    sf0602 = "0602";
+    sf0604 = "0604";
+    sf0605 = "0605";
+    sf0610 = "0610";
+    sf0611 = "0611";
+    sf0613 = "0613";
     sf0701 = "0701";
     sf0702 = "0702";
     sf0703 = "0703";
     sf0704 = "0704";
+    sf0711 = "0711";
+    sf0712 = "0712";
+    sf0713 = "0713";
+    sf0714 = "0714";
+    sf0715 = "0715";
+    sf0716 = "0716";
+    sf0717 = "0717";
     sf0730 = "0730";
     sf0731 = "0731";
     sf0732 = "0732";
@@ -212,6 +229,18 @@ mod of_cedar {
     }
 }
 
+#[cfg(feature = "jwt")]
+mod of_jwt {
+    pages! {
+        sf0603 = "0603";
+        sf0606 = "0606";
+        sf0607 = "0607";
+        sf0608 = "0608";
+        sf0609 = "0609";
+        sf0612 = "0612";
+    }
+}
+
 #[cfg(feature = "schema")]
 mod of_schema {
     pages! {
@@ -224,5 +253,7 @@ mod of_schema {
 pub use of_cache::*;
 #[cfg(feature = "cedar")]
 pub use of_cedar::*;
+#[cfg(feature = "jwt")]
+pub use of_jwt::*;
 #[cfg(feature = "schema")]
 pub use of_schema::*;

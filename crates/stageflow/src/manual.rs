@@ -36,6 +36,9 @@
 //! | [`undo`] | what a run did is undone if it does not succeed, the last stage first | [`UndoPolicy`], [`UndoAfter`], [`UndoPlan`] |
 //! | `tower` | tower's layers around stages, and a pipeline as a tower service | `TowerLayer`, `PipelineService` |
 //! | [`who_may_do_what`] | permissions of stages, roles, policies, and what is told of decisions | [`Authorize`], [`Rbac`], [`PolicyEngine`] |
+//! | [`stores`] | what runs leave behind, each tenant behind a wall of its own | `stageflow_store::SqliteStore`, `Documents`, `StoreSink` |
+//! | [`tenants_and_quotas`] | whose run it is, how much each tenant may have, and whose turn it is | [`Tenants`], [`Quota`], [`TenantScope`] |
+//! | [`row_level_security`] | one Postgres for all tenants, and a wall inside it | `stageflow_store::postgres::PostgresStore` |
 //!
 //! The pages are plain Markdown, in `docs/manual/` of the repository; every example is compiled and run with the tests.
 //!
@@ -119,6 +122,9 @@
 //! [`UndoPlan`]: crate::events::UndoPlan
 //! [`UndoPolicy`]: crate::graph::UndoPolicy
 //! [`Upstream`]: crate::graph::Upstream
+//! [`Quota`]: crate::tenancy::Quota
+//! [`TenantScope`]: crate::tenancy::TenantScope
+//! [`Tenants`]: crate::tenancy::Tenants
 //! [`check`]: crate::interceptors::check
 //! [`correct`]: crate::graph::correct
 //! [`map`]: crate::graph::map()
@@ -167,7 +173,11 @@ pages! {
     idempotency = "30-idempotency";
     undo = "32-undo";
     who_may_do_what = "35-who-may-do-what";
+    tenants_and_quotas = "36-tenants-and-quotas";
+    stores = "37-stores";
+    row_level_security = "38-row-level-security";
     audit_erasure_retention = "39-audit-erasure-retention";
+    a_service_for_tenants = "40-a-service-for-tenants";
 }
 
 // Its examples need features.
@@ -180,6 +190,12 @@ pages! {
 #[cfg(feature = "rates")]
 pages! {
     rates_and_bulkheads = "29-rates-and-bulkheads";
+}
+
+// Its examples need features.
+#[cfg(all(feature = "jwt", feature = "oidc"))]
+pages! {
+    who_is_asking = "34-who-is-asking";
 }
 
 // Its examples need a feature.
@@ -208,6 +224,14 @@ mod readme {
 
     #[doc = include_str!("../docs/readme/streaming.md")]
     mod streaming {}
+
+    #[doc = include_str!("../docs/readme/store.md")]
+    mod store {}
+    #[doc = include_str!("../docs/readme/auth.md")]
+    mod auth {}
+
+    #[doc = include_str!("../docs/readme/tenancy.md")]
+    mod tenancy {}
 
     #[doc = include_str!("../docs/readme/graph.md")]
     mod graph {}

@@ -121,7 +121,7 @@ impl Documents {
     pub async fn get(&self, name: &str) -> Result<Option<Document>, StoreError> {
         let key = self.key(name)?;
         let row = self.shelf.get(Class::Documents, &key).await?;
-        row.map(|row| self.document(row)).transpose()
+        row.as_ref().map(|row| self.document(row)).transpose()
     }
 
     /// Documents in the order of their names, those whose names start with `prefix`, after `after` if something is said. At
@@ -142,7 +142,7 @@ impl Documents {
             .after(after.map(|after| format!("{shelf}{after}")))
             .most(most.min(Scan::MOST));
         let rows = self.shelf.scan(scan).await?;
-        rows.into_iter().map(|row| self.document(row)).collect()
+        rows.iter().map(|row| self.document(row)).collect()
     }
 
     /// Takes a document away. There may be none.
@@ -182,8 +182,8 @@ impl Documents {
         Ok(Row::new(self.key(name)?, now, body::written(&page)?).about(self.user))
     }
 
-    fn document(&self, row: Row) -> Result<Document, StoreError> {
-        let page: Page = body::read(&row)?;
+    fn document(&self, row: &Row) -> Result<Document, StoreError> {
+        let page: Page = body::read(row)?;
         let name = row.key.strip_prefix(&self.place());
         Ok(Document {
             name: name.unwrap_or_default().to_owned(),

@@ -76,11 +76,11 @@ impl StoreError {
     fn what(&self) -> &'static str {
         match self.kind {
             StoreErrorKind::Corrupt => {
-                "what is kept cannot be read; restore it from a copy, and look at the disk"
+                "what is kept cannot be read; look at the disk, and put a copy in its place"
             }
             StoreErrorKind::Full => "there is no room left; make some, or keep less for less long",
             StoreErrorKind::Invalid => {
-                "it cannot be kept like this; keys have 1 to 255 bytes, and what is kept is not empty"
+                "it cannot be kept like this; use keys of 1 to 255 bytes and bodies of up to 8 MiB, neither of them empty or with a byte 0"
             }
             StoreErrorKind::Newer => {
                 "the database was written by a newer version; use that version"

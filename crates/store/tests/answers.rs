@@ -1,5 +1,7 @@
 //! Answers that are kept do what every store of answers must do.
 
+#![cfg(test)]
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 

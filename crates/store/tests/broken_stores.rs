@@ -1,5 +1,7 @@
 //! What every store must do is noticed where a store does not do it.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! The stores do what stores must.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 
 use stageflow_store::{MemoryStore, SqliteOptions, SqliteStore, conformance};

@@ -1,5 +1,7 @@
 //! What a store of files leaves on the disk, and what it does with files that are not as it left them.
 
+#![cfg(test)]
+
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

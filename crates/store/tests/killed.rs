@@ -1,5 +1,7 @@
 //! A process that is killed while it writes loses nothing that it was told is kept.
 
+#![cfg(test)]
+
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::Path;

@@ -1,17 +1,17 @@
 //! Documents, runs and events, as those who use them see them.
 
+#![cfg(test)]
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
-use stageflow_context::{
-    ContextSnapshot, IdSource as _, OrgId, Outcome, RunId, RunIdentity, SystemIds, UserId,
-};
+use stageflow_context::{ContextSnapshot, OrgId, Outcome, RunId, RunIdentity, SystemIds, UserId};
 use stageflow_events::{Batch, Event, EventKind, EventSink as _, RunHeader, Stopping};
 use stageflow_store::conformance::{HandClock, scope_of};
 use stageflow_store::{
-    Documents, EventLog, MemoryStore, RunRecord, Runs, Store, StoreErrorKind, StoreSink,
+    Documents, EventLog, MemoryStore, RunRecord, Runs, Store, StoreError, StoreErrorKind, StoreSink,
 };
 
 fn ids() -> SystemIds {
@@ -196,5 +196,53 @@ async fn events_are_kept_under_their_org_and_those_of_nobody_are_counted() {
             .unwrap();
         assert!(!rows.is_empty());
     }
-    assert_ne!(ids().next_uuid(), ids().next_uuid());
+}
+
+#[test]
+fn an_error_says_what_was_being_done_what_is_wrong_and_what_to_do() {
+    let all = [
+        (
+            StoreErrorKind::Unavailable,
+            "SF0711",
+            "the database does not answer; try again later, and look at whether it runs",
+        ),
+        (
+            StoreErrorKind::Full,
+            "SF0712",
+            "there is no room left; make some, or keep less for less long",
+        ),
+        (
+            StoreErrorKind::Corrupt,
+            "SF0713",
+            "what is kept cannot be read; look at the disk, and put a copy in its place",
+        ),
+        (
+            StoreErrorKind::Newer,
+            "SF0714",
+            "the database was written by a newer version; use that version",
+        ),
+        (
+            StoreErrorKind::Invalid,
+            "SF0715",
+            "it cannot be kept like this; use keys of 1 to 255 bytes and bodies of up to 8 MiB, neither of them empty or with a byte 0",
+        ),
+        (
+            StoreErrorKind::NotAllowed,
+            "SF0716",
+            "the database does not let this user do it; look at the roles of the manual's page",
+        ),
+        (
+            StoreErrorKind::TooBusy,
+            "SF0717",
+            "others were faster again and again; try again later",
+        ),
+    ];
+    for (kind, code, says) in all {
+        let error = StoreError::new(kind, "doing it");
+        assert_eq!((error.code(), error.kind()), (code, kind));
+        assert_eq!(
+            error.to_string(),
+            format!("{code}: store, doing it: {says}")
+        );
+    }
 }

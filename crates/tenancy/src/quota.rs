@@ -125,7 +125,7 @@ impl Quota {
     }
 
     /// So many bytes of events in a second, as their records are written in JSON, and as many at once after a rest. An event that
-    /// has more never fits.
+    /// has more never fits. The time for a byte is counted in whole nanoseconds: at hundreds of megabytes a second the rate is rough.
     pub const fn bytes_per_second(mut self, rate: NonZeroU32) -> Self {
         self.bytes = Some(PerSecond::of(rate));
         self
@@ -144,7 +144,7 @@ impl Quota {
     }
 
     /// How long a window of tokens and cost is; a day if nothing is said. Less than a second counts as a second. The first one
-    /// begins with the first run.
+    /// begins with the first run, or when somebody asks for the tenant's budget.
     pub fn every(mut self, window: Duration) -> Self {
         self.every = window.max(Duration::from_secs(1));
         self

@@ -178,46 +178,64 @@ fn millis_up(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
-impl fmt::Display for QuotaError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
+impl Inner {
+    /// What there is too much of.
+    fn problem(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
             org, limit, used, ..
-        } = &*self.0;
-        write!(f, "{}: ", self.code())?;
-        match self.0.dimension {
-            QuotaDimension::Bytes => write!(f, "{org} may write {limit} bytes of events a second")?,
+        } = self;
+        match self.dimension {
+            QuotaDimension::Bytes => write!(
+                f,
+                "{org} writes too much: it may write {limit} bytes of events a second"
+            ),
             QuotaDimension::Cost => write!(
                 f,
                 "{org} has used up its cost of {} ({} spent or set aside)",
                 Cost::from_micros(*limit),
                 Cost::from_micros(*used),
-            )?,
-            QuotaDimension::Events => write!(f, "{org} may have {limit} events a second")?,
-            QuotaDimension::Queue => write!(f, "{used} of {limit} runs of {org} wait already")?,
+            ),
+            QuotaDimension::Events => {
+                write!(
+                    f,
+                    "{org} says too much: it may have {limit} events a second"
+                )
+            }
+            QuotaDimension::Queue => write!(
+                f,
+                "{org} has no room for another run: {used} of {limit} wait already"
+            ),
             QuotaDimension::Runs => write!(
                 f,
-                "{used} of {limit} runs of {org} are at work, and none may wait"
-            )?,
-            QuotaDimension::RunsPerSecond => write!(f, "{org} may start {limit} runs a second")?,
-            QuotaDimension::Stages => write!(f, "{used} of {limit} stages of {org} wait already")?,
+                "{org} has no room for another run: {used} of {limit} are at work, and none may wait"
+            ),
+            QuotaDimension::RunsPerSecond => {
+                write!(
+                    f,
+                    "{org} comes too fast: it may start {limit} runs a second"
+                )
+            }
+            QuotaDimension::Stages => write!(
+                f,
+                "{org} has no room for another stage: {used} of {limit} wait already"
+            ),
             QuotaDimension::Tenants => write!(
                 f,
                 "{org} is not in the registry, and {used} of {limit} tenants are remembered already"
-            )?,
+            ),
             QuotaDimension::Tokens => write!(
                 f,
                 "{org} has used up its {limit} tokens ({used} spent or set aside)"
-            )?,
+            ),
             QuotaDimension::Wait => write!(
                 f,
-                "a run of {org} has waited for {used} ms; {limit} ms is the most"
-            )?,
+                "{org} has no room for another run: this one has waited for {used} ms of {limit} ms"
+            ),
         }
-        match self.0.retry_after {
-            Some(wait) => write!(f, "; try again in {} ms, or ", millis_up(wait))?,
-            None => f.write_str("; ")?,
-        }
-        f.write_str(match self.0.dimension {
+    }
+
+    fn advice(&self) -> &'static str {
+        match self.dimension {
             QuotaDimension::Tenants => {
                 "add it with `Tenants::add`, or let more be remembered with `most`"
             }
@@ -231,7 +249,19 @@ impl fmt::Display for QuotaError {
             | QuotaDimension::RunsPerSecond
             | QuotaDimension::Stages
             | QuotaDimension::Wait => "move the tenant to a tier with a larger quota",
-        })
+        }
+    }
+}
+
+impl fmt::Display for QuotaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.code())?;
+        self.0.problem(f)?;
+        match self.0.retry_after {
+            Some(wait) => write!(f, "; try again in {} ms, or ", millis_up(wait))?,
+            None => f.write_str("; ")?,
+        }
+        f.write_str(self.0.advice())
     }
 }
 

@@ -71,6 +71,7 @@ impl Around for TenantStages {
                 let (limit, used) = (seen.waiting as u64, seen.waiting as u64);
                 let dimension = QuotaDimension::Stages;
                 let error = QuotaError::new(member.org, dimension, limit, used, Some(after));
+                call.tell(NAME, "rejected", error.payload());
                 return Ending::Failed(call.rejected(NAME, error, Some(after)));
             }
         };

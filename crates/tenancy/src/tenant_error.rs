@@ -124,7 +124,7 @@ impl fmt::Display for TenantError {
         match self.0.kind {
             TenantErrorKind::CrossTenant => write!(
                 f,
-                "{org} may not {operation} what belongs to {owner}; look for an id that came with the input instead of from the run"
+                "{org} may not {operation} this: it belongs to {owner}; look for an id that came with the input instead of from the run"
             ),
             TenantErrorKind::ForeignBudget => write!(
                 f,
@@ -133,14 +133,14 @@ impl fmt::Display for TenantError {
             TenantErrorKind::Nobody => f.write_str(
                 "the run is for no org, and nothing is kept for nobody; start it with `RunOptions::org`, or let an admission say whose it is",
             ),
-            TenantErrorKind::Suspended => write!(f, "{org} is suspended; ask whoever runs the registry"),
+            TenantErrorKind::Suspended => write!(f, "{org} may start nothing: it is suspended; ask whoever runs the registry"),
             TenantErrorKind::Unknown => write!(
                 f,
                 "{org} is not in the registry; add it, or let unknown orgs in with a tier of their own"
             ),
             TenantErrorKind::Unowned => write!(
                 f,
-                "{org} may not {operation} what belongs to nobody; write down whose it is when it is made"
+                "{org} may not {operation} this: it belongs to nobody; write down whose it is when it is made"
             ),
         }
     }

@@ -53,7 +53,7 @@ impl fmt::Display for TenantsError {
         match self.kind {
             TenantsErrorKind::Duplicate => write!(
                 f,
-                "{code}: {what} is in the registry already; say it once, or change it with `move_to_tier`"
+                "{code}: {what} is in the registry already, and cannot be named twice; name it once, or change it with `move_to_tier`"
             ),
             TenantsErrorKind::Full => write!(
                 f,

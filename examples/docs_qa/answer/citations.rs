@@ -1,6 +1,6 @@
 //! The guard on answers: every sentence must really stand where its citation says.
 //!
-//! The source is read from the disk again, so neither a model's invention nor a file that changed since it was indexed
+//! A source that is a file is read from the disk again, so neither a model's invention nor a file that changed since it was indexed
 //! gets through.
 
 use std::cell::OnceCell;
@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::corpus::{Bounds, Corpus, Document, read_text};
+use crate::corpus::{Bounds, Corpus, Document, Unreadable, read_text};
 use crate::passages::{Passage, split};
 
 /// A quotation shorter than this proves nothing, unless it is all that stands there.
@@ -143,11 +143,11 @@ impl Sources<'_> {
             return Ok(None);
         };
         if !self.read.contains_key(name) {
-            let text = read_text(&document.path, Bounds::default().file_bytes)
+            let text = read_again(document)
                 .map_err(|error| format!("`{name}` was read before and now {error}"))?;
-            let lines = text.text.split('\n').map(str::to_owned).collect();
+            let lines = text.split('\n').map(str::to_owned).collect();
             let document = Document {
-                text: text.text,
+                text,
                 path: document.path.clone(),
                 name: name.to_owned(),
                 ..*document
@@ -162,6 +162,13 @@ impl Sources<'_> {
             );
         }
         Ok(self.read.get(name))
+    }
+}
+
+fn read_again(document: &Document) -> Result<String, Unreadable> {
+    match &document.path {
+        Some(path) => Ok(read_text(path, Bounds::default().file_bytes)?.text),
+        None => Ok(document.text.clone()),
     }
 }
 

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
 pub(crate) use self::error::CorpusError;
-pub(crate) use self::text::read_text;
-use self::text::{Text, Unreadable};
+use self::text::Text;
+pub(crate) use self::text::{Unreadable, read_text};
 
 /// The documents of a folder, in the order of their names.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ pub(crate) struct Corpus {
 pub(crate) struct Document {
     /// Path below the root with `/` between its parts: what a citation shows.
     pub(crate) name: String,
-    pub(crate) path: PathBuf,
+    /// Where it can be read again; of a document that is no file, the text is all there is.
+    pub(crate) path: Option<PathBuf>,
     pub(crate) format: Format,
     /// The text with `\n` as its only line end and no byte order mark.
     pub(crate) text: String,
@@ -193,7 +194,7 @@ impl<'a> Loader<'a> {
                 self.total += text.len();
                 self.documents.push(Document {
                     name,
-                    path: path.to_path_buf(),
+                    path: Some(path.to_path_buf()),
                     format,
                     text,
                 });
@@ -265,7 +266,8 @@ fn is_passed_over(entry: &DirEntry) -> bool {
     name.starts_with('.') || (entry.file_type().is_dir() && name == "node_modules")
 }
 
-fn format_of(path: &Path) -> Option<Format> {
+/// How a file of this name is read; `None` if it is no prose.
+pub(crate) fn format_of(path: &Path) -> Option<Format> {
     let Some(extension) = path.extension() else {
         return Some(Format::Plain);
     };

@@ -11,7 +11,7 @@ fn row(kind: Kind, line: u32, text: &str, context: &str) -> Row {
 fn of(text: &str, format: Format) -> Vec<Passage> {
     let document = Document {
         name: "a".into(),
-        path: "a".into(),
+        path: None,
         format,
         text: text.to_owned(),
     };

@@ -8,8 +8,7 @@
 //!
 //! The stages hold what they need and call the functions of the other modules; nothing else here knows how they work.
 
-#[cfg(test)]
-mod tests;
+pub(crate) mod transcript;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,16 +23,17 @@ use crate::answer::compose::{Compose, Composition, Request};
 use crate::question::{self, Question};
 use crate::search::rerank::{Ranking, rerank};
 use crate::search::{CANDIDATES, Hits, Index};
-use crate::session::memory::{self, Memory};
+use crate::session::memory::Memory;
 use crate::session::profile::{self, Profile};
-use crate::session::transcript::{self, Exchange, Line, VERSION};
+use crate::session::transcript::{Exchange, Line, Outcome, VERSION};
+
+use self::transcript::Transcript;
 
 /// What the stages share, for all questions.
 pub(crate) struct Shared {
     pub(crate) index: Arc<Index>,
     pub(crate) compose: Box<dyn Compose>,
-    pub(crate) transcript: PathBuf,
-    pub(crate) session: String,
+    pub(crate) transcript: Box<dyn Transcript>,
     pub(crate) profile: Option<PathBuf>,
     pub(crate) clock: Box<dyn WallClock>,
 }
@@ -115,8 +115,8 @@ impl Stage for LoadMemory {
     type Input = Arc<Question>;
     type Output = Memory;
 
-    async fn run(&self, _cx: StageCx, _question: Arc<Question>) -> Result<Memory, Stop> {
-        Ok(memory::recall(&self.0.transcript, &self.0.session)?)
+    async fn run(&self, cx: StageCx, _question: Arc<Question>) -> Result<Memory, Stop> {
+        self.0.transcript.recall(&cx).await
     }
 }
 
@@ -240,12 +240,10 @@ impl Stage for AppendTranscript {
     type Input = (Arc<Question>, Arc<Composition>);
     type Output = Composition;
 
-    async fn run(&self, _cx: StageCx, input: Self::Input) -> Result<Composition, Stop> {
+    async fn run(&self, cx: StageCx, input: Self::Input) -> Result<Composition, Stop> {
         let (question, composition) = input;
-        transcript::append(
-            &self.0.transcript,
-            &self.0.exchange(&question, &composition),
-        )?;
+        let exchange = self.0.exchange(&question, &composition);
+        self.0.transcript.append(&cx, exchange).await?;
         Ok(Composition::clone(&composition))
     }
 }
@@ -253,10 +251,8 @@ impl Stage for AppendTranscript {
 impl Shared {
     fn exchange(&self, question: &Question, composition: &Composition) -> Exchange {
         let (outcome, sentences) = match composition {
-            Composition::Draft(draft) => {
-                (transcript::Outcome::Answered, draft.sentences.as_slice())
-            }
-            Composition::Unanswerable(_) => (transcript::Outcome::Unanswerable, [].as_slice()),
+            Composition::Draft(draft) => (Outcome::Answered, draft.sentences.as_slice()),
+            Composition::Unanswerable(_) => (Outcome::Unanswerable, [].as_slice()),
         };
         let line = |cited: &citations::Cited| Line {
             text: cited.text.clone(),
@@ -271,7 +267,7 @@ impl Shared {
         Exchange {
             version: VERSION,
             time_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
-            session: self.session.clone(),
+            session: String::new(), // whoever keeps it knows whose it is
             question: question.text.clone(),
             outcome,
             sentences: sentences.iter().map(line).collect(),

@@ -125,7 +125,7 @@ fn those_that_prove_are_asked_first_and_then_each_in_turn() {
 }
 
 /// A pipeline of one stage that writes down that it ran.
-pub(super) fn one_stage(log: &Log) -> (Pipeline<u64, u64>, stageflow::graph::Handle<u64>) {
+pub(super) fn one_stage(log: &Log) -> (Pipeline<u64, u64>, Handle<u64>) {
     let log = log.clone();
     let mut p = Pipeline::builder("one");
     let n = p.input::<u64>();

@@ -104,7 +104,7 @@ fn what_is_not_permitted_does_not_run_and_the_run_is_denied() {
             error.to_string(),
             format!(
                 "SF0305: stage `write` was denied: SF0621: layer `authorize`: `ada` of {org} asked for `kb:write` on \
-                 stage `answer/write`: denied by `rbac`: no role of theirs permits it; permit it in the policy, or let \
+                 stage `answer/write`: denied by `rbac`: no role of theirs permits it; change the policy, or let \
                  somebody ask who may; look at the layer that is named: it decides who may call this stage"
             )
         );

@@ -124,6 +124,29 @@ fn a_stage_of_a_run_for_nobody_is_denied_also_without_the_admission() {
 }
 
 #[test]
+fn a_stage_that_waits_is_stopped_at_the_deadline_and_leaves_no_hole() {
+    paused(async {
+        let tenants = three(Quota::new().stages(size(1)));
+        let engine = Engine::builder().intercept(tenants.stages()).build();
+        let pipeline = a_second();
+        let run = |options| engine.run(&pipeline, 1, options);
+        let hasty = for_org(0).deadline(500.millis());
+        let (first, second, third) = tokio::join!(run(for_org(0)), run(hasty), run(for_org(0)));
+        assert!(first.is_success());
+        assert_eq!(
+            (second.outcome(), second.duration()),
+            (Outcome::TimedOut, 500.millis())
+        );
+        assert_eq!(
+            (third.outcome(), third.duration()),
+            (Outcome::Succeeded, 2.secs())
+        );
+        let stages = tenants.usage(org(0)).unwrap().stages;
+        assert_eq!((stages.started, stages.waiting, stages.running), (2, 0, 0));
+    });
+}
+
+#[test]
 fn a_place_comes_back_when_a_stage_panics_or_is_stopped() {
     paused(async {
         let tenants = three(Quota::new().stages(size(1)));

@@ -1,8 +1,10 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
+mod access;
 mod admission;
 mod approval;
 mod audit;
+mod authentication;
 mod branches;
 mod child;
 mod context;
@@ -19,7 +21,9 @@ mod pools;
 mod retry;
 mod reuse;
 mod sealed;
+mod stores;
 mod streaming;
+mod tenants;
 mod undo;
 
 use std::error::Error;
@@ -50,6 +54,7 @@ pub(crate) struct Sample {
 
 pub(crate) fn all() -> Vec<Sample> {
     [
+        access::samples(),
         context::samples(),
         graph::samples(),
         loops::samples(),
@@ -57,6 +62,7 @@ pub(crate) fn all() -> Vec<Sample> {
         export::samples(),
         admission::samples(),
         approval::samples(),
+        authentication::samples(),
         audit::samples(),
         child::samples(),
         pools::samples(),
@@ -69,7 +75,9 @@ pub(crate) fn all() -> Vec<Sample> {
         disk::samples(),
         otel::samples(),
         lens::samples(),
+        stores::samples(),
         streaming::samples(),
+        tenants::samples(),
         undo::samples(),
     ]
     .into_iter()

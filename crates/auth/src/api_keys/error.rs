@@ -57,12 +57,12 @@ impl fmt::Display for ApiKeyError {
         match &self.0 {
             Why::Full(most) => write!(
                 f,
-                "`ApiKeys` has no room for another key: it holds {most}, which is the most; revoke what nobody uses, or make room \
+                "`ApiKeys` has no room for another key: it holds {most}, which is the most; call `ApiKeys::revoke` for what nobody uses, or make room \
                  for more with `ApiKeys::new`"
             ),
             Why::Taken(id) => write!(
                 f,
-                "there is an api key of the id `{id}` already, which is never replaced; revoke that one first, or generate \
+                "there is an api key of the id `{id}` already, which is never replaced; call `ApiKeys::revoke` first, or generate \
                  another"
             ),
         }

@@ -123,11 +123,11 @@ impl Authenticator for ApiKeys {
 
     async fn authenticate(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
         let Credentials::ApiKey(text) = credentials else {
-            return Err(unreadable("the `credentials` are no key; show an API key"));
+            return Err(unreadable("the `credentials` are no key; send an API key"));
         };
         let shown = Shown::of(text.expose()).ok_or_else(|| {
             unreadable(
-                "the `api key` does not have the form of one: `sfk_`, an id, `_`, a secret; show it as it was given out",
+                "the `api key` does not have the form of one: `sfk_`, an id, `_`, a secret; send it as it was given out",
             )
         })?;
         // Ids are not secret: how long it takes to find none may be seen.

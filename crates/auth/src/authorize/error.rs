@@ -120,7 +120,7 @@ impl AccessError {
 
     fn help(&self) -> &'static str {
         match self.0.kind {
-            AccessErrorKind::Denied => "permit it in the policy, or let somebody ask who may",
+            AccessErrorKind::Denied => "change the policy, or let somebody ask who may",
             AccessErrorKind::NoPolicy => {
                 "give the engine the layer's policy for stages with `.admit(authorize.for_stages())`"
             }

@@ -2,9 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use cedar_policy::{
-    Entity, EntityId, EntityTypeName, EntityUid, ParseErrors, RestrictedExpression,
-};
+use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use stageflow_context::BoxError;
 
 use crate::{Principal, Resource};
@@ -54,24 +52,24 @@ impl Asked {
     }
 }
 
-fn uid(of: &str, id: &str) -> Result<EntityUid, ParseErrors> {
+fn uid(of: &str, id: &str) -> Result<EntityUid, BoxError> {
     let of: EntityTypeName = of.parse()?;
     Ok(EntityUid::from_type_name_and_id(of, EntityId::new(id)))
 }
 
-fn parents_of(principal: &Principal) -> Result<HashSet<EntityUid>, ParseErrors> {
+fn parents_of(principal: &Principal) -> Result<HashSet<EntityUid>, BoxError> {
     let roles = principal.roles().map(|role| uid("Role", role));
     let org = uid("Org", &principal.org().to_string());
     roles.chain([org]).collect()
 }
 
-fn owners(resource: &Resource) -> Result<HashSet<EntityUid>, ParseErrors> {
+fn owners(resource: &Resource) -> Result<HashSet<EntityUid>, BoxError> {
     let owner = resource.org().map(|org| uid("Org", &org.to_string()));
     owner.into_iter().collect()
 }
 
 /// `kb:docs:read` is in `kb:docs:*`, `kb:*` and `*`.
-fn action_groups(action: &str) -> Result<HashSet<EntityUid>, ParseErrors> {
+fn action_groups(action: &str) -> Result<HashSet<EntityUid>, BoxError> {
     let ends = action.match_indices(':').map(|(end, _)| end);
     let groups = ends.map(|end| format!("{}:*", &action[..end]));
     groups

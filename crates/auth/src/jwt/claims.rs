@@ -46,7 +46,7 @@ pub(super) fn principal(
         Some(Value::String(region)) => principal.in_region(region.as_str()),
         Some(_) => {
             return Err(unreadable(format!(
-                "the claim `{}` is not a text; have it made so",
+                "the claim `{}` is not a text; let the issuer write it so",
                 rules.region
             )));
         }
@@ -61,7 +61,7 @@ fn made_here_and_for_us(claims: &Map<String, Value>, rules: &JwtRules) -> Result
         return Err(AuthError::new(
             AuthErrorKind::WrongIssuer,
             format!(
-                "the claim `iss` is not `{issuer}`, whose tokens count here; get a token from there"
+                "the claim `iss` is not `{issuer}`, whose tokens count here; ask there for a token"
             ),
         ));
     }
@@ -91,11 +91,11 @@ fn in_time(
         // Nothing would ever be over.
         return Err(AuthError::new(
             AuthErrorKind::Undecided,
-            "the `clock` of this machine stands before 1970, so no token can be held against it; set it",
+            "the `clock` of this machine stands before 1970, so no token can be held against it; correct it",
         ));
     };
     let end = moment(claims, "exp")?.ok_or_else(|| {
-        unreadable("the token has no `exp`, so it would never be over; have it made with one")
+        unreadable("the token has no `exp`, so it would never be over; ask for one that has it")
     })?;
     let end = end.saturating_add(rules.leeway);
     if now >= end {
@@ -103,7 +103,7 @@ fn in_time(
         return Err(AuthError::new(
             AuthErrorKind::Expired,
             format!(
-                "the token is over by its `exp` and {:?} of leeway, since {late:?}; get a new one",
+                "the token is over by its `exp` and {:?} of leeway, since {late:?}; ask for a new one",
                 rules.leeway
             ),
         ));
@@ -115,7 +115,7 @@ fn in_time(
             return Err(AuthError::new(
                 AuthErrorKind::NotYetValid,
                 format!(
-                    "the token is not valid yet by its `nbf` less {:?} of leeway, for another {:?}; wait, or set the clocks",
+                    "the token is not valid yet by its `nbf` less {:?} of leeway, for another {:?}; wait that long, or correct the clocks",
                     rules.leeway,
                     whole(early),
                 ),
@@ -145,7 +145,7 @@ fn moment(claims: &Map<String, Value>, name: &str) -> Result<Option<Duration>, A
     match moment {
         Some(moment) => Ok(Some(moment)),
         None => Err(unreadable(format!(
-            "the claim `{name}` is not a number of seconds since 1970; have it made so"
+            "the claim `{name}` is not a number of seconds since 1970; let the issuer write it so"
         ))),
     }
 }
@@ -154,7 +154,7 @@ fn subject(claims: &Map<String, Value>) -> Result<&str, AuthError> {
     match claims.get("sub").and_then(Value::as_str) {
         Some(subject) if !subject.is_empty() && subject.len() <= LONGEST_SUBJECT => Ok(subject),
         _ => Err(unreadable(format!(
-            "the claim `sub` is not a name of 1 to {LONGEST_SUBJECT} characters; have the token made with one"
+            "the claim `sub` is not a name of 1 to {LONGEST_SUBJECT} characters; let the issuer give it one"
         ))),
     }
 }
@@ -165,7 +165,7 @@ fn org(claims: &Map<String, Value>, rules: &JwtRules) -> Result<OrgId, AuthError
         AuthError::new(
             AuthErrorKind::NoOrg,
             format!(
-                "the claim `{}` is not the id of an org, and without one nobody is anybody; have it added at the issuer",
+                "the claim `{}` is not the id of an org, and without one nobody is anybody; let the issuer add it",
                 rules.org
             ),
         )
@@ -206,7 +206,7 @@ fn texts<'a>(
 ) -> Result<Vec<&'a str>, AuthError> {
     let wrong = || {
         unreadable(format!(
-            "the claim `{name}` is not a list of texts; have it made so"
+            "the claim `{name}` is not a list of texts; let the issuer write it so"
         ))
     };
     match (claim(claims, name), spaces) {

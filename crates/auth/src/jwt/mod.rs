@@ -66,25 +66,25 @@ impl JwtAuthenticator {
     async fn signed(&self, token: &Token<'_>) -> Result<(), AuthError> {
         let unsigned = |detail: &str| AuthError::new(AuthErrorKind::Unsigned, detail);
         let algorithm = token.header.algorithm().ok_or_else(|| {
-            unsigned("the `alg` of the token is none that counts here; have it signed with RS256, PS256, ES256 or EdDSA")
+            unsigned("the `alg` of the token is none that counts here; let it be signed with RS256, PS256, ES256 or EdDSA")
         })?;
         let key = self.keys.key(token.header.kid.as_deref()).await?;
         let key = key.ok_or_else(|| {
-            unsigned("no key has the `kid` of the token, or it names none and there are several; get a new token")
+            unsigned("no key has the `kid` of the token, or it names none and there are several; ask for a new token")
         })?;
         if key.algorithm() != algorithm {
             return Err(unsigned(
-                "the `alg` of the token is not that of its key, which decides; have it signed as the key says",
+                "the `alg` of the token is not that of its key, which decides; let it be signed as the key says",
             ));
         }
         if !self.rules.algorithms.contains(&algorithm) {
             return Err(unsigned(
-                "the `alg` of the token is one that the rules leave out; allow it with `JwtRules::algorithms`, or sign otherwise",
+                "the `alg` of the token is one that the rules leave out; name it in `JwtRules::algorithms`, or let it be signed otherwise",
             ));
         }
         if !key.signed(token.signed, &token.signature) {
             return Err(unsigned(
-                "the `signature` of the token is not that of its key: it was changed, or made by somebody else; get a new one",
+                "the `signature` of the token is not that of its key: it was changed, or made by somebody else; ask for a new one",
             ));
         }
         Ok(())
@@ -108,7 +108,7 @@ impl Authenticator for JwtAuthenticator {
     async fn authenticate(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
         let Credentials::Bearer(text) = credentials else {
             return Err(unreadable(
-                "the `credentials` are no token; show a bearer token",
+                "the `credentials` are no token; send a bearer token",
             ));
         };
         let (text, most) = (text.expose(), self.rules.max_len);
@@ -116,7 +116,7 @@ impl Authenticator for JwtAuthenticator {
             return Err(AuthError::new(
                 AuthErrorKind::TooLong,
                 format!(
-                    "the `token` has {} bytes, which is more than {most}; have it made with fewer claims, or set `JwtRules::max_len`",
+                    "the `token` has {} bytes, which is more than {most}; ask for one with fewer claims, or raise `JwtRules::max_len`",
                     text.len()
                 ),
             ));

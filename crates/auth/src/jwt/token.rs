@@ -35,7 +35,7 @@ impl<'a> Token<'a> {
     pub(super) fn of(text: &'a str) -> Result<Self, AuthError> {
         let form = || {
             unreadable(
-                "the `token` does not have the form of a signed one, three parts with `.` between them; show it as it was given",
+                "the `token` does not have the form of a signed one, three parts with `.` between them; send it as it was given",
             )
         };
         let (signed, signature) = text.rsplit_once('.').ok_or_else(form)?;
@@ -46,11 +46,11 @@ impl<'a> Token<'a> {
         let header: Header = decoded(header)
             .and_then(|json| serde_json::from_slice(&json).ok())
             .ok_or_else(|| {
-                unreadable("the `header` of the token is not one: JSON with `alg` in base64url; show it as it was given")
+                unreadable("the `header` of the token is not one: JSON with `alg` in base64url; send it as it was given")
             })?;
         if header.crit.is_some() {
             return Err(unreadable(
-                "the header of the token has `crit`, which asks for what is not understood here; have it made without",
+                "the header of the token has `crit`, which asks for what is not understood here; ask for one without",
             ));
         }
         Ok(Self {
@@ -66,7 +66,7 @@ impl<'a> Token<'a> {
         decoded(self.payload)
             .and_then(|json| serde_json::from_slice(&json).ok())
             .ok_or_else(|| {
-                unreadable("the `payload` of the token is not one: a JSON object in base64url; show it as it was given")
+                unreadable("the `payload` of the token is not one: a JSON object in base64url; send it as it was given")
             })
     }
 }

@@ -35,7 +35,7 @@ impl KeySet {
             return Err(KeyError::new(
                 KeyErrorKind::TooMuch,
                 format!(
-                    "the `keys` are {}, which is more than {most}; have some of them removed",
+                    "the `keys` are {}, which is more than {most}; remove some, or raise `Jwks::max_keys`",
                     keys.len()
                 ),
             ));
@@ -49,7 +49,7 @@ impl KeySet {
             return Err(KeyError::new(
                 KeyErrorKind::NoKeys,
                 format!(
-                    "of {} `keys` none is a public key that signs with RS256, PS256, ES256 or EdDSA; have one added",
+                    "of {} `keys` none is a public key that signs with RS256, PS256, ES256 or EdDSA; add one",
                     keys.len()
                 ),
             ));

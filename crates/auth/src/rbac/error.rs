@@ -85,7 +85,7 @@ impl fmt::Display for RbacProblem {
             }
             Self::Repeated(role) => write!(
                 f,
-                "there are two roles called `{role}`; say all that it permits in one place"
+                "role `{role}` is there twice, which leaves open what it permits; keep one, and say all of it there"
             ),
             Self::Unknown { role, inherits } => write!(
                 f,

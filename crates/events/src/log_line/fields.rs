@@ -1,5 +1,6 @@
 //! The fields of spans and events, as lines have them.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 
@@ -62,7 +63,8 @@ impl Visit for Identity {
 pub(super) struct Told {
     redaction: Redaction,
     pub(super) message: Option<String>,
-    pub(super) fields: Map<String, Value>,
+    /// Sorted, whatever order the program's JSON objects keep.
+    pub(super) fields: BTreeMap<String, Value>,
 }
 
 impl Told {
@@ -71,7 +73,7 @@ impl Told {
         Self {
             redaction,
             message: None,
-            fields: Map::new(),
+            fields: BTreeMap::new(),
         }
     }
 

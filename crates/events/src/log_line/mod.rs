@@ -2,6 +2,7 @@
 
 mod fields;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use stageflow_context::{StageCx, SystemClock, WallClock};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
@@ -161,8 +162,8 @@ struct Line<'a> {
     message: Option<String>,
     #[serde(flatten)]
     identity: Option<&'a Identity>,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    fields: Map<String, Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<String, Value>,
 }
 
 impl<W, S> Layer<S> for LogLines<W>

@@ -99,6 +99,7 @@ impl<S: Store> Bench<S> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 pub(super) fn text(error: StoreError) -> String {
     format!("the store failed: {error:?}")
 }

@@ -8,7 +8,8 @@ use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _};
 
 use super::BadgeKey;
 use super::failure::{failed, not_migrated};
-use crate::{StoreError, StoreErrorKind};
+use super::statements;
+use crate::{Class, StoreError, StoreErrorKind};
 
 /// The version of the tables that this program knows.
 pub(super) const NEWEST: i64 = 1;
@@ -90,6 +91,34 @@ pub async fn migrate(url: &str, key: &BadgeKey, also: &[BadgeKey]) -> Result<(),
         .await
         .map_err(failed("set the keys of the badges"))?;
     connection.close().await.map_err(failed(DOING))
+}
+
+/// Takes away the bytes of everything that was ever deleted or written over: writes each table anew. `url` is of a user as for
+/// [`migrate`]; a member of `sf_owner` is enough. Each table is closed to everybody while it is written: minutes for one of many
+/// gigabytes. Postgres's log for replication and crashes keeps the bytes until it is written over, and copies keep them as long as
+/// you keep those.
+///
+/// # Errors
+///
+/// [`StoreError`] of the kind [`NotAllowed`](StoreErrorKind::NotAllowed) if this user may not do it, and
+/// [`Unavailable`](StoreErrorKind::Unavailable) if the database does not answer.
+///
+/// # Cancellation
+///
+/// May be dropped at any point and called again: a table is written wholly, or not at all.
+pub async fn compact(url: &str) -> Result<(), StoreError> {
+    const DOING: &str = "write the tables anew";
+    let options: PgConnectOptions = url.parse().map_err(failed(DOING))?;
+    let mut connection = Box::pin(options.connect()).await.map_err(failed(DOING))?;
+    // One by one: it cannot be done in a transaction.
+    let first = ["SET ROLE sf_owner"].into_iter();
+    for statement in first.chain(Class::ALL.map(|class| statements::of(class).compact)) {
+        let done = sqlx::raw_sql(statement).execute(&mut connection);
+        done.await.map_err(failed(DOING))?;
+    }
+    sqlx::Connection::close(connection)
+        .await
+        .map_err(failed(DOING))
 }
 
 fn migrations() -> Migrator {

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use stageflow_tenancy::TenantScope;
 
 pub use badge::BadgeKey;
-pub use migrate::migrate;
+pub use migrate::{compact, migrate};
 pub use options::PgOptions;
 
 use crate::{Shelf, Store, StoreError};

@@ -159,7 +159,7 @@ mod tests {
     }
 
     async fn id(pool: &Pool) -> (i32, bool, bool) {
-        let mut connection = pool.bare().acquire().await.unwrap();
+        let mut connection = Box::pin(pool.bare().acquire()).await.unwrap();
         let id = sqlx::query_scalar("SELECT pg_backend_pid()")
             .fetch_one(&mut *connection)
             .await

@@ -53,6 +53,18 @@ impl PostgresShelf {
         Ok(true)
     }
 
+    async fn try_expire(&self) -> sqlx::Result<()> {
+        let mut transaction = self.pool.begin(&self.badge).await?;
+        for class in Class::ALL {
+            sqlx::query(statements::of(class).expire)
+                .bind(self.org.as_uuid())
+                .bind(self.pool.now())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await
+    }
+
     async fn try_get(&self, class: Class, key: &str) -> sqlx::Result<Option<Found>> {
         let mut transaction = self.pool.begin(&self.badge).await?;
         let found = sqlx::query_as(statements::of(class).get)
@@ -133,6 +145,13 @@ impl Shelf for PostgresShelf {
             .await
             .map_err(failed("read a row"))?;
         found.map(read).transpose()
+    }
+
+    /// Takes away what is past its time. The bytes of deleted rows are the owner's to take away, for all tenants together: see
+    /// [`compact`](super::compact).
+    async fn scrub(&self) -> Result<(), StoreError> {
+        let expired = self.try_expire().await;
+        expired.map_err(failed("take away what is past its time"))
     }
 
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {

@@ -9,6 +9,10 @@ pub(super) struct Statements {
     pub(super) get: &'static str,
     /// org, key
     pub(super) delete: &'static str,
+    /// Nothing, and not in a transaction.
+    pub(super) compact: &'static str,
+    /// org, now
+    pub(super) expire: &'static str,
     /// org, keys, users, ats, untils, bodies, now
     pub(super) insert: &'static str,
     /// org, keys, users, ats, untils, bodies, now
@@ -51,6 +55,12 @@ macro_rules! statements {
                 " WHERE org_id = $1 AND key = $2 AND (until IS NULL OR until > $3)",
             ),
             delete: concat!("DELETE FROM sf.", $table, " WHERE org_id = $1 AND key = $2"),
+            compact: concat!("VACUUM (FULL) sf.", $table),
+            expire: concat!(
+                "DELETE FROM sf.",
+                $table,
+                " WHERE org_id = $1 AND until <= $2"
+            ),
             // A row that is no longer there may be written over.
             insert: write_rows!($table, "version = 0 WHERE old.until <= $7"),
             put: write_rows!(
@@ -95,7 +105,9 @@ mod tests {
         for class in Class::ALL {
             let all = of(class);
             let table = format!(" sf.{} ", class.as_str());
-            let texts = [all.get, all.delete, all.insert, all.put, all.swap];
+            let texts = [
+                all.get, all.delete, all.expire, all.insert, all.put, all.swap,
+            ];
             for text in texts.iter().chain(&all.scan) {
                 assert_eq!(text.matches(&table).count(), 1, "{text}");
                 assert_eq!(text.matches("sf.").count(), 1, "{text}");

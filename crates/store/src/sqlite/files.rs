@@ -11,7 +11,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use stageflow_context::OrgId;
 
-use super::options::{Check, SqliteOptions};
+use super::options::Check;
 use super::{schema, trouble};
 use crate::StoreError;
 
@@ -23,7 +23,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    pub(super) fn make(path: &Path, options: &SqliteOptions) -> Result<Self, StoreError> {
+    pub(super) fn make(path: &Path, busy: Duration, check: Check) -> Result<Self, StoreError> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
@@ -32,8 +32,8 @@ impl Folder {
         builder.create(path).map_err(trouble::on_disk(doing))?;
         Ok(Self {
             path: fs::canonicalize(path).map_err(trouble::on_disk(doing))?,
-            busy: options.busy,
-            check: options.check,
+            busy,
+            check,
         })
     }
 
@@ -202,11 +202,11 @@ impl Files {
             };
             self.open.insert(org, file);
         }
-        let used = self.uses;
-        Ok(self.open.get_mut(&org).map(|file| {
-            file.used = used;
-            file
-        }))
+        let mut file = self.open.get_mut(&org);
+        if let Some(file) = &mut file {
+            file.used = self.uses;
+        }
+        Ok(file)
     }
 
     /// Closes the file of an org: after an error it is opened anew.

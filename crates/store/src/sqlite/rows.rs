@@ -15,7 +15,7 @@ pub(super) fn apply(connection: &Connection, write: &Write, now: u64) -> Result<
     };
     let (row, version) = match (write, found) {
         (Write::Delete { .. }, _) => return delete(connection, class, key).map(|()| true),
-        (Write::Insert { row, .. }, None) | (Write::Put { row, .. }, None) => (row, 0),
+        (Write::Insert { row, .. } | Write::Put { row, .. }, None) => (row, 0),
         (Write::Put { row, .. }, Some(version)) => (row, version + 1),
         (Write::Swap { row, seen, .. }, Some(version)) if version == *seen => (row, version + 1),
         (Write::Insert { .. } | Write::Swap { .. }, _) => return Ok(false),

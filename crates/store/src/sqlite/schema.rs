@@ -13,18 +13,17 @@ const MIGRATIONS: [fn() -> String; 1] = [tables];
 
 /// The first version: a table for each class, all alike.
 fn tables() -> String {
-    let mut all = String::new();
-    for class in Class::ALL {
+    let table = |class: Class| {
         let name = class.as_str();
-        all += &format!(
+        format!(
             "CREATE TABLE {name} (\
                key TEXT PRIMARY KEY NOT NULL, user TEXT, at INTEGER NOT NULL, until INTEGER, \
                version INTEGER NOT NULL, body TEXT NOT NULL, sum BLOB NOT NULL) STRICT;\
              CREATE INDEX {name}_user ON {name} (user, key) WHERE user IS NOT NULL;\
              CREATE INDEX {name}_until ON {name} (until) WHERE until IS NOT NULL;"
-        );
-    }
-    all
+        )
+    };
+    Class::ALL.map(table).concat()
 }
 
 /// Makes a new file what a file has to be.

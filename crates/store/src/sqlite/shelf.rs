@@ -35,29 +35,36 @@ struct Gate {
 
 impl Inner {
     pub(super) fn start(folder: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
-        let threads = options.writers.saturating_add(options.readers.get());
-        let each = options.files.get() / threads.get();
-        let each = NonZeroUsize::new(each).unwrap_or(NonZeroUsize::MIN);
-        let folder = Arc::new(Folder::make(folder, &options)?);
-        let lane = |name: String, is_writer: bool| {
-            let files = Files::new(Arc::clone(&folder), each);
-            let wall = Arc::clone(&options.wall);
-            Lane::start(name, move |queue| match is_writer {
-                true => writer::run(queue, files, &*wall),
-                false => reader::run(queue, files, &*wall),
-            })
+        let SqliteOptions {
+            busy,
+            check,
+            files,
+            readers,
+            waiting,
+            wall,
+            writers,
+        } = options;
+        let threads = writers.saturating_add(readers.get());
+        let each = NonZeroUsize::new(files.get() / threads.get()).unwrap_or(NonZeroUsize::MIN);
+        let folder = Arc::new(Folder::make(folder, busy, check)?);
+        let own = || (Files::new(Arc::clone(&folder), each), Arc::clone(&wall));
+        let write = |number| {
+            let (files, wall) = own();
+            let name = format!("stageflow-write-{number}");
+            Lane::start(name, move |queue| writer::run(queue, files, &*wall))
         };
-        let writers =
-            (0..options.writers.get()).map(|n| lane(format!("stageflow-write-{n}"), true));
-        let writers = writers.collect::<Result<_, _>>()?;
-        let readers =
-            (0..options.readers.get()).map(|n| lane(format!("stageflow-read-{n}"), false));
-        let readers = readers.collect::<Result<_, _>>()?;
+        let read = |number| {
+            let (files, wall) = own();
+            let name = format!("stageflow-read-{number}");
+            Lane::start(name, move |queue| reader::run(queue, files, &*wall))
+        };
+        let writers = (0..writers.get()).map(write).collect::<Result<_, _>>()?;
+        let readers = (0..readers.get()).map(read).collect::<Result<_, _>>()?;
         Ok(Self {
             folder,
             writers,
             readers,
-            waiting: options.waiting,
+            waiting,
             gates: Mutex::default(),
         })
     }

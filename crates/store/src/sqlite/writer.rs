@@ -76,7 +76,8 @@ fn serve(files: &mut Files, org: OrgId, jobs: VecDeque<Job>, wall: &dyn WallCloc
         Ok(Some(file)) => {
             tell(asked.prepares, &Ok(()));
             let committed = group(file, asked.commits, now);
-            committed.and(scrub_for(asked.scrubs, file, now))
+            let scrubbed = scrub_for(asked.scrubs, file, now);
+            committed.and(scrubbed)
         }
     };
     if ended.is_err() {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stageflow_context::{SeededIds, UserId};
-use stageflow_store::postgres::{PgOptions, PostgresStore};
+use stageflow_store::conformance;
+use stageflow_store::postgres::{PgOptions, PostgresStore, compact};
 use stageflow_store::{Class, Row, Scan, Shelf, Store as _, StoreErrorKind, Write};
 use tokio::runtime::Handle;
 
@@ -247,4 +248,39 @@ async fn futures_that_are_dropped_anywhere_leave_no_tenant_and_no_half() {
         }
     }
     assert_eq!(store.unclean(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_past_its_time_is_taken_away_and_then_its_bytes() {
+    const CANARY: &str = "canary-that-must-not-stay-anywhere";
+    let lab = Lab::start().await;
+    let clock = conformance::HandClock::new();
+    let options = PgOptions::new(KEY).wall_clock(clock.clone());
+    let url = lab.url("sf_app");
+    let store = PostgresStore::connect(&url, options).await.unwrap();
+    let shelf = lab.shelf(&store, 1).await;
+    let class = Class::Documents;
+    let rows = [("gone", Some(1)), ("past", Some(1)), ("stays", None)];
+    for (key, until) in rows {
+        let row = Row::new(key, 0, format!("{key} {CANARY}")).until(until);
+        assert!(shelf.commit(vec![Write::Put { class, row }]).await.unwrap());
+    }
+    let count = async || lab.count("SELECT count(*) FROM sf.documents").await;
+    shelf.scrub().await.unwrap();
+    assert_eq!(count().await, 1, "what is past its time");
+    let key = "stays".to_owned();
+    assert!(
+        shelf
+            .commit(vec![Write::Delete { class, key }])
+            .await
+            .unwrap()
+    );
+    assert!(
+        lab.files_with(CANARY).await > 0,
+        "otherwise this says nothing"
+    );
+    compact(&lab.url("postgres")).await.unwrap();
+    assert_eq!(lab.files_with(CANARY).await, 0);
+    let error = compact(&url).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::NotAllowed);
 }

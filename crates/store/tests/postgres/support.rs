@@ -57,6 +57,31 @@ impl Lab {
         admin.close().await.unwrap();
     }
 
+    /// What the superuser counts.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        let mut admin = self.connect("postgres").await;
+        sqlx::query_scalar(sql).fetch_one(&mut admin).await.unwrap()
+    }
+
+    /// In how many files of this database a text is, when everything is on the disk.
+    pub(crate) async fn files_with(&self, text: &str) -> usize {
+        self.admin("CHECKPOINT").await;
+        let mut admin = self.connect("postgres").await;
+        let folder = "SELECT current_setting('data_directory') || '/base/' || oid FROM pg_database WHERE datname = current_database()";
+        let folder: String = sqlx::query_scalar(folder)
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+        let files = std::fs::read_dir(folder).unwrap().flatten();
+        let with = |file: &std::fs::DirEntry| {
+            let bytes = std::fs::read(file.path()).unwrap_or_default();
+            bytes
+                .windows(text.len())
+                .any(|found| found == text.as_bytes())
+        };
+        files.filter(with).count()
+    }
+
     pub(crate) async fn connect(&self, user: &str) -> PgConnection {
         Box::pin(PgConnection::connect(&self.url(user)))
             .await

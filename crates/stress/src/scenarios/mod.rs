@@ -25,6 +25,7 @@ mod a20_shared_layers;
 mod a21_partial;
 mod a22_cleanups;
 mod a23_stampede;
+mod a25_no_validator;
 mod c1_baseline;
 mod c2_writes;
 mod c3_immutability;
@@ -37,6 +38,8 @@ mod d5_controls;
 mod e1_exploration;
 mod fri_erasure;
 mod fri_quotas;
+mod fri_roles;
+mod fri_tokens;
 mod m1_correlated;
 mod m1_failures;
 mod m2_jitter;
@@ -118,6 +121,8 @@ pub(crate) fn all() -> Vec<Scenario> {
         a21_partial::scenario(),
         a22_cleanups::scenario(),
         a23_stampede::scenario(),
+        a25_no_validator::scenario(),
+        fri_tokens::scenario(),
         tue_spawn::scenario(),
         m1_failures::scenario(),
         m1_correlated::scenario(),
@@ -126,6 +131,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
         fri_quotas::scenario(),
+        fri_roles::scenario(),
         fri_erasure::scenario(),
         thu_journal::scenario(),
         thu_export::scenario(),

@@ -42,7 +42,7 @@ fn a_refusal_says_who_what_how_much_and_what_to_do() {
         says(
             &tenants,
             acme(),
-            "SF0656: org_00000000000070008000000000000001 may start 4 runs a second; try again in 250 ms, or move the tenant to a tier with a larger quota",
+            "SF0656: org_00000000000070008000000000000001 comes too fast: it may start 4 runs a second; try again in 250 ms, or move the tenant to a tier with a larger quota",
         );
         let tenants = with(
             Quota::new()
@@ -55,12 +55,12 @@ fn a_refusal_says_who_what_how_much_and_what_to_do() {
         says(
             &tenants,
             acme(),
-            "SF0657: 1 of 1 runs of org_00000000000070008000000000000001 wait already; try again in 2000 ms, or move the tenant to a tier with a larger quota",
+            "SF0657: org_00000000000070008000000000000001 has no room for another run: 1 of 1 wait already; try again in 2000 ms, or move the tenant to a tier with a larger quota",
         );
         advance(Duration::from_secs(3)).await;
         assert_eq!(
             waiting.poll().unwrap().quota().to_string(),
-            "SF0657: a run of org_00000000000070008000000000000001 has waited for 3000 ms; 3000 ms is the most; try again in 1000 ms, or move the tenant to a tier with a larger quota",
+            "SF0657: org_00000000000070008000000000000001 has no room for another run: this one has waited for 3000 ms of 3000 ms; try again in 1000 ms, or move the tenant to a tier with a larger quota",
         );
         drop(inside);
     });
@@ -122,7 +122,7 @@ fn a_run_of_nobody_of_a_stranger_or_with_a_foreign_budget_is_told_so() {
         says(
             &tenants,
             acme(),
-            "SF0653: org_00000000000070008000000000000001 is suspended; ask whoever runs the registry",
+            "SF0653: org_00000000000070008000000000000001 may start nothing: it is suspended; ask whoever runs the registry",
         );
     });
 }
@@ -134,7 +134,7 @@ fn a_registry_that_cannot_be_says_why() {
         |builder: stageflow_tenancy::TenantsBuilder| builder.build().unwrap_err().to_string();
     assert_eq!(
         text(free().tier(Tier::new("free"))),
-        "SF0660: tier `free` is in the registry already; say it once, or change it with `move_to_tier`",
+        "SF0660: tier `free` is in the registry already, and cannot be named twice; name it once, or change it with `move_to_tier`",
     );
     assert_eq!(
         text(
@@ -164,11 +164,11 @@ fn what_is_somebody_elses_is_named_with_both_owners() {
     let other: OrgId = "org_00000000000070008000000000000002".parse().unwrap();
     assert_eq!(
         scope.check(other, "read").unwrap_err().to_string(),
-        "SF0651: org_00000000000070008000000000000001 may not read what belongs to org_00000000000070008000000000000002; look for an id that came with the input instead of from the run",
+        "SF0651: org_00000000000070008000000000000001 may not read this: it belongs to org_00000000000070008000000000000002; look for an id that came with the input instead of from the run",
     );
     assert_eq!(
         scope.check(None, "read").unwrap_err().to_string(),
-        "SF0655: org_00000000000070008000000000000001 may not read what belongs to nobody; write down whose it is when it is made",
+        "SF0655: org_00000000000070008000000000000001 may not read this: it belongs to nobody; write down whose it is when it is made",
     );
     assert_eq!(scope.check(acme(), "read"), Ok(()));
 }

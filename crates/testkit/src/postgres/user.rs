@@ -12,8 +12,7 @@ pub(super) struct User {
 
 /// Nobody else, unless we are root.
 pub(super) fn instead_of_root() -> Result<Option<User>, String> {
-    let ourselves = fs::metadata("/proc/self").map_err(|error| format!("/proc: {error}"))?;
-    if ourselves.uid() != 0 {
+    if !is_root() {
         return Ok(None);
     }
     let users =
@@ -23,6 +22,11 @@ pub(super) fn instead_of_root() -> Result<Option<User>, String> {
         .find_map(|name| find(&users, name))
         .map(Some)
         .ok_or_else(|| "there is neither a user `postgres` nor `nobody`".to_owned())
+}
+
+/// Whether we are root: what `/proc` says of ourselves is ours.
+pub(super) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|ourselves| ourselves.uid() == 0)
 }
 
 /// `NAME:PASSWORD:UID:GID:...`

@@ -3,7 +3,6 @@
 mod chaos;
 mod context;
 mod layers;
-mod tenants;
 
 use crate::{Scenario, Theme, Tier};
 
@@ -21,7 +20,7 @@ struct Row {
 }
 
 pub(super) fn scenarios() -> Vec<Scenario> {
-    let themes = [context::ROWS, layers::ROWS, tenants::ROWS, chaos::ROWS];
+    let themes = [context::ROWS, layers::ROWS, chaos::ROWS];
     themes
         .into_iter()
         .flatten()

@@ -24,7 +24,7 @@ use crate::stats::median;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Theme, Tier, Trial};
 use house::{AT_A_TIME, Badges, House, Mistake};
 use look::{Looker, Tally};
-use visits::{Guest, Reach, Visit, guests, visits};
+use visits::{Guest, Luck, Reach, Visit, guests, visits};
 
 /// How many tenants there are, and how many runs each of them starts.
 #[derive(Clone, Copy)]
@@ -144,7 +144,13 @@ fn round(
         Ok::<_, LabError>(reports)
     })??;
     lab.count_trials(visits.len() as u64 - 1);
-    for (visit, (_, taken)) in visits.iter().zip(&reports) {
+    // Those that go all the way: the others end sooner or later, as it was drawn.
+    let whole = |visit: &Visit| visit.reach == Reach::Own && visit.luck == Luck::Good;
+    for (visit, (_, taken)) in visits
+        .iter()
+        .zip(&reports)
+        .filter(|(visit, _)| whole(visit))
+    {
         latencies.entry(visit.guest.org).or_default().push(*taken);
     }
     let recorded = tape.all();

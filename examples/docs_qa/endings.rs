@@ -1,16 +1,21 @@
 //! The whole pipeline over the fixtures, with writers that behave and one that does not.
 
-use std::path::Path;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
-use stageflow::context::FixedClock;
+use stageflow::context::{FixedClock, Operation, Usage};
+use stageflow::executor::{Engine, RunOptions};
 
-use super::*;
 use crate::answer::citations::{Cited, Draft};
-use crate::answer::compose::Extractive;
+use crate::answer::compose::{Compose, Composition, Extractive, Request};
 use crate::answer::model::ModelError;
 use crate::corpus::{Bounds, load};
+use crate::pipeline::transcript::FileTranscript;
+use crate::pipeline::{DocsQa, Shared};
 use crate::report::{Ending, Report};
+use crate::search::Index;
+use crate::session::memory;
 
 fn shared(compose: impl Compose + 'static, transcript: PathBuf) -> Arc<Shared> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs_qa/fixtures/handbook");
@@ -19,8 +24,10 @@ fn shared(compose: impl Compose + 'static, transcript: PathBuf) -> Arc<Shared> {
             load(&root, Bounds::default()).unwrap(),
         ))),
         compose: Box::new(compose),
-        transcript,
-        session: "s".into(),
+        transcript: Box::new(FileTranscript {
+            path: transcript,
+            session: "s".into(),
+        }),
         profile: None,
         clock: Box::new(FixedClock::new(SystemTime::UNIX_EPOCH)),
     })
@@ -46,7 +53,8 @@ fn status<'a>(report: &'a Report, stage: &str) -> &'a str {
 #[tokio::test]
 async fn an_answer_is_given_and_remembered() {
     let folder = tempfile::tempdir().unwrap();
-    let shared = shared(Extractive, folder.path().join("t.jsonl"));
+    let path = folder.path().join("t.jsonl");
+    let shared = shared(Extractive, path.clone());
     let report = ask(&shared, "Why are audit parcels never dropped?").await;
     let Ending::Answered(sentences) = &report.ending else {
         panic!("{report:?}")
@@ -57,18 +65,19 @@ async fn an_answer_is_given_and_remembered() {
     );
     let none = ask(&shared, "Who won the chess tournament?").await;
     assert_eq!(none.ending.exit_code(), 3);
-    let memory = memory::recall(&shared.transcript, "s").unwrap();
+    let memory = memory::recall(&path, "s").unwrap();
     assert_eq!(memory.exchanges.len(), 2);
 }
 
 #[tokio::test]
 async fn a_refused_question_starts_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
-    let shared = shared(Extractive, folder.path().join("t.jsonl"));
+    let path = folder.path().join("t.jsonl");
+    let shared = shared(Extractive, path.clone());
     let report = ask(&shared, "what is it?").await;
     assert!(matches!(report.ending, Ending::Rejected(_)), "{report:?}");
     assert_eq!(status(&report, "append-transcript"), "cancelled");
-    assert!(!shared.transcript.exists());
+    assert!(!path.exists());
 }
 
 /// Writes these drafts one after the other, and notes the objections it gets.

@@ -1,0 +1,133 @@
+//! A service over HTTP for several tenants: each asks questions over its own documents, and nobody sees another's.
+//!
+//! ```sh
+//! cargo run --release --example service
+//! ```
+//!
+//! It prints two tenants to try it out with, and what to type. Start reading at [`service`] and [`work`]; [`http`] makes runs of
+//! requests, and [`problem`] answers of errors. The first modules below are the pipeline of `docs_qa`.
+
+#[path = "../docs_qa/answer/mod.rs"]
+#[cfg_attr(not(test), expect(dead_code, reason = "no model writes here"))]
+mod answer;
+#[path = "../docs_qa/corpus/mod.rs"]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "documents come from the store, not from a folder")
+)]
+mod corpus;
+#[path = "../docs_qa/language/mod.rs"]
+mod language;
+#[path = "../docs_qa/passages/mod.rs"]
+mod passages;
+#[path = "../docs_qa/pipeline/mod.rs"]
+#[expect(dead_code, reason = "the program has more than the pipeline")]
+mod pipeline;
+#[path = "../docs_qa/question/mod.rs"]
+mod question;
+#[path = "../docs_qa/search/mod.rs"]
+mod search;
+#[path = "../docs_qa/session/mod.rs"]
+mod session;
+
+mod catalogue;
+mod cli;
+mod database;
+mod demo;
+mod flow;
+mod http;
+mod invalid;
+mod library;
+mod memory;
+mod problem;
+mod secrets;
+mod serve;
+mod service;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod who;
+mod work;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use stageflow::auth::{Authenticator, Jwks, JwtAuthenticator, JwtRules};
+use stageflow::events::{Journal, JournalOptions};
+use stageflow::prelude::*;
+use stageflow::tenancy::{Tenants, TenantsBuilder, Unknown};
+use tokio::net::TcpListener;
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::cli::Arguments;
+use crate::database::Database;
+use crate::demo::{ACME, GLOBEX, Signer};
+use crate::secrets::Secrets;
+use crate::service::{LIMIT, Parts, Service, policy, tiers};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let shown = Targets::new()
+        .with_default(Level::WARN)
+        .with_target("service", Level::INFO);
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_writer(io::stderr))
+        .with(shown)
+        .init();
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do when even this cannot be written.
+            let _ = writeln!(io::stderr(), "error: {}", problem::chain(&*error));
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), BoxError> {
+    std::fs::create_dir_all(&arguments.data)?;
+    let secrets = Secrets::load(&arguments.data.join("secret"))?;
+    let listener = TcpListener::bind(arguments.listen).await?;
+    let address = listener.local_addr()?;
+    let (authenticator, tenants) = who_may_come(&arguments, &format!("http://{address}"))?;
+    let service = Service::start(Parts {
+        engine: Engine::builder().deadline(LIMIT),
+        database: Database::open(&arguments, &secrets).await?,
+        operator: Journal::create(JournalOptions::new(arguments.data.join("operator")))?,
+        tenants,
+        authenticator,
+        policy: Arc::new(policy()?),
+        keys: Arc::new(secrets.seal_keys()),
+    })?;
+    serve::until(serve::told_to_stop(), listener, service, arguments.grace).await
+}
+
+/// Whose tokens count, and who the tenants are.
+fn who_may_come(
+    arguments: &Arguments,
+    url: &str,
+) -> Result<(Arc<dyn Authenticator>, Tenants), BoxError> {
+    let tenants = tiers()
+        .into_iter()
+        .fold(Tenants::builder(), TenantsBuilder::tier);
+    let (Some(issuer), Some(audience)) = (&arguments.issuer, &arguments.audience) else {
+        let signer = Signer::new()?;
+        demo::print(&signer, url)?;
+        let tenants = tenants
+            .tenant(ACME.org.parse()?, ACME.tier)
+            .tenant(GLOBEX.org.parse()?, GLOBEX.tier);
+        return Ok((Arc::new(signer.authenticator()?), tenants.build()?));
+    };
+    let rules = JwtRules::new(issuer.as_str(), audience.as_str());
+    let authenticator = JwtAuthenticator::new(Jwks::discover(issuer)?, rules);
+    // Whoever the identity provider says is an org is a tenant here.
+    let tenants = tenants.unknown(Unknown::Tier("free".into())).build()?;
+    Ok((Arc::new(authenticator), tenants))
+}

@@ -1,0 +1,9 @@
+//! What others see of the service: over HTTP, as a client does.
+
+mod postgres;
+mod provider;
+mod refused;
+mod restart;
+mod streams;
+mod support;
+mod tenants;
