@@ -3,6 +3,7 @@
 mod access;
 mod admission;
 mod approval;
+mod audit;
 mod authentication;
 mod branches;
 mod child;
@@ -19,6 +20,7 @@ mod otel;
 mod pools;
 mod retry;
 mod reuse;
+mod sealed;
 mod stores;
 mod streaming;
 mod tenants;
@@ -61,10 +63,12 @@ pub(crate) fn all() -> Vec<Sample> {
         admission::samples(),
         approval::samples(),
         authentication::samples(),
+        audit::samples(),
         child::samples(),
         pools::samples(),
         retry::samples(),
         reuse::samples(),
+        sealed::samples(),
         branches::samples(),
         layers::samples(),
         idempotency::samples(),

@@ -19,6 +19,9 @@ pub(super) async fn count(
     whose: Whose,
     before: Option<u64>,
 ) -> Result<u64, StoreError> {
+    if journals.is_empty() {
+        return Ok(0);
+    }
     let is_theirs = of(whose);
     let is_old =
         move |record: &EventRecord| before.is_none_or(|before| record.time_us / 1_000 <= before);

@@ -65,11 +65,7 @@ impl Place {
         each: u64,
         ids: &impl IdSource,
     ) -> Result<(), LabError> {
-        for _ in 0..each {
-            for user in users {
-                self.fill_rows(*user, 1, ids).await?;
-            }
-        }
+        self.fill_rows(users, each, ids).await?;
         let options = JournalOptions::new(&self.journal);
         let mut journal = Journal::create(options).map_err(LabError::new)?;
         for seq in 0..3 * each {
@@ -83,49 +79,50 @@ impl Place {
         Ok(())
     }
 
-    /// So many rows of every class about this user.
+    /// So many rows of every class about each of these users, who lie between each other.
     pub(super) async fn fill_rows(
         &self,
-        user: UserId,
+        users: &[UserId],
         each: u64,
         ids: &impl IdSource,
     ) -> Result<(), LabError> {
-        let shelf = self
-            .store
-            .open(&scope(self.org)?)
-            .await
-            .map_err(LabError::new)?;
-        let said = canary(user);
-        for class in Class::ALL
-            .into_iter()
-            .filter(|class| *class != Class::Audit)
-        {
-            let mut writes = Vec::new();
-            for seq in 0..each {
-                let run = RunId::generate(ids);
-                let body = match class {
-                    Class::Events => serde_json::to_string(&self.record(user, run, seq)?)
-                        .map_err(LabError::new)?,
-                    Class::Runs => json!({ "run": run, "pipeline": said }).to_string(),
-                    _ => json!({ "said": said }).to_string(),
-                };
-                let row = Row::new(format!("{run}/{seq}"), 1, body).about(user);
-                writes.push(Write::Insert { class, row });
+        let shelf = self.store.open(&scope(self.org)?).await;
+        let shelf = shelf.map_err(LabError::new)?;
+        let all = (0..each).flat_map(|n| users.iter().map(move |user| (n, *user)));
+        for class in Class::ALL {
+            if class == Class::Audit {
+                continue;
             }
+            let rows = all.clone().map(|(n, user)| self.row(class, user, n, ids));
+            let insert = |row| Write::Insert { class, row };
+            let writes = rows.map(|row| row.map(insert)).collect::<Result<_, _>>()?;
             shelf.commit(writes).await.map_err(LabError::new)?;
         }
-        let draft = |n: u64| {
-            AuditDraft::new("auth.login")
-                .about(user)
-                .by(said.clone())
-                .details(json!({ "n": n }))
+        let draft = |(n, user): (u64, UserId)| {
+            let draft = AuditDraft::new("auth.login").about(user).by(canary(user));
+            draft.details(json!({ "n": n }))
         };
         let trail = AuditTrail::new(shelf, keys());
-        trail
-            .append((0..each).map(draft).collect())
-            .await
-            .map_err(LabError::new)?;
-        Ok(())
+        let appended = trail.append(all.map(draft).collect()).await;
+        appended.map(drop).map_err(LabError::new)
+    }
+
+    fn row(
+        &self,
+        class: Class,
+        user: UserId,
+        seq: u64,
+        ids: &impl IdSource,
+    ) -> Result<Row, LabError> {
+        let run = RunId::generate(ids);
+        let said = canary(user);
+        let body = match class {
+            Class::Events => serde_json::to_string(&self.record(user, run, seq)?),
+            Class::Runs => Ok(json!({ "run": run, "pipeline": said }).to_string()),
+            _ => Ok(json!({ "said": said }).to_string()),
+        };
+        let body = body.map_err(LabError::new)?;
+        Ok(Row::new(format!("{run}/{seq}"), 1, body).about(user))
     }
 
     fn record(&self, user: UserId, run: RunId, seq: u64) -> Result<EventRecord, LabError> {
@@ -184,9 +181,7 @@ impl Place {
 /// How often the words of a user, or their id, are in these bytes.
 fn count(bytes: &[u8], user: UserId) -> u64 {
     let words = [canary(user), user.to_string()];
-    let in_bytes = |word: &String| {
-        let parts = bytes.windows(word.len());
-        parts.filter(|part| *part == word.as_bytes()).count() as u64
-    };
-    words.iter().map(in_bytes).sum()
+    let text = String::from_utf8_lossy(bytes);
+    let in_text = |word: &String| text.matches(word.as_str()).count() as u64;
+    words.iter().map(in_text).sum()
 }
