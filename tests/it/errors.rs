@@ -228,7 +228,7 @@ fn a_note_that_is_refused_says_why() {
     ];
     expect![[r#"
         SF0212: event "Docs loaded" was not accepted: its name is malformed; use lower-case words joined by dots, such as `docs.loaded`
-        SF0213: event "run.ended" was not accepted: names under `run`, `stage`, `part`, `cleanup`, `telemetry`, `approval`, `budget`, `operation`, `layer` and `undo` belong to the engine; choose another first word
+        SF0213: event "run.ended" was not accepted: names under `run`, `stage`, `part`, `cleanup`, `telemetry`, `approval`, `budget`, `operation`, `layer`, `undo`, `auth` and `tenant` belong to the engine; choose another first word
         SF0214: event "docs.loaded" was not accepted: the run's buffer is full; emit less, or wait with `emit`
         SF0215: event "docs.loaded" was not accepted: the run has ended; emit before the stage returns
     "#]].assert_eq(&lines(&errors));
