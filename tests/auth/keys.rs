@@ -37,7 +37,7 @@ fn each_way_of_signing_comes_in() {
         paused(async {
             shows(&Desk::of_tokens(&publisher, 0), &key)
                 .await
-                .assert_in(own())
+                .assert_in(own());
         });
     }
 }

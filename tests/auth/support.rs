@@ -1,5 +1,6 @@
 //! What the tests of authentication share.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
@@ -172,16 +173,13 @@ impl Desk {
         let mut said = format!("{error:?}");
         let mut cause: Option<&dyn std::error::Error> = error.as_ref().map(|error| error as _);
         while let Some(error) = cause {
-            said.push_str(&format!("\n{error}\n{error:?}"));
+            write!(said, "\n{error}\n{error:?}").unwrap();
             cause = error.source();
         }
         for one in &told {
             let record = EventRecord::new(&one.run, &one.event);
-            said.push_str(&format!(
-                "\n{:?}\n{}",
-                one.event,
-                serde_json::to_string(&record).unwrap()
-            ));
+            let record = serde_json::to_string(&record).unwrap();
+            write!(said, "\n{:?}\n{record}", one.event).unwrap();
         }
         let audits = told.iter().filter_map(|one| match one.event.kind() {
             EventKind::Audit(notice) => Some((notice.name().to_string(), notice.payload().clone())),

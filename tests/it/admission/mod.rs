@@ -139,7 +139,10 @@ pub(super) fn one_stage(log: &Log) -> (Pipeline<u64, u64>, Handle<u64>) {
 
 /// What was seen inside a stage.
 #[derive(Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<Vec<(Option<OrgId>, Option<UserId>, Option<u32>)>>>);
+pub(super) struct Seen(Arc<Mutex<Vec<Sight>>>);
+
+/// Whose a run is, and what travels with it.
+type Sight = (Option<OrgId>, Option<UserId>, Option<u32>);
 
 impl Seen {
     pub(super) fn note(&self, cx: &StageCx) {
@@ -149,7 +152,7 @@ impl Seen {
         self.0.lock().unwrap().push(seen);
     }
 
-    pub(super) fn all(&self) -> Vec<(Option<OrgId>, Option<UserId>, Option<u32>)> {
+    pub(super) fn all(&self) -> Vec<Sight> {
         self.0.lock().unwrap().clone()
     }
 }

@@ -94,13 +94,13 @@ pub fn verify_jsonl<L: AsRef<str>>(
     let head = || AuditError::new(Kind::Head, 0, AuditAnchor::NONE);
     let mut lines = lines.into_iter();
     let first = lines.next().ok_or_else(unreadable)?;
-    let start = match serde_json::from_str(first.as_ref()) {
-        Ok(Frame::Audit {
-            version: VERSION,
-            start,
-            ..
-        }) => start,
-        _ => return Err(unreadable()),
+    let Ok(Frame::Audit {
+        version: VERSION,
+        start,
+        ..
+    }) = serde_json::from_str(first.as_ref())
+    else {
+        return Err(unreadable());
     };
     let start = Marks::Start.read(org, keys, &start).ok_or_else(head)?;
     let mut verifier = Verifier::new(org, keys, start, anchor.copied())?;

@@ -33,7 +33,7 @@ impl Pages {
                 .rows
                 .back()
                 .map(|row| row.key.clone())
-                .or(self.after.take());
+                .or_else(|| self.after.take());
         }
         Ok(self.rows.pop_front())
     }

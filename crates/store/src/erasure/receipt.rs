@@ -204,7 +204,7 @@ impl FromStr for ErasureReceipt {
 pub struct ReceiptError {
     kind: ReceiptErrorKind,
     left: Option<&'static str>,
-    source: Option<AuditError>,
+    source: Option<Box<AuditError>>,
 }
 
 /// Why a receipt does not hold.
@@ -244,7 +244,7 @@ impl ReceiptError {
     /// The stable code of this error; its page is in `docs/errors/`.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.source.as_ref().map_or("SF0732", AuditError::code)
+        self.source.as_deref().map_or("SF0732", AuditError::code)
     }
 }
 
@@ -261,7 +261,7 @@ impl From<ReceiptErrorKind> for ReceiptError {
 impl From<AuditError> for ReceiptError {
     fn from(source: AuditError) -> Self {
         Self {
-            source: Some(source),
+            source: Some(Box::new(source)),
             ..Self::from(ReceiptErrorKind::Trail)
         }
     }
@@ -310,6 +310,6 @@ impl fmt::Display for ReceiptError {
 
 impl Error for ReceiptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+        self.source.as_deref().map(|source| source as _)
     }
 }

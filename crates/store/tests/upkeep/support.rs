@@ -1,5 +1,6 @@
 //! What the tests share.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -74,7 +75,7 @@ pub(crate) async fn everything(shelf: &dyn Shelf) -> String {
     let mut all = String::new();
     for class in Class::ALL {
         for row in rows(shelf, class).await {
-            all += &format!("{} {:?} {}\n", row.key, row.user, row.body);
+            writeln!(all, "{} {:?} {}", row.key, row.user, row.body).unwrap();
         }
     }
     all

@@ -78,10 +78,10 @@ impl Stand {
         };
         match &built {
             Built::Required(pipeline, given) => {
-                self.drive(pipeline, given, schedule, &model, &bench).await
+                Box::pin(self.drive(pipeline, given, schedule, &model, &bench)).await
             }
             Built::Optional(pipeline, given) => {
-                self.drive(pipeline, given, schedule, &model, &bench).await
+                Box::pin(self.drive(pipeline, given, schedule, &model, &bench)).await
             }
         }
     }

@@ -1,6 +1,6 @@
 //! An engine with a door, and what is said of those who come.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -160,11 +160,8 @@ impl Desk {
         let mut text = format!("{error:?}");
         for one in &told {
             let record = serde_json::to_string(&EventRecord::new(&one.run, &one.event));
-            text.push_str(&format!(
-                "\n{:?}\n{}",
-                one.event,
-                record.unwrap_or_default()
-            ));
+            // Writing to a string does not fail.
+            let _written = write!(text, "\n{:?}\n{}", one.event, record.unwrap_or_default());
         }
         let audits = told
             .iter()
