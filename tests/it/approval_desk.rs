@@ -14,6 +14,8 @@ use stageflow::prelude::*;
 use stageflow_testkit::paused;
 use tokio::time::sleep;
 
+use crate::support::json_text;
+
 fn gate() -> Pipeline<u64, u64> {
     let mut p = Pipeline::builder("gate");
     let n = p.input::<u64>();
@@ -166,7 +168,7 @@ fn records_are_plain_data_and_say_where_who_and_when() {
             shown["request"].as_object_mut().unwrap().remove(id);
         }
         expect![[r#"{"closed_at":{"nanos_since_epoch":0,"secs_since_epoch":1700000000},"request":{"asked_at":{"nanos_since_epoch":0,"secs_since_epoch":1700000000},"lineage":["research","summarise[3]"],"path":"gate","payload":7,"pipeline":"gate","title":"Approve this?"},"status":{"by":"ada","reason":"too much","state":"rejected"}}"#]]
-            .assert_eq(&shown.to_string());
+            .assert_eq(&json_text(&shown));
     });
 }
 

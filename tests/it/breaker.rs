@@ -15,7 +15,7 @@ use stageflow_testkit::{Gate, RecordingSink, paused, script};
 use tokio::time::advance;
 
 use crate::attempts::Again;
-use crate::support::{Lab, alone};
+use crate::support::{Lab, alone, json_text};
 
 pub(crate) fn n(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap()
@@ -56,7 +56,9 @@ pub(crate) async fn kind_of_with(
 pub(crate) fn said(sink: &RecordingSink) -> Vec<String> {
     let all = sink.all().into_iter();
     all.filter_map(|recorded| match recorded.event.kind() {
-        EventKind::Layer { notice, .. } => Some(format!("{} {}", notice.name(), notice.payload())),
+        EventKind::Layer { notice, .. } => {
+            Some(format!("{} {}", notice.name(), json_text(notice.payload())))
+        }
         _ => None,
     })
     .collect()

@@ -14,7 +14,7 @@ use stageflow_testkit::{RecordingSink, on_each_runtime, paused, script};
 use tokio::time::Instant;
 
 use crate::attempts::Again;
-use crate::support::{Lab, alone};
+use crate::support::{Lab, alone, json_text};
 
 const ALWAYS: Chance = Chance::ALWAYS;
 
@@ -26,7 +26,7 @@ fn told(sink: &RecordingSink) -> Vec<String> {
             assert_eq!(&**notice.name(), "layer.chaos.injected");
             let part = notice.part().map(ToString::to_string).unwrap_or_default();
             let stage = recorded.stage().unwrap_or_default();
-            Some(format!("{stage}{part} {}", notice.payload()))
+            Some(format!("{stage}{part} {}", json_text(notice.payload())))
         }
         _ => None,
     })

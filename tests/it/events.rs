@@ -11,7 +11,7 @@ use stageflow::events::{Batch, EventRecord, Receipt};
 use stageflow::prelude::*;
 use stageflow_testkit::script;
 
-use crate::support::{Lab, undisturbed};
+use crate::support::{Lab, json_text, undisturbed};
 
 /// Keeps batches as they come.
 #[derive(Clone, Default)]
@@ -232,7 +232,7 @@ async fn the_written_form_of_every_event_is_stable() {
         object.retain(|key, _| {
             !key.ends_with("_id") && !["pipeline", "version"].contains(&key.as_str())
         });
-        Value::Object(object).to_string() + "\n"
+        json_text(&Value::Object(object)) + "\n"
     });
     expect![[r#"
         {"attempt":1,"elapsed_ns":0,"seq":1,"stage":"load","time_us":3600000000,"type":"stage.started"}

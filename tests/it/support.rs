@@ -167,6 +167,26 @@ pub(crate) fn path<O>(report: &RunReport<O>) -> Vec<&str> {
         .collect()
 }
 
+/// JSON as text, with its keys sorted, whatever order its objects keep.
+pub(crate) fn json_text(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(json_text).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Object(fields) => {
+            let fields: std::collections::BTreeMap<_, _> = fields.iter().collect();
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| format!("{}:{}", serde_json::json!(name), json_text(value)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        leaf => leaf.to_string(),
+    }
+}
+
 /// An event in one line, without its time.
 pub(crate) fn line(recorded: &Recorded) -> String {
     let name = recorded.stage().unwrap_or_default();
@@ -175,7 +195,11 @@ pub(crate) fn line(recorded: &Recorded) -> String {
         EventKind::BlockingDetected { .. } => format!("{name} held the thread"),
         EventKind::Note { note, .. } => {
             let part = note.part().map(ToString::to_string).unwrap_or_default();
-            format!("{name}{part} says {} {}", note.name(), note.payload())
+            format!(
+                "{name}{part} says {} {}",
+                note.name(),
+                json_text(note.payload())
+            )
         }
         EventKind::PartAnswered(ended) => {
             format!("{name}{} answered {}", ended.part, ended.outcome)

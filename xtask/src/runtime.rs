@@ -1,5 +1,5 @@
-//! The runtime rule: only what runs pipelines (the executor, the testkit, the stress suite) or delivers in the background
-//! (events, otel) asks tokio for its runtime.
+//! The runtime rule: only what runs pipelines (the executor, the testkit, the stress suite), delivers in the background (events,
+//! otel) or waits for a disk (store) asks tokio for its runtime.
 //!
 //! Two looks, because either alone can be fooled: what the manifests ask for, and, for the two crates at the bottom,
 //! what Cargo resolves when they are built alone (a dependency may ask on their behalf).
@@ -9,7 +9,9 @@ use xshell::{Shell, cmd};
 use crate::workspace::{Kind, Workspace};
 
 /// The crates that may run things.
-const MAY_RUN: [&str; 6] = ["events", "executor", "lens", "otel", "testkit", "stress"];
+const MAY_RUN: [&str; 7] = [
+    "events", "executor", "lens", "otel", "store", "testkit", "stress",
+];
 
 /// The crates that must stay free of a runtime even through their dependencies.
 pub(crate) const RUNTIME_FREE: [&str; 2] = ["stageflow-context", "stageflow-graph"];

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stageflow_context::{BudgetNotice, Outcome, StageError, TraceContext};
 
+use crate::sorted::sorted;
 use crate::{Event, EventKind, OperationStarted, RunHeader};
 
 /// The version of [`EventRecord`] that this crate writes.
@@ -119,7 +120,7 @@ impl EventRecord {
                 .map(ToString::to_string),
             part: kind.part().map(|part| run.redaction().part(part)),
             attempt: kind.attempt(),
-            data: data(run, kind),
+            data: sorted(data(run, kind)),
         }
     }
 }

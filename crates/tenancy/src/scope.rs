@@ -126,8 +126,8 @@ impl TenantScope {
     ///
     /// # Errors
     ///
-    /// [`TenantError`] of the kind [`CrossTenant`](TenantErrorKind::CrossTenant) if it is somebody else's, and
-    /// [`Unowned`](TenantErrorKind::Unowned) if it is nobody's.
+    /// [`TenantError`] of the kind [`CrossTenant`](crate::TenantErrorKind::CrossTenant) if it is somebody else's, and
+    /// [`Unowned`](crate::TenantErrorKind::Unowned) if it is nobody's.
     pub fn check(
         &self,
         owner: impl Into<Option<OrgId>>,

@@ -123,10 +123,9 @@ fn roles() -> Vec<Sample> {
     ])
     .unwrap_err();
     let problem = |problem: &RbacProblem| {
-        let kind = kind_name("RbacProblem", problem);
         let sample = Sample::with_text(
             "RbacError",
-            &kind,
+            "RbacError",
             Some(problem.code()),
             &problem.to_string(),
         );

@@ -40,7 +40,8 @@ impl Hook for Decides {
 }
 
 pub(super) fn samples() -> Vec<Sample> {
-    let mut samples = vec![built(), unasked(), undecided()];
+    let mut samples = vec![built(), unasked()];
+    samples.extend(undecided());
     for kind in [
         RefusalKind::Unauthenticated,
         RefusalKind::Forbidden,
@@ -92,7 +93,7 @@ fn unasked() -> Sample {
         .facts(["proves who it is"])
 }
 
-fn undecided() -> Sample {
+fn undecided() -> [Sample; 2] {
     paused(async {
         let pipeline = pipeline(Some("kb:read"));
         let engine = Engine::new();
@@ -100,11 +101,13 @@ fn undecided() -> Sample {
             .run(&pipeline, CANARY.to_owned(), RunOptions::new())
             .await;
         let error = report.output().unwrap_err();
+        let RunErrorKind::Undecidable(cause) = error.kind() else {
+            unreachable!("nobody decides")
+        };
         let kind = kind_name("RunErrorKind", error.kind());
-        Sample::of("RunError", &kind, error.code(), &error)
-            .names(["answer", "search"])
-            .facts(["kb:read"])
-            .beside_a_secret()
+        let run = Sample::of("RunError", &kind, error.code(), &error).names(["answer", "search"]);
+        let own = Sample::of("PermissionError", "PermissionError", cause.code(), &**cause);
+        [run, own.names(["search"])].map(|sample| sample.facts(["kb:read"]).beside_a_secret())
     })
 }
 

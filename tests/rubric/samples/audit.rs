@@ -98,7 +98,7 @@ async fn trails() -> Vec<Sample> {
     let (two, head) = (body(&shelf, &key(2)).await, body(&shelf, "head").await);
     let changes = [
         (two.replace("auth.login", "auth.logon"), "entry 2"),
-        (two.replace("\"n\":1}", "\"n\":9}"), "entry 2"),
+        (two.replace("\"n\":1", "\"n\":9"), "entry 2"),
         (
             format!("{}}}", &two[..two.find(",\"detail\":{").unwrap()]),
             "entry 2",

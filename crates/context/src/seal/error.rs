@@ -93,9 +93,9 @@ impl SealError {
             SealErrorKind::WrongKind | SealErrorKind::WrongOrg | SealErrorKind::WrongRun => {
                 "look at how it was found: by an id that came with a request, or at the wrong place"
             }
-            SealErrorKind::Newer => "open it with a version of the program that knows it",
+            SealErrorKind::Newer => "use a version of the program that knows it",
             SealErrorKind::Older => {
-                "say with `Migrations::from_version` how each version becomes the next"
+                "give each version a way to the next with `Migrations::from_version`"
             }
             SealErrorKind::Content => "look at what wrote it: it was sealed like this",
         }

@@ -96,13 +96,13 @@ impl AuditError {
             AuditErrorKind::Head => {
                 "cannot be looked for: what says where the trail starts and ends is missing or was altered"
             }
-            AuditErrorKind::Missing => "is missing",
+            AuditErrorKind::Missing => "is missing: another one has its place",
             AuditErrorKind::NoDetail => "has no details, and nothing says that they were erased",
-            AuditErrorKind::Reordered => "stands where another one belongs",
+            AuditErrorKind::Reordered => "is not the one that belongs there",
             AuditErrorKind::Shortened => "is missing: the end was cut off",
             AuditErrorKind::Store => "could not be read or written",
             AuditErrorKind::UnknownKey => "was written with a key that is not there",
-            AuditErrorKind::Unlinked => "does not go on from the one before it",
+            AuditErrorKind::Unlinked => "is not linked to the one before it",
             AuditErrorKind::Unreadable => "cannot be read: this is no whole export of a trail",
         }
     }
@@ -113,7 +113,7 @@ impl AuditError {
                 "keep the keys of earlier times with `SealKeys::opening` as long as the trail"
             }
             AuditErrorKind::Cut => "ask for an anchor that is not older than what is kept",
-            AuditErrorKind::Unreadable => "export it again, and keep all its lines",
+            AuditErrorKind::Unreadable => "keep all its lines, and export it again",
             _ => "take what follows from a copy, and find out who can write there",
         }
     }

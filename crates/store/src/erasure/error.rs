@@ -94,8 +94,8 @@ impl fmt::Display for ErasureError {
             Some(Source::Store(error)) => fmt::Display::fmt(error, f),
             None => write!(
                 f,
-                "{}: the user is not erased: rows about them come in again and again; stop what they have running, keep them \
-                 out, and call again",
+                "{}: the user is not erased: rows about them come in again and again; stop what they have running and keep \
+                 them out; call again then",
                 self.code()
             ),
         }

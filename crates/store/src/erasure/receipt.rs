@@ -289,7 +289,7 @@ impl fmt::Display for ReceiptError {
             ),
             ReceiptErrorKind::Left => write!(
                 f,
-                "something of the user is left in `{}`; erase them again, and find out what brought it back",
+                "something of the user is left in `{}`; find out what brought it back, and erase them again",
                 self.left.unwrap_or_default()
             ),
             ReceiptErrorKind::NotInTrail => f.write_str(

@@ -216,8 +216,8 @@ fn rows_that_come_in_for_ever_are_no_erasure() {
         assert_eq!(error.kind(), ErasureErrorKind::StillWritten);
         assert_eq!(
             error.to_string(),
-            "SF0733: the user is not erased: rows about them come in again and again; stop what they have running, keep them \
-             out, and call again"
+            "SF0733: the user is not erased: rows about them come in again and again; stop what they have running and keep \
+             them out; call again then"
         );
     });
 }
