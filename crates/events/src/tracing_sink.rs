@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use stageflow_context::{CancelReason, Outcome, StageError};
 use tracing::Level;
 
+use crate::sorted::sorted;
 use crate::{Batch, EventKind, EventSink, Receipt, RunHeader, UndoState, one_line};
 
 /// Where the events of this sink come from, as `tracing` has it.
@@ -98,7 +99,8 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             "stage held the thread; place it with `.spawn()` or `.blocking()`"
         ),
         EventKind::Audit(notice) => {
-            let payload = || line(run.redaction().value(notice.payload()).to_string());
+            let payload =
+                || line(sorted(run.redaction().value(notice.payload()).into_owned()).to_string());
             emit!(
                 Level::INFO,
                 notice = &**notice.name(),
@@ -107,7 +109,8 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             );
         }
         EventKind::Layer { notice, .. } => {
-            let payload = || line(run.redaction().value(notice.payload()).to_string());
+            let payload =
+                || line(sorted(run.redaction().value(notice.payload()).into_owned()).to_string());
             emit!(
                 Level::INFO,
                 notice = &**notice.name(),
@@ -116,7 +119,8 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             );
         }
         EventKind::Note { note, .. } => {
-            let payload = || line(run.redaction().value(note.payload()).to_string());
+            let payload =
+                || line(sorted(run.redaction().value(note.payload()).into_owned()).to_string());
             emit!(
                 Level::DEBUG,
                 note = &**note.name(),

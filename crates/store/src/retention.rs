@@ -46,7 +46,7 @@ impl AuditKeep {
 /// use stageflow_tenancy::TenantScope;
 ///
 /// # async fn example(store: &dyn Store, keys: SealKeys, scope: TenantScope) -> Result<(), AuditError> {
-/// let days = |days| Duration::from_hours(24 * days);
+/// let days = |days: u64| Duration::from_hours(24 * days);
 /// let retention = Retention::new()
 ///     .events(days(30))
 ///     .runs(days(90))

@@ -155,7 +155,7 @@ fn read(schema: Option<&Value>) -> Schema<'_> {
 }
 
 fn schemas(found: &mut Compat, at: &str, old: Option<&Value>, new: Option<&Value>, depth: usize) {
-    if old == new {
+    if same(old, new, 0) {
         return;
     }
     if depth > DEEPEST {
@@ -189,6 +189,26 @@ fn schemas(found: &mut Compat, at: &str, old: Option<&Value>, new: Option<&Value
         depth + 1,
     );
     others(found, at, old, new);
+}
+
+/// Whether they are equal, and not nested too deep to tell.
+fn same(old: Option<&Value>, new: Option<&Value>, depth: usize) -> bool {
+    let (Some(old), Some(new)) = (old, new) else {
+        return old.is_none() && new.is_none();
+    };
+    match (old, new) {
+        (Value::Array(_) | Value::Object(_), _) if depth > 2 * DEEPEST => false,
+        (Value::Array(old), Value::Array(new)) => {
+            let mut pairs = old.iter().zip(new);
+            old.len() == new.len() && pairs.all(|(old, new)| same(Some(old), Some(new), depth + 1))
+        }
+        (Value::Object(old), Value::Object(new)) => {
+            let mut fields = old.iter();
+            old.len() == new.len()
+                && fields.all(|(name, value)| same(Some(value), new.get(name), depth + 1))
+        }
+        (old, new) => old == new,
+    }
 }
 
 /// The types a schema allows. A number is an integer or a fraction.

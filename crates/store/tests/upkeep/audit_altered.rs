@@ -235,7 +235,7 @@ async fn the_message_says_which_entry_and_what_holds() {
     delete(&*shelf, CLASS, &key(3)).await;
     assert_eq!(
         trail.verify().await.unwrap_err().to_string(),
-        "SF0730: audit trail, entry 3 is missing; those up to 2 are as they were written; take what follows from a copy, and \
+        "SF0730: audit trail, entry 3 is missing: another one has its place; those up to 2 are as they were written; take what follows from a copy, and \
          find out who can write there"
     );
 }
