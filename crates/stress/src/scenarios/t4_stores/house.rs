@@ -55,7 +55,10 @@ impl House {
         guests: &[Guest],
         mistake: Mistake,
     ) -> Result<Arc<Self>, LabError> {
-        let store = SqliteStore::open(folder, SqliteOptions::new()).map_err(LabError::new)?;
+        // All files stay open: closing and opening them would be most of the work.
+        let files = NonZeroUsize::new(guests.len()).unwrap_or(NonZeroUsize::MIN);
+        let options = SqliteOptions::new().files(files);
+        let store = SqliteStore::open(folder, options).map_err(LabError::new)?;
         let queue = const { NonZeroUsize::new(1 << 16).unwrap() };
         let tier = Tier::new("all").quota(Quota::new().runs(AT_A_TIME).queue(queue));
         let tenants = guests
