@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stageflow_context::{BudgetNotice, Outcome, StageError, TraceContext};
 
-use crate::sorted::sorted;
 use crate::{Event, EventKind, OperationStarted, RunHeader};
 
 /// The version of [`EventRecord`] that this crate writes.
@@ -89,6 +88,9 @@ impl EventRecord {
         let identity = run.identity();
         let kind = event.kind();
         let place = kind.place(identity);
+        let mut data = data(run, kind);
+        // A program may have `serde_json` keep the order in which keys came.
+        data.sort_all_objects();
         Self {
             version: VERSION,
             kind: kind.name().to_owned(),
@@ -120,7 +122,7 @@ impl EventRecord {
                 .map(ToString::to_string),
             part: kind.part().map(|part| run.redaction().part(part)),
             attempt: kind.attempt(),
-            data: sorted(data(run, kind)),
+            data,
         }
     }
 }
