@@ -125,6 +125,35 @@ impl EventRecord {
             data,
         }
     }
+
+    /// A record that sinks make, of which nothing is known yet but its type and its place.
+    pub(crate) fn blank(kind: &str, seq: u64) -> Self {
+        Self {
+            version: VERSION,
+            kind: kind.to_owned(),
+            seq,
+            time_us: 0,
+            elapsed_ns: 0,
+            pipeline: String::new(),
+            run_id: String::new(),
+            correlation_id: String::new(),
+            request_id: None,
+            session_id: None,
+            user_id: None,
+            org_id: None,
+            interaction_id: None,
+            parent_run_id: None,
+            parent_stage: None,
+            trace_id: String::new(),
+            span_id: String::new(),
+            parent_span_id: None,
+            sampled: None,
+            stage: None,
+            part: None,
+            attempt: None,
+            data: Value::Null,
+        }
+    }
 }
 
 pub(crate) fn unix_micros(time: SystemTime) -> u64 {
