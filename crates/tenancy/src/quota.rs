@@ -110,8 +110,8 @@ impl Quota {
         self
     }
 
-    /// So many stages at a time, over all runs of the tenant; those beyond wait. It holds where the engine has the layer
-    /// [`Tenants::stages`](crate::Tenants::stages).
+    /// So many stages, or parts of stages, at a time, over all runs of the tenant and the runs inside them; those beyond wait. It
+    /// holds where the engine has the layer [`Tenants::stages`](crate::Tenants::stages): see [`TenantStages`](crate::TenantStages).
     pub const fn stages(mut self, most: NonZeroUsize) -> Self {
         self.stages = Some(most);
         self
