@@ -239,7 +239,7 @@ fn refused(
 
 impl Tenants {
     /// No more tenants can be remembered.
-    fn no_room(&self, org: OrgId) -> QuotaError {
+    pub(crate) fn no_room(&self, org: OrgId) -> QuotaError {
         let most = self.0.most() as u64;
         QuotaError::new(org, QuotaDimension::Tenants, most, most, None)
     }

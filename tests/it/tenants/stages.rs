@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use stageflow::context::{PartLimits, Step};
 use stageflow::prelude::*;
-use stageflow::tenancy::Quota;
+use stageflow::tenancy::{Quota, Tenants, Tier, Unknown};
 use stageflow_testkit::{Gate, Probe, paused, script};
 
 use super::{a_second, at, for_org, org, size, three};
@@ -225,6 +225,36 @@ fn a_stage_of_a_run_for_nobody_is_denied_also_without_the_admission() {
             assert_eq!(report.outcome(), Outcome::Denied);
         }
         assert_eq!(lab.probe.calls(), 0);
+    });
+}
+
+#[test]
+fn where_no_more_tenants_have_room_a_stage_may_be_tried_again_and_is_no_strangers() {
+    paused(async {
+        let tenants = Tenants::builder()
+            .tier(Tier::new("guest"))
+            .unknown(Unknown::Tier("guest".into()))
+            .most(size(1))
+            .build()
+            .unwrap();
+        let engine = Engine::builder().intercept(tenants.stages()).build();
+        let gate = Gate::new();
+        let (stuck, quick) = (at(&gate), a_second());
+        let mut first = Box::pin(engine.run(&stuck, 1, for_org(0)));
+        let report = tokio::select! {
+            biased;
+            _ = &mut first => panic!("it is behind the gate"),
+            report = engine.run(&quick, 1, for_org(1)) => report,
+        };
+        assert_eq!(report.outcome(), Outcome::Failed);
+        let error = report.stage("a").and_then(|stage| stage.error()).unwrap();
+        assert_eq!(error.code(), "SF0313");
+        assert_eq!(error.class(), ErrorClass::Transient);
+        gate.open();
+        assert!(first.await.is_success());
+        // The registry looks for room ten times a second at most.
+        tokio::time::sleep(1.secs()).await;
+        assert!(engine.run(&quick, 1, for_org(1)).await.is_success());
     });
 }
 

@@ -41,15 +41,22 @@ impl TenantStages {
         Self { tenants }
     }
 
-    fn member(&self, call: &Call<'_>) -> Result<Arc<Member>, TenantError> {
-        let Some(org) = call.org() else {
-            self.tenants.0.count_stranger(Stranger::Nobody);
-            return Err(TenantError::nobody());
-        };
+    fn member(&self, call: &Call<'_>) -> Result<Arc<Member>, Ending> {
         let registry = &self.tenants.0;
-        registry.find_or_let_in(org).map_err(|stranger| {
-            registry.count_stranger(stranger);
-            TenantError::of(TenantErrorKind::Unknown, org)
+        let stranger = match call.org() {
+            None => Stranger::Nobody,
+            Some(org) => match registry.find_or_let_in(org) {
+                Ok(member) => return Ok(member),
+                Err(stranger) => stranger,
+            },
+        };
+        registry.count_stranger(stranger);
+        Err(match (stranger, call.org()) {
+            (Stranger::NoRoom, Some(org)) => rejected(call, self.tenants.no_room(org)),
+            (_, Some(org)) => {
+                Ending::Denied(call.denied(NAME, TenantError::of(TenantErrorKind::Unknown, org)))
+            }
+            (_, None) => Ending::Denied(call.denied(NAME, TenantError::nobody())),
         })
     }
 }
@@ -67,12 +74,12 @@ impl Around for TenantStages {
     async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending {
         let member = match self.member(call) {
             Ok(member) => member,
-            Err(error) => return Ending::Denied(call.denied(NAME, error)),
+            Err(ending) => return ending,
         };
         let origin = member.loans().origin(call);
         let _held = match enter(&member, call.cx(), origin).await {
             Ok(held) => held,
-            Err((seen, after)) => return reject(&member, call, seen, after),
+            Err((seen, after)) => return full(&member, call, seen, after),
         };
         let _lender = member.loans().lend(call);
         next.run(call).await
@@ -144,13 +151,20 @@ async fn either(place: &mut Place, source: Option<&Arc<Loan>>) -> Held {
 }
 
 #[cold]
-fn reject(member: &Member, call: &Call<'_>, seen: Seen, after: Duration) -> Ending {
+fn full(member: &Member, call: &Call<'_>, seen: Seen, after: Duration) -> Ending {
     member.count_rejected_stage();
     let (limit, used) = (seen.waiting as u64, seen.waiting as u64);
     let dimension = QuotaDimension::Stages;
-    let error = QuotaError::new(member.org, dimension, limit, used, Some(after));
+    rejected(
+        call,
+        QuotaError::new(member.org, dimension, limit, used, Some(after)),
+    )
+}
+
+fn rejected(call: &Call<'_>, error: QuotaError) -> Ending {
     call.tell(NAME, "rejected", error.payload());
-    Ending::Failed(call.rejected(NAME, error, Some(after)))
+    let after = error.retry_after();
+    Ending::Failed(call.rejected(NAME, error, after))
 }
 
 impl fmt::Debug for TenantStages {
