@@ -54,12 +54,7 @@ pub(crate) fn in_files(folder: &Path, user: UserId) -> usize {
             continue;
         }
         let bytes = fs::read(entry.path()).unwrap();
-        let times = |word: &Vec<u8>| {
-            bytes
-                .windows(word.len())
-                .filter(|part| part == word)
-                .count()
-        };
+        let times = |word: &Vec<u8>| memchr::memmem::find_iter(&bytes, word).count();
         count += all.iter().map(times).sum::<usize>();
     }
     count

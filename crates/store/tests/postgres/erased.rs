@@ -137,7 +137,7 @@ fn search(folder: &Path, user: UserId, found: &mut Vec<PathBuf>) {
         }
         // What goes away while it is looked at has nothing.
         let bytes = fs::read(&path).unwrap_or_default();
-        let has = |word: &Vec<u8>| bytes.windows(word.len()).any(|part| part == word);
+        let has = |word: &Vec<u8>| memchr::memmem::find(&bytes, word).is_some();
         if all.iter().any(has) {
             found.push(path);
         }
