@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow::context::UserId;
+use stageflow::context::{OrgId, UserId};
 use stageflow::interceptors::IdempotencyStore as _;
-use stageflow::interceptors::idempotency::{
-    Asker, Begun, Finished, KeepFor, Kept, Scope, Token,
-};
-use stageflow_store::{Class, SeenTenants, StoredAnswers};
+use stageflow::interceptors::idempotency::{Asker, Begun, Finished, KeepFor, Kept, Scope, Token};
+use stageflow_store::{SeenTenants, StoredAnswers};
 
 use super::faulty::Fault;
 use super::place::{Place, canary, scope};
@@ -19,7 +17,7 @@ const LONG: Duration = Duration::from_secs(600);
 
 pub(super) struct Answered {
     answers: StoredAnswers,
-    org: stageflow::context::OrgId,
+    org: OrgId,
     fault: Fault,
 }
 
@@ -74,11 +72,4 @@ impl Answered {
         }
         Ok(())
     }
-}
-
-/// How many answers there are.
-pub(super) async fn count(place: &Place) -> Result<usize, LabError> {
-    let scan = stageflow_store::Scan::of(Class::Answers);
-    let rows = place.shelf().await?.scan(scan).await;
-    Ok(rows.map_err(LabError::new)?.len())
 }

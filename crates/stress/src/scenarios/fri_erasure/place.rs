@@ -227,6 +227,9 @@ fn count_all(bytes: &[u8], users: &[UserId], found: &mut [u64]) {
         let words = canary(*user);
         let hex: String = words.bytes().map(|byte| format!("{byte:02x}")).collect();
         let in_text = |word: &String| text.matches(word.as_str()).count() as u64;
-        *found += [words, hex, user.to_string()].iter().map(in_text).sum::<u64>();
+        *found += [words, hex, user.to_string()]
+            .iter()
+            .map(in_text)
+            .sum::<u64>();
     }
 }
