@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stageflow_context::StageCx;
+use stageflow_context::{StageCx, StageErrorKind};
 use stageflow_interceptors::{Around, Call, Ending, Next, Phase};
 
 use crate::fair::{Entry, Permit, Place, Turn};
 use crate::registry::{Member, Stranger};
-use crate::{QuotaDimension, QuotaError, TenantError, TenantErrorKind, Tenants};
+use crate::{QuotaDimension, QuotaError, TenantError, TenantErrorKind, Tenants, WhenSpent};
 
 const NAME: &str = "tenant-stages";
 
@@ -21,6 +21,9 @@ const NAME: &str = "tenant-stages";
 ///
 /// A stage has its place with all of its attempts and parts, and with all stages of the runs that it starts: these do not wait for
 /// a place that the stage holds which waits for them. A stage of a run for no org, or for one that nobody knows, is denied.
+///
+/// Where the quota says [`WhenSpent::RejectStages`](crate::WhenSpent::RejectStages), a stage that comes when its tenant has used up
+/// its tokens or its cost is rejected (`SF0313`) with a [`QuotaError`] as its cause, wherever the run is that it belongs to.
 #[derive(Clone)]
 pub struct TenantStages {
     tenants: Tenants,
@@ -59,6 +62,15 @@ impl Around for TenantStages {
             Ok(member) => member,
             Err(error) => return Ending::Denied(call.denied(NAME, error)),
         };
+        if let Some(error) = spent_up(&member) {
+            member.count_rejected_stage();
+            call.tell(NAME, "rejected", error.payload());
+            let rejected = call.error(StageErrorKind::Rejected, error.clone());
+            return Ending::Failed(match error.retry_after() {
+                Some(after) => rejected.retry_in(after),
+                None => rejected,
+            });
+        }
         let is_inside_another = call.part().is_some() || call.host().identity().parent().is_some();
         if is_inside_another {
             return next.run(call).await;
@@ -78,6 +90,24 @@ impl Around for TenantStages {
         let _permit = permit.map(Permit::taken);
         next.run(call).await
     }
+}
+
+/// Why a stage of this tenant may not begin, if its quota is about stages.
+fn spent_up(member: &Member) -> Option<QuotaError> {
+    let plan = member.any_plan();
+    if plan.tier.limits().when_spent != WhenSpent::RejectStages {
+        return None;
+    }
+    plan.window.roll();
+    let spent = plan.window.spent_up()?;
+    let next = Some(spent.next);
+    Some(QuotaError::new(
+        member.org,
+        spent.dimension,
+        spent.limit,
+        spent.used,
+        next,
+    ))
 }
 
 /// Waits without what the stage holds of the engine.
