@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use stageflow_context::StageCx;
+use stageflow_context::{StageCx, StageErrorKind};
 use stageflow_interceptors::{Around, Call, Ending, Next, Phase};
 
 pub(crate) use self::loans::Loans;
 use self::loans::{Borrowed, Loan, Origin};
 use crate::fair::{Entry, Permit, Place, Seen, Turn};
 use crate::registry::{Member, Stranger};
-use crate::{QuotaDimension, QuotaError, TenantError, TenantErrorKind, Tenants};
+use crate::{QuotaDimension, QuotaError, TenantError, TenantErrorKind, Tenants, WhenSpent};
 
 const NAME: &str = "tenant-stages";
 
@@ -31,6 +31,9 @@ const NAME: &str = "tenant-stages";
 /// many others do. A stage or part that starts a run, or has parts inside it, lends its place to them, one at a time, beside those
 /// that have places of their own: what it waits for never waits for its place. While it works itself meanwhile, it is one more.
 /// A stage of a run for no org, or for one that nobody knows, is denied.
+///
+/// Where the quota says [`WhenSpent::RejectStages`](crate::WhenSpent::RejectStages), a stage that comes when its tenant has used up
+/// its tokens or its cost is rejected (`SF0313`) with a [`QuotaError`] as its cause, wherever the run is that it belongs to.
 #[derive(Clone)]
 pub struct TenantStages {
     tenants: Tenants,
@@ -76,6 +79,10 @@ impl Around for TenantStages {
             Ok(member) => member,
             Err(ending) => return ending,
         };
+        if let Some(error) = spent_up(&member) {
+            member.count_rejected_stage();
+            return rejected(call, error);
+        }
         let origin = member.loans().origin(call);
         let _held = match enter(&member, call.cx(), origin).await {
             Ok(held) => held,
@@ -84,6 +91,25 @@ impl Around for TenantStages {
         let _lender = member.loans().lend(call);
         next.run(call).await
     }
+}
+
+/// Why a stage of this tenant may not begin, if its quota is about stages.
+fn spent_up(member: &Member) -> Option<QuotaError> {
+    let plan = member.any_plan();
+    // Also where stages go on: what they set aside is of the window that it is time for.
+    plan.window.roll();
+    if plan.tier.limits().when_spent != WhenSpent::RejectStages {
+        return None;
+    }
+    let spent = plan.window.spent_up()?;
+    let (limit, used, next) = (spent.limit, spent.used, Some(spent.next));
+    Some(QuotaError::new(
+        member.org,
+        spent.dimension,
+        limit,
+        used,
+        next,
+    ))
 }
 
 /// What a stage works on. Given back when it is dropped.
@@ -164,7 +190,11 @@ fn full(member: &Member, call: &Call<'_>, seen: Seen, after: Duration) -> Ending
 fn rejected(call: &Call<'_>, error: QuotaError) -> Ending {
     call.tell(NAME, "rejected", error.payload());
     let after = error.retry_after();
-    Ending::Failed(call.rejected(NAME, error, after))
+    let rejected = call.error(StageErrorKind::Rejected, error);
+    Ending::Failed(match after {
+        Some(after) => rejected.retry_in(after),
+        None => rejected,
+    })
 }
 
 impl fmt::Debug for TenantStages {
