@@ -104,6 +104,7 @@ mod chaos;
 mod claim;
 mod contract;
 mod ending;
+mod forget;
 pub mod idempotency;
 mod key;
 mod keyed;
@@ -147,6 +148,7 @@ pub use contract::{
 };
 pub use contract::{Check, check};
 pub use ending::Ending;
+pub use forget::ForgetUser;
 pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
 pub use layer::{
