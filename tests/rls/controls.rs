@@ -1,20 +1,11 @@
 //! Where the wall has a hole, the same attempts find it: otherwise they would prove nothing.
 
+use crate::attempt::TABLES;
 use crate::drive::{Found, drive};
 use crate::world::{Seeded, World};
 
 /// Enough to try each kind often.
 const ATTEMPTS: u32 = 1_000;
-
-const TABLES: [&str; 7] = [
-    "answers",
-    "approvals",
-    "audit",
-    "documents",
-    "events",
-    "runs",
-    "upkeep",
-];
 
 async fn damaged(name: &'static str, world: &World, damage: &str) -> Found {
     for table in TABLES {
