@@ -50,6 +50,7 @@
 //! | SF0612 | `KeyError`, with the feature `jwt` | keys for tokens are read or fetched |
 //! | SF0613 | [`ApiKeyError`](crate::auth::ApiKeyError) | a key for a program is added |
 //! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
+//! | SF0711 to SF0719 | `StoreError`, in `stageflow-store` | something is kept or read |
 //! | SF0730, SF0731 | `AuditError`, `AnchorError`, in `stageflow-store` | an audit trail is written or verified |
 //! | SF0732, SF0733 | `ReceiptError`, `ErasureError`, in `stageflow-store` | a user is erased, or that is looked at again |
 //!

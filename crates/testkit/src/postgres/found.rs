@@ -29,16 +29,19 @@ fn installed() -> Option<PathBuf> {
             .ok()?;
         Some(PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim()))
     };
-    let debian = || {
-        let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
-        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
-        let newest = versions.map(|version| version.path()).max_by_key(number);
-        newest.map(|newest| newest.join("bin"))
-    };
     let whole = |folder: &PathBuf| has_programs(folder);
     said.filter(whole)
         .or_else(|| asked().filter(whole))
-        .or_else(|| debian().filter(whole))
+        .or_else(|| newest(Path::new("/usr/lib/postgresql")))
+}
+
+/// The newest whose server is there: Debian has a folder for each version, also where only its client is installed.
+fn newest(versions: &Path) -> Option<PathBuf> {
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let versions = fs::read_dir(versions).ok()?.flatten();
+    let servers = versions.filter(|version| has_programs(&version.path().join("bin")));
+    let newest = servers.map(|version| version.path()).max_by_key(number);
+    newest.map(|newest| newest.join("bin"))
 }
 
 fn has_programs(folder: &Path) -> bool {
@@ -65,4 +68,29 @@ fn cache() -> PathBuf {
     let said = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     said.or_else(home).unwrap_or_else(std::env::temp_dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_client_does_not_hide_a_server() {
+        let versions = tempfile::tempdir().unwrap();
+        for (version, programs) in [
+            ("9", &["initdb", "postgres"][..]),
+            ("15", &["initdb", "postgres", "psql"]),
+            ("17", &["psql"]),
+            ("common", &["initdb", "postgres"]),
+        ] {
+            let bin = versions.path().join(version).join("bin");
+            fs::create_dir_all(&bin).unwrap();
+            for program in programs {
+                fs::write(bin.join(program), "").unwrap();
+            }
+        }
+        let found = newest(versions.path());
+        assert_eq!(found, Some(versions.path().join("15/bin")));
+        assert_eq!(newest(&versions.path().join("nothing")), None);
+    }
 }
