@@ -155,10 +155,8 @@ async fn held(lab: &Lab, place: &Place, answered: &Answered, user: UserId) -> Re
         return Err(LabError::new("a new key is nobody's"));
     };
     let store = Faulty::new(&place.store, fault(lab));
-    let erased = place
-        .erasure(store, &keys())
-        .erase(&scope(place.org)?, user);
-    let kind = erased.await.err().map(|error| error.kind());
+    let erased = erase(place, store, user).await?;
+    let kind = erased.err().map(|error| error.kind());
     let law = "nobody is erased whose work goes on";
     let expected = Some(ErasureErrorKind::UnderWay);
     lab.check(kind == expected, law, Breach::WrongStatus, || {
