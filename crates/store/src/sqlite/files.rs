@@ -87,20 +87,23 @@ impl Folder {
         Ok(Some(connection))
     }
 
-    /// Makes a file under another name first: one that has its name is whole, so that an empty one was cut.
+    /// Makes a file under another name first: one that has its name is whole, so that an empty one was cut. It is brought to
+    /// the disk once, at the end: until then whatever goes wrong, what is there is thrown away.
     fn create(&self, file: &Path) -> Result<(), StoreError> {
         let doing = "making a file";
         let fresh = file.with_extension("db.new");
-        let fresh_journal = file.with_extension("db.new-journal");
-        for left in [&fresh, &fresh_journal] {
-            remove(left).map_err(trouble::on_disk(doing))?;
+        for left in ["db.new", "db.new-journal", "db.new-wal", "db.new-shm"] {
+            remove(&file.with_extension(left)).map_err(trouble::on_disk(doing))?;
         }
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        drop(options.open(&fresh).map_err(trouble::on_disk(doing))?);
-        schema::create(&mut self.connect(&fresh)?)?;
+        let opened = options.open(&fresh).map_err(trouble::on_disk(doing))?;
+        schema::create(self.connect(&fresh)?)?;
+        opened.sync_all().map_err(trouble::on_disk(doing))?;
+        // Closed later, it would take with it the locks of whoever opens the file by its name.
+        drop(opened);
         // A link does not write over what another process has made meanwhile.
         match fs::hard_link(&fresh, file) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {

@@ -26,15 +26,24 @@ fn tables() -> String {
     Class::ALL.map(table).concat()
 }
 
-/// Makes a new file what a file has to be.
-pub(super) fn create(connection: &mut Connection) -> Result<(), StoreError> {
+/// Makes a new file what a file has to be, and closes it. It may not be on the disk yet.
+pub(super) fn create(mut connection: Connection) -> Result<(), StoreError> {
     let doing = "making a file";
+    let batch = |connection: &Connection, sql: &str| {
+        let done = connection.execute_batch(sql);
+        done.map_err(trouble::of(doing))
+    };
+    let begin = format!(
+        "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA auto_vacuum = INCREMENTAL; \
+         PRAGMA application_id = {APPLICATION};"
+    );
+    batch(&connection, &begin)?;
+    migrate(&mut connection)?;
+    // Later it would be one more thing to bring to the disk.
+    batch(&connection, "PRAGMA journal_mode = WAL;")?;
     connection
-        .execute_batch(&format!(
-            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA application_id = {APPLICATION};"
-        ))
-        .map_err(trouble::of(doing))?;
-    migrate(connection)
+        .close()
+        .map_err(|(_connection, error)| trouble::of(doing)(error))
 }
 
 /// Makes sure that it is one of ours, and of this version.
