@@ -60,7 +60,7 @@ pub(super) fn number(text: &str) -> Option<u32> {
     (number.to_string() == text).then_some(number)
 }
 
-pub(super) fn hex(bytes: &[u8; 32]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] = [
         '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
     ];

@@ -9,10 +9,9 @@ use stageflow_context::{AuditArea, AuditNotice, Outcome};
 use stageflow_events::{
     Batch, Entry, Event, EventKind, EventSink as _, ExportError, Exporter, RunHeader, Stopping,
 };
-use stageflow_store::{
-    AuditEntry, AuditSink, AuditTrail, Decision, MemoryStore, Store as _, StoreErrorKind,
-};
+use stageflow_store::{AuditEntry, AuditSink, AuditTrail, Decision, Store as _, StoreErrorKind};
 
+use crate::new_store;
 use crate::support::{Breaking, header, keys, org, scope, user};
 
 /// Writes down what the operator is given.
@@ -66,7 +65,7 @@ async fn entries(trail: &AuditTrail) -> Vec<AuditEntry> {
 
 #[tokio::test]
 async fn each_tenant_has_what_is_its_own_and_the_operator_what_is_nobodys() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let operator = Operator::default();
     let sink = AuditSink::start(Arc::new(store.clone()), keys(), operator.clone());
     let orgs = [org(), org()];
@@ -123,7 +122,7 @@ async fn each_tenant_has_what_is_its_own_and_the_operator_what_is_nobodys() {
 /// The same batch is delivered again when its end was lost.
 #[tokio::test(start_paused = true)]
 async fn an_event_is_in_its_trail_once_however_often_it_is_delivered() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let org = org();
     let run = header(org, user());
     // The commit happens, and the sink is told that it did not; then nothing works, until it tries no more.
@@ -147,7 +146,7 @@ async fn an_event_is_in_its_trail_once_however_often_it_is_delivered() {
 /// What cannot be written is counted, and not lost.
 #[tokio::test(start_paused = true)]
 async fn attempts_are_audits_and_what_is_counted_as_lost() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let (one, other) = (org(), org());
     let operator = Operator::default();
     let sink = AuditSink::start(Arc::new(store.clone()), keys(), operator.clone());
