@@ -79,7 +79,7 @@ fn what_is_not_permitted_does_not_run_and_the_run_is_denied() {
                 "subject": "ada", "org": org, "action": "kb:write",
                 "resource": { "kind": "stage", "id": "answer/write", "org": org, "region": null },
                 "decision": "denied", "effect": "denied", "reason": "no role of theirs permits it",
-                "policy": "rbac", "stage": "write",
+                "policy": "rbac", "stage": "write", "lapsed": false,
             })
         );
         let audited = lab.sink.all();

@@ -1,8 +1,10 @@
 //! Who may not do something, and policies that cannot be.
 
+use std::time::SystemTime;
+
 use stageflow::auth::{
     Access, AccessError, AccessErrorKind, Authorize, CedarPolicy, Decision, PolicyEngine,
-    Principal, Rbac, RbacProblem, Resource, Role,
+    Principal, Rbac, RbacProblem, Resource, Role, WhenLapsed,
 };
 use stageflow::context::{OrgId, SeededIds};
 use stageflow::interceptors::{Admission, Arrival, Pass, Phase, Refusal};
@@ -109,7 +111,20 @@ fn decisions() -> Vec<Sample> {
         )
         .facts(["`ada`", "the run is for org_"]),
         met(known(), None).facts(["`ada`", "no policy is shared"]),
+        lapsed(ada),
     ]
+}
+
+/// What somebody is told whose time is over.
+fn lapsed(ada: Principal) -> Sample {
+    let ada = ada.until(SystemTime::UNIX_EPOCH);
+    let layer = Authorize::new(Says(Decision::allow("she may"))).when_lapsed(WhenLapsed::Deny);
+    let ruling = layer.rule(&ada, "kb:read", Resource::new("stage", "answer/search"));
+    let error = ruling.into_result().unwrap_err();
+    let kind = kind_name("AccessErrorKind", &error.kind());
+    Sample::of("AccessError", &kind, error.code(), &error)
+        .names(["kb:read", "answer/search"])
+        .facts(["`ada`", "was over"])
 }
 
 fn roles() -> Vec<Sample> {

@@ -2,7 +2,6 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::tag::hex;
 use crate::{OrgId, RunId};
 
 /// How long a kind may be as it is written; of longer ones, so much of the start is, and the sum of all.
@@ -87,7 +86,7 @@ fn written(kind: &str) -> String {
             b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.' => written.push(char::from(byte)),
             _ => {
                 written.push('%');
-                written.push_str(&hex(&[byte]));
+                written.push_str(&hex::encode([byte]));
             }
         }
     }
@@ -96,9 +95,8 @@ fn written(kind: &str) -> String {
         0 => "%".to_owned(),
         1..=LONGEST => written,
         _ => {
-            let sum: [u8; 32] = Sha256::digest(kind).into();
             written.truncate(START);
-            format!("{written}%%{}", hex(&sum))
+            format!("{written}%%{}", hex::encode(Sha256::digest(kind)))
         }
     }
 }

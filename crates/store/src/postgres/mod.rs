@@ -5,6 +5,7 @@ mod check;
 mod failure;
 mod migrate;
 mod options;
+mod owner;
 mod pool;
 mod row;
 mod shelf;
@@ -20,6 +21,7 @@ use stageflow_tenancy::TenantScope;
 pub use badge::BadgeKey;
 pub use migrate::{compact, migrate};
 pub use options::PgOptions;
+pub use owner::PgOwner;
 
 use crate::{Shelf, Store, StoreError};
 use pool::Pool;

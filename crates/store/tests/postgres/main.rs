@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod conforms;
+mod erased;
 mod keeping;
 mod killed;
 mod support;
