@@ -1,5 +1,6 @@
 //! What must be known goes into the trail of its tenant, once; what belongs to nobody goes to the operator.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use stageflow_context::{AuditArea, AuditNotice, Outcome};
 use stageflow_events::{
-    Batch, Entry, Event, EventKind, EventSink as _, ExportError, Exporter, RunHeader, Stopping,
+    Batch, Entry, Event, EventKind, EventSink as _, ExportError, Exporter, RetryPolicy, RunHeader,
+    Stopping,
 };
 use stageflow_store::{AuditEntry, AuditSink, AuditTrail, Decision, Store as _, StoreErrorKind};
 
@@ -120,7 +122,7 @@ async fn each_tenant_has_what_is_its_own_and_the_operator_what_is_nobodys() {
 }
 
 /// The same batch is delivered again when its end was lost.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_event_is_in_its_trail_once_however_often_it_is_delivered() {
     let store = new_store();
     let org = org();
@@ -128,7 +130,11 @@ async fn an_event_is_in_its_trail_once_however_often_it_is_delivered() {
     // The commit happens, and the sink is told that it did not; then nothing works, until it tries no more.
     let breaking = Arc::new(Breaking::after(&store, 1));
     let operator = Operator::default();
-    let sink = AuditSink::start(breaking, keys(), operator.clone());
+    let tries = NonZeroU32::new(3).unwrap();
+    let soon = RetryPolicy::new(tries, Duration::from_millis(1), Duration::from_millis(2));
+    let sink = AuditSink::shaped(breaking, keys(), operator.clone(), |builder| {
+        builder.retry(soon)
+    });
     let kinds = vec![failure(), ended(Outcome::Denied)];
     let _ = sink.try_emit(batch(&run, kinds.clone()));
     stop(&sink).await;
@@ -144,7 +150,7 @@ async fn an_event_is_in_its_trail_once_however_often_it_is_delivered() {
 }
 
 /// What cannot be written is counted, and not lost.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn attempts_are_audits_and_what_is_counted_as_lost() {
     let store = new_store();
     let (one, other) = (org(), org());

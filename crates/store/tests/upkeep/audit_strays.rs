@@ -1,5 +1,6 @@
 //! What a trail cannot take: its neighbours are taken, and it goes to the operator, whole, and is counted.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,12 +9,12 @@ use serde_json::{Value, json};
 use stageflow_context::{AuditArea, AuditNotice, OrgId};
 use stageflow_events::{
     Batch, Entry, Event, EventKind, EventRecord, EventSink as _, ExportError, ExportErrorKind,
-    Exporter, Stopping,
+    Exporter, Spill, SpillOptions, Stopping,
 };
 use stageflow_store::{AuditDraft, AuditSink, AuditTrail, Class, Decision, Row, Store as _};
 
 use crate::new_store;
-use crate::support::{AnyStore, delete, header, keys, org, put, scope, user};
+use crate::support::{AnyStore, Breaking, delete, header, keys, org, put, scope, user};
 
 /// Writes down what the operator is given; or refuses it.
 #[derive(Clone, Default)]
@@ -41,6 +42,11 @@ impl Operator {
     }
 }
 
+/// More than a row holds, in words.
+fn large() -> String {
+    "the moon is large, ".repeat(500_000)
+}
+
 fn login(payload: Value) -> EventKind {
     EventKind::Audit(Box::new(AuditNotice::new(
         AuditArea::Auth,
@@ -55,16 +61,28 @@ fn batch(org: OrgId, payloads: Vec<Value>) -> Batch {
     Batch::new(header(org, user()), events.collect())
 }
 
-fn records(org: OrgId, count: u64) -> Vec<Arc<EventRecord>> {
-    let batch = batch(org, (0..count).map(|n| json!({ "n": n })).collect());
-    let records = batch.events.iter();
-    records
-        .map(|event| Arc::new(EventRecord::new(&batch.run, event)))
-        .collect()
+/// Events that were kept on disk when their process ended: a runtime of their own.
+fn leave_on_disk(store: &AnyStore, folder: &Path, batch: Batch) {
+    let broken = Arc::new(Breaking::after(store, 0));
+    let spill = Spill::open(&SpillOptions::new(folder)).unwrap();
+    let process = std::thread::spawn(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().unwrap();
+        runtime.block_on(async {
+            let sink = AuditSink::shaped(broken, keys(), Operator::default(), |builder| {
+                builder.overflow(spill)
+            });
+            let events = batch.events.len() as u64;
+            let _ = sink.emit(batch).await;
+            sink.close(Stopping::Drain, Duration::from_millis(50)).await;
+            assert_eq!(sink.counts().on_disk, events);
+        });
+    });
+    process.join().unwrap();
 }
 
 async fn stop(sink: &AuditSink) {
-    sink.close(Stopping::Drain, Duration::from_secs(5)).await;
+    sink.close(Stopping::Drain, Duration::from_mins(2)).await;
     let counts = sink.counts();
     let ended = counts.delivered + counts.failed + counts.discarded;
     assert_eq!(counts.offered, counts.dropped + ended, "{counts:?}");
@@ -78,8 +96,8 @@ async fn trail(store: &AnyStore, org: OrgId) -> AuditTrail {
 async fn a_large_detail_is_told_by_its_length_and_its_sum() {
     let (store, org, operator) = (new_store(), org(), Operator::default());
     let sink = AuditSink::start(Arc::new(store.clone()), keys(), operator.clone());
-    let large = json!({ "said": "z".repeat(9 << 20), "subject": "ada" });
-    let all = vec![json!({ "n": 0 }), large, json!({ "n": 2 })];
+    let too_large = json!({ "said": large(), "subject": "ada" });
+    let all = vec![json!({ "n": 0 }), too_large, json!({ "n": 2 })];
     assert_eq!(sink.emit(batch(org, all)).await.accepted, 3);
     stop(&sink).await;
     assert_eq!((sink.counts().delivered, sink.strays()), (3, 0));
@@ -95,59 +113,59 @@ async fn a_large_detail_is_told_by_its_length_and_its_sum() {
     let detail = entry.detail.unwrap();
     assert_eq!(detail.who.as_deref(), Some("ada"));
     let mark = &detail.details["too_large"];
-    let length = json!({ "said": "z".repeat(9 << 20), "subject": "ada" })
+    let length = json!({ "said": large(), "subject": "ada" })
         .to_string()
         .len();
     assert_eq!(mark["bytes"], length);
     assert!(mark["sum"].as_str().unwrap().starts_with("sha256:"));
     // And once, like all others.
-    let draft = || AuditDraft::new("auth.login").details(json!("z".repeat(9 << 20)));
+    let draft = || AuditDraft::new("auth.login").details(json!(large()));
     let why = || draft().because("y".repeat(9 << 20)).by("x".repeat(9 << 20));
     assert_eq!(trail.append(vec![draft(), why()]).await.unwrap(), 2);
     trail.verify().await.unwrap();
 }
 
-/// Something that no row can hold: its source is too long for a key.
+/// Somebody has planted a row where the source of one of them goes.
 #[tokio::test]
 async fn one_that_cannot_be_kept_takes_no_neighbours_with_it() {
     let (store, org, operator) = (new_store(), org(), Operator::default());
+    let shelf = store.open(&scope(org)).await.unwrap();
     let sink = AuditSink::start(Arc::new(store.clone()), keys(), operator.clone());
-    // So that the org is known, and a record from a disk has a way in.
-    let _ = sink.emit(batch(org, vec![json!({})])).await;
-    sink.flush().await;
-    let mut all = records(org, 5);
-    let mut long = EventRecord::clone(&all[3]);
-    long.run_id = "r".repeat(300);
-    all[3] = Arc::new(long);
-    for record in &all {
-        let _ = sink.try_record(record);
-    }
+    let batch = batch(org, (0..5).map(|n| json!({ "n": n })).collect());
+    let EventRecord {
+        run_id, time_us, ..
+    } = EventRecord::new(&batch.run, &batch.events[3]);
+    let planted = format!("s/{run_id}.3.{time_us:x}");
+    put(&*shelf, Class::Audit, Row::new(&*planted, 1, "999")).await;
+    let _ = sink.emit(batch).await;
     stop(&sink).await;
-    assert_eq!((sink.counts().delivered, sink.strays()), (6, 1));
+    assert_eq!((sink.counts().delivered, sink.strays()), (5, 1));
     assert_eq!(operator.seqs(), [3]);
+    delete(&*shelf, Class::Audit, &planted).await;
     let trail = trail(&store, org).await;
-    assert_eq!(trail.verify().await.unwrap().entries, 5);
+    assert_eq!(trail.verify().await.unwrap().entries, 4);
 }
 
 /// After a crash: what a disk kept meanwhile has no envelope, and so no way into a store.
 #[tokio::test]
 async fn what_has_no_envelope_is_the_operators_until_its_org_was_seen() {
+    let folder = tempfile::tempdir().unwrap();
     let (store, org, operator) = (new_store(), org(), Operator::default());
-    let sink = AuditSink::start(Arc::new(store.clone()), keys(), operator.clone());
-    for record in records(org, 3) {
-        let _ = sink.try_record(&record);
-    }
+    let three = batch(org, (0..3).map(|n| json!({ "n": n })).collect());
+    leave_on_disk(&store, folder.path(), three);
+
+    let spill = Spill::open(&SpillOptions::new(folder.path())).unwrap();
+    let after = Arc::new(store.clone());
+    let sink = AuditSink::shaped(after, keys(), operator.clone(), |builder| {
+        builder.overflow(spill)
+    });
     sink.flush().await;
     assert_eq!((sink.strays(), operator.seqs()), (3, vec![0, 1, 2]));
     let _ = sink.emit(batch(org, vec![json!({})])).await;
-    sink.flush().await;
-    for record in records(org, 2) {
-        let _ = sink.try_record(&record);
-    }
     stop(&sink).await;
-    assert_eq!((sink.strays(), sink.counts().delivered), (3, 6));
+    assert_eq!((sink.strays(), sink.counts().delivered), (3, 4));
     let trail = trail(&store, org).await;
-    assert_eq!(trail.verify().await.unwrap().entries, 3);
+    assert_eq!(trail.verify().await.unwrap().entries, 1);
 }
 
 /// A trail that was altered takes nothing more, and nothing is lost for that.

@@ -27,7 +27,6 @@ fn erasure(store: impl Store) -> Erasure {
 fn wait<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
-        .start_paused(true)
         .build();
     runtime.unwrap().block_on(future)
 }

@@ -51,11 +51,25 @@ pub(super) async fn look(looker: &mut Looker<'_>, mail: Mail<'_>) -> Result<(), 
         exporter.export(&entries).await.map_err(LabError::new)?;
         for span in receiver.take_spans() {
             let bytes = span.encode_to_vec();
-            signal(looker, &mail, "spans", &span.trace_id, &span.attributes, &bytes);
+            signal(
+                looker,
+                &mail,
+                "spans",
+                &span.trace_id,
+                &span.attributes,
+                &bytes,
+            );
         }
         for record in receiver.take_logs() {
             let bytes = record.encode_to_vec();
-            signal(looker, &mail, "log records", &record.trace_id, &record.attributes, &bytes);
+            signal(
+                looker,
+                &mail,
+                "log records",
+                &record.trace_id,
+                &record.attributes,
+                &bytes,
+            );
         }
     }
     exporter.flush().await.map_err(LabError::new)?;
@@ -76,7 +90,9 @@ fn arrived(looker: &Looker<'_>, exporter: &OtlpExporter) {
     let counts = exporter.monitor().counts();
     let lost = counts.spans_lost + counts.logs_lost + counts.metrics_failed + counts.unreadable;
     let law = "the collector gets everything";
-    looker.lab.check(lost == 0, law, Breach::Lost, || format!("{counts:?}"));
+    looker
+        .lab
+        .check(lost == 0, law, Breach::Lost, || format!("{counts:?}"));
 }
 
 /// A span or a log record says of its trace's owner that it is its own, and holds nobody else's canary.
@@ -137,9 +153,12 @@ fn totals(looker: &Looker<'_>, mail: &Mail<'_>, metric: Option<Metric>) {
     let missing: u64 = missing.sum();
     let is_nobodys = counted.keys().all(|org| mail.ran.contains_key(org));
     let law = "the runs that are counted for an org are its own";
-    looker.lab.check(is_nobodys && missing <= beyond, law, Breach::CrossTenant, || {
-        format!("{missing} runs are not counted where they belong, {beyond} for nobody")
-    });
+    looker.lab.check(
+        is_nobodys && missing <= beyond,
+        law,
+        Breach::CrossTenant,
+        || format!("{missing} runs are not counted where they belong, {beyond} for nobody"),
+    );
 }
 
 fn owner(mail: &Mail<'_>, trace: &[u8]) -> Option<OrgId> {

@@ -97,7 +97,11 @@ fn named(id: &'static str, title: &'static str) -> Scenario {
 }
 
 fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
-    let most = if lab.is_control() { CONTROL_TENANTS } else { usize::MAX };
+    let most = if lab.is_control() {
+        CONTROL_TENANTS
+    } else {
+        usize::MAX
+    };
     let size = Size {
         tenants: size.tenants.min(most),
         ..size
@@ -122,9 +126,12 @@ fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
         });
         lab.metric(&format!("own_in_{channel}"), "canaries", own as f64);
     }
-    lab.check(tally.series > 0, "metrics are kept apart by org", Breach::WrongStatus, || {
-        "no series says which org".to_owned()
-    });
+    lab.check(
+        tally.series > 0,
+        "metrics are kept apart by org",
+        Breach::WrongStatus,
+        || "no series says which org".to_owned(),
+    );
     lab.metric("series_of_orgs", "series", tally.series as f64);
     let medians: Vec<f64> = latencies.values().map(|taken| median(taken)).collect();
     lab.metric("jain_index", "ratio", jain(&medians));
