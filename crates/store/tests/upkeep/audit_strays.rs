@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -65,7 +66,7 @@ fn batch(org: OrgId, payloads: Vec<Value>) -> Batch {
 fn leave_on_disk(store: &AnyStore, folder: &Path, batch: Batch) {
     let broken = Arc::new(Breaking::after(store, 0));
     let spill = Spill::open(&SpillOptions::new(folder)).unwrap();
-    let process = std::thread::spawn(move || {
+    let live = move || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().build().unwrap();
         runtime.block_on(async {
@@ -77,8 +78,8 @@ fn leave_on_disk(store: &AnyStore, folder: &Path, batch: Batch) {
             sink.close(Stopping::Drain, Duration::from_millis(50)).await;
             assert_eq!(sink.counts().on_disk, events);
         });
-    });
-    process.join().unwrap();
+    };
+    thread::scope(|process| process.spawn(live).join().unwrap());
 }
 
 async fn stop(sink: &AuditSink) {

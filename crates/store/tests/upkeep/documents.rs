@@ -1,5 +1,7 @@
 //! A change of a document and what is told of it are one thing.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use stageflow_store::{AuditDraft, AuditTrail, Documents, Erasure, Store as _};
@@ -58,7 +60,7 @@ async fn sums_of_what_is_a_users_go_with_the_user() {
         .await
         .unwrap();
     let shelf = store.open(&scope).await.unwrap();
-    let trail = AuditTrail::new(shelf.clone(), keys());
+    let trail = AuditTrail::new(Arc::clone(&shelf), keys());
     let entry = trail.entry(1).await.unwrap().unwrap();
     assert_eq!((entry.before, entry.after), (None, None));
     let details = entry.detail.unwrap().details;
