@@ -100,6 +100,7 @@ mod snapshot;
 mod spans;
 mod stop;
 mod stream;
+mod subject;
 mod trace;
 mod traced;
 mod undo_cx;
@@ -148,6 +149,7 @@ pub use snapshot::{
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use stream::Tier;
+pub use subject::Subject;
 pub use trace::{
     Baggage, BaggageEntry, TraceContext, TraceFlags, TraceParent, TraceParentError,
     TraceParentErrorKind,
