@@ -41,7 +41,7 @@ fn keys() -> SealKeys {
 fn scope(org: OrgId) -> TenantScope {
     let identity = RunIdentity::new(RunId::generate(&SystemIds::new())).with_org_id(org);
     let context = ContextSnapshot::new(identity);
-    let header = RunHeader::new(context, "answer".into(), [].into(), SystemTime::UNIX_EPOCH);
+    let header = RunHeader::by_hand(context, "answer".into(), [].into(), SystemTime::UNIX_EPOCH);
     TenantScope::of_header(&header).unwrap()
 }
 
