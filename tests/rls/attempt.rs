@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Either, Row as _};
 use crate::world::{Sets, Tenant, World};
 
 /// Tables to try it on.
-const TABLES: [&str; 7] = [
+pub(crate) const TABLES: [&str; 7] = [
     "answers",
     "approvals",
     "audit",

@@ -2,21 +2,12 @@
 
 use std::error::Error as _;
 
+use crate::attempt::TABLES;
 use crate::drive::{Found, drive};
 use crate::world::{Seeded, Sets, World};
 
 /// Enough to try each kind often.
 const ATTEMPTS: u32 = 1_000;
-
-const TABLES: [&str; 7] = [
-    "answers",
-    "approvals",
-    "audit",
-    "documents",
-    "events",
-    "runs",
-    "upkeep",
-];
 
 async fn damaged(name: &'static str, world: &World, damage: &str) -> Found {
     for table in TABLES {

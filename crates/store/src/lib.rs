@@ -112,7 +112,8 @@ pub use audit::{
 };
 pub use documents::{Document, Documents};
 pub use erasure::{
-    Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError, ReceiptErrorKind,
+    Compacted, Compactor, Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError,
+    ReceiptErrorKind,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use log::EventLog;

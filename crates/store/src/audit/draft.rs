@@ -153,7 +153,8 @@ impl AuditDraft {
         }
     }
 
-    /// The same, from this source: of all drafts of one source, a trail takes the first one only. At most 200 bytes.
+    /// The same, from this source: of all drafts of one source, a trail takes the first one only. At most 200 bytes. It stays
+    /// for as long as the trail does: put nothing of a user into it.
     #[must_use]
     pub fn once(self, source: impl Into<String>) -> Self {
         let source = Some(source.into());

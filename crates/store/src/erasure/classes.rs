@@ -21,7 +21,9 @@ pub(super) fn erased(
     writes: &mut Vec<Write>,
 ) -> Result<(), ErasureError> {
     let seen = row.version;
-    let names_user = row.key.contains(&user.to_string());
+    let id = user.as_uuid();
+    let spelled = [id.simple().to_string(), id.hyphenated().to_string()];
+    let names_user = spelled.iter().any(|id| row.key.contains(id));
     let stays = match class {
         Class::Audit => Some(without_detail(&row, org, keys)?),
         Class::Events if !names_user => Some(event(&row)),

@@ -27,6 +27,9 @@ pub(super) struct Kept {
     pub(super) rows: BTreeMap<String, u64>,
     /// How many records there were in journals, once they were counted.
     pub(super) journal_records: Option<u64>,
+    /// How many entries there were in memory.
+    #[serde(default)]
+    pub(super) in_memory: u64,
 }
 
 impl Progress {
@@ -53,6 +56,7 @@ impl Progress {
                 began: now,
                 rows: BTreeMap::new(),
                 journal_records: None,
+                in_memory: 0,
             };
             let (class, row) = (CLASS, row(&user, &kept)?);
             if shelf.commit(vec![Write::Insert { class, row }]).await? {
@@ -98,6 +102,20 @@ impl Progress {
     ) -> Result<(), StoreError> {
         let mut kept = self.kept.clone();
         kept.journal_records = Some(records);
+        self.keep_alone(shelf, kept).await
+    }
+
+    pub(super) async fn count_in_memory(
+        &mut self,
+        shelf: &dyn Shelf,
+        entries: u64,
+    ) -> Result<(), StoreError> {
+        let mut kept = self.kept.clone();
+        kept.in_memory += entries;
+        self.keep_alone(shelf, kept).await
+    }
+
+    async fn keep_alone(&mut self, shelf: &dyn Shelf, kept: Kept) -> Result<(), StoreError> {
         match self.keep(shelf, kept, Vec::new()).await? {
             true => Ok(()),
             false => Err(busy()),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stageflow_context::{OrgId, SealKeys, Tag, UserId};
 
+use super::compact::Compacted;
 use super::progress::Progress;
 use crate::audit::{source_key, sum};
 use crate::{AuditError, AuditTrail, Class, StoreError, StoreErrorKind};
@@ -39,6 +40,8 @@ pub(super) struct Statement {
     ended: u64,
     rows: BTreeMap<String, u64>,
     journal_records: u64,
+    in_memory: u64,
+    compacted: Compacted,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,7 +59,7 @@ pub(super) fn digest_of(org: OrgId, user: UserId, keys: &SealKeys) -> String {
 }
 
 impl Statement {
-    pub(super) fn new(org: OrgId, progress: &Progress, now: u64) -> Self {
+    pub(super) fn new(org: OrgId, progress: &Progress, compacted: Compacted, now: u64) -> Self {
         Self {
             version: VERSION,
             id: progress.kept.id.clone(),
@@ -66,6 +69,8 @@ impl Statement {
             ended: now.max(progress.kept.began),
             rows: progress.kept.rows.clone(),
             journal_records: progress.kept.journal_records.unwrap_or(0),
+            in_memory: progress.kept.in_memory,
+            compacted,
         }
     }
 
@@ -74,7 +79,10 @@ impl Statement {
     }
 
     pub(super) fn counts(&self) -> Value {
-        json!({ "rows": self.rows, "journal_records": self.journal_records })
+        json!({
+            "rows": self.rows, "journal_records": self.journal_records, "in_memory": self.in_memory,
+            "compacted": self.compacted,
+        })
     }
 }
 
@@ -112,6 +120,19 @@ impl ErasureReceipt {
     #[must_use]
     pub fn journal_records(&self) -> u64 {
         self.said.journal_records
+    }
+
+    /// How many entries were let go of by what [`Erasure::memory`](super::Erasure::memory) was told of.
+    #[must_use]
+    pub fn in_memory(&self) -> u64 {
+        self.said.in_memory
+    }
+
+    /// Whether the tables of the whole database were written anew afterwards: see
+    /// [`Erasure::compacting`](super::Erasure::compacting).
+    #[must_use]
+    pub fn compacted(&self) -> Compacted {
+        self.said.compacted
     }
 
     /// As text, to be kept and read again with [`FromStr`].

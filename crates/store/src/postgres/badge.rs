@@ -1,6 +1,6 @@
 //! How a transaction shows the database whose turn it is.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use hmac::{Hmac, Mac as _};
@@ -50,10 +50,7 @@ impl BadgeKey {
         mac.update(b"sf1:");
         mac.update(badge.as_bytes());
         badge.push(':');
-        for byte in mac.finalize().into_bytes() {
-            // Writing to a text does not fail.
-            let _ = write!(badge, "{byte:02x}");
-        }
+        badge.push_str(&hex::encode(mac.finalize().into_bytes()));
         Badge(badge.into())
     }
 

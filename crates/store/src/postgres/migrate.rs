@@ -110,8 +110,8 @@ pub async fn migrate(url: &str, key: &BadgeKey, also: &[BadgeKey]) -> Result<(),
 
 /// Takes away the bytes of everything that was ever deleted or written over: writes each table anew. `url` is of a user as for
 /// [`migrate`]; a member of `sf_owner` is enough. Each table is closed to everybody while it is written: minutes for one of many
-/// gigabytes. Postgres's log for replication and crashes keeps the bytes until it is written over, and copies keep them as long as
-/// you keep those.
+/// gigabytes. Postgres's log for replication and crashes keeps the bytes until it is written over, which a checkpoint alone does
+/// not do (`wal_recycle`), and copies keep them as long as you keep those.
 ///
 /// # Errors
 ///

@@ -6,6 +6,7 @@ mod failure;
 mod hygiene;
 mod migrate;
 mod options;
+mod owner;
 mod pool;
 mod row;
 mod shelf;
@@ -21,6 +22,7 @@ use stageflow_tenancy::TenantScope;
 pub use badge::BadgeKey;
 pub use migrate::{compact, migrate};
 pub use options::PgOptions;
+pub use owner::PgOwner;
 
 use crate::{Shelf, Store, StoreError};
 use pool::Pool;

@@ -220,3 +220,29 @@ impl Files {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stageflow_context::SystemIds;
+
+    use super::*;
+
+    const FULL: i64 = 2;
+
+    /// What no test can see from outside without pulling the plug.
+    #[test]
+    fn a_file_that_is_written_waits_for_the_disk_and_overwrites_what_it_deletes() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::make(place.path(), Duration::ZERO, Check::AsRead).unwrap();
+        let org = OrgId::generate(&SystemIds::new());
+        let connection = folder.open_to_write(org, Wish::Write).unwrap().unwrap();
+        let number = |pragma| -> i64 {
+            let read = connection.pragma_query_value(None, pragma, |row| row.get(0));
+            read.unwrap()
+        };
+        assert_eq!(number("synchronous"), FULL);
+        assert_eq!(number("secure_delete"), 1);
+        let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        assert_eq!(mode, Ok("wal".to_owned()));
+    }
+}

