@@ -53,7 +53,8 @@ pub(super) fn sweep(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let is_left = name.to_str().is_some_and(|name| {
-            name.starts_with("org_") && (name.ends_with(".new") || name.ends_with(".new-journal"))
+            let ends = [".new", ".new-journal", ".new-shm", ".new-wal"];
+            name.starts_with("org_") && ends.iter().any(|end| name.ends_with(end))
         });
         if is_left {
             remove(&entry.path())?;

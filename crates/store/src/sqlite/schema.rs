@@ -57,7 +57,11 @@ pub(super) fn create(connection: &mut Connection, org: OrgId) -> Result<(), Stor
              PRAGMA application_id = {APPLICATION};"
         ))
         .map_err(trouble::of(doing))?;
-    migrate(connection, org)
+    migrate(connection, org)?;
+    // Now, while nobody else has it open: of two that do it at once, one does not wait but fails.
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL;")
+        .map_err(trouble::of(doing))
 }
 
 /// Makes sure that it is of this version.
