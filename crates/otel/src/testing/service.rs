@@ -140,6 +140,8 @@ impl MetricsService for Service {
             .flat_map(|of| of.scope_metrics);
         let metrics = scopes.flat_map(|of| of.metrics);
         let named = metrics.map(|metric| (metric.name.clone(), metric));
+        // Read before the state is locked: what they come from is kept there, too.
+        let named: Vec<_> = named.collect();
         self.0.lock().metrics.extend(named);
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }

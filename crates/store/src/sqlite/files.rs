@@ -52,7 +52,7 @@ impl Folder {
     ) -> Result<Option<Connection>, StoreError> {
         let file = self.file(org);
         if !is_there(&file)? {
-            let fill = |fresh: &Path| schema::create(&mut self.connect(fresh)?, org);
+            let fill = |fresh: &Path| schema::create(self.connect(fresh)?, org);
             match wish {
                 Wish::Look => return Ok(None),
                 Wish::Write => fresh::make(&self.path, &file, fill)?,

@@ -10,9 +10,12 @@ use super::trouble;
 use crate::StoreError;
 
 const DOING: &str = "making a file";
+/// What may stand beside a file that is not whole yet.
+const LEFT: [&str; 4] = [".new", ".new-journal", ".new-wal", ".new-shm"];
 
 /// Makes a file that `fill` makes what it has to be, unless somebody else has made it meanwhile. One that has its name is
-/// whole, so that an empty one was cut.
+/// whole, so that an empty one was cut. It is brought to the disk once, at the end: until then whatever goes wrong, what is
+/// there is thrown away.
 ///
 /// Whoever makes one holds the folder's lock with others who do, so that what is left behind is known for what it is.
 pub(super) fn make(
@@ -26,7 +29,12 @@ pub(super) fn make(
         _ => {}
     }
     let fresh = fresh_name(file);
-    let linked = begin(&fresh).and_then(|()| fill(&fresh)).and_then(|()| {
+    let filled = begin(&fresh).and_then(|opened| {
+        fill(&fresh)?;
+        // Closed after it has its name, it would take with it the locks of whoever opens the file by that.
+        opened.sync_all().map_err(trouble::on_disk(DOING))
+    });
+    let linked = filled.and_then(|()| {
         // A link does not write over what somebody else has made.
         match fs::hard_link(&fresh, file) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -53,8 +61,7 @@ pub(super) fn sweep(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let name = entry.file_name();
         let is_left = name.to_str().is_some_and(|name| {
-            let ends = [".new", ".new-journal", ".new-shm", ".new-wal"];
-            name.starts_with("org_") && ends.iter().any(|end| name.ends_with(end))
+            name.starts_with("org_") && LEFT.iter().any(|end| name.ends_with(end))
         });
         if is_left {
             remove(&entry.path())?;
@@ -69,15 +76,12 @@ fn fresh_name(file: &Path) -> PathBuf {
     file.with_extension(format!("db.{own}.new"))
 }
 
-fn begin(fresh: &Path) -> Result<(), StoreError> {
+fn begin(fresh: &Path) -> Result<File, StoreError> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-        .open(fresh)
-        .map(drop)
-        .map_err(trouble::on_disk(DOING))
+    options.open(fresh).map_err(trouble::on_disk(DOING))
 }
 
 fn remove(file: &Path) -> io::Result<()> {

@@ -10,7 +10,9 @@ use crate::{Class, StoreError, StoreErrorKind};
 const APPLICATION: i64 = 0x5346_5354;
 
 /// What makes a file of one version a file of the next. Never changed, only added to.
-const MIGRATIONS: [fn(&Connection, OrgId) -> Result<(), StoreError>; 2] = [tables, owner];
+const MIGRATIONS: [Migration; 2] = [tables, owner];
+
+type Migration = fn(&Connection, OrgId) -> Result<(), StoreError>;
 
 const BRINGING_UP: &str = "bringing a file up to this version";
 
@@ -47,21 +49,25 @@ fn owner(connection: &Connection, org: OrgId) -> Result<(), StoreError> {
     checksum::renew(connection, org)
 }
 
-/// Makes a new file what a file has to be.
-pub(super) fn create(connection: &mut Connection, org: OrgId) -> Result<(), StoreError> {
+/// Makes a new file what a file has to be, and closes it. It may not be on the disk yet.
+pub(super) fn create(mut connection: Connection, org: OrgId) -> Result<(), StoreError> {
     let doing = "making a file";
+    let batch = |connection: &Connection, sql: &str| {
+        let done = connection.execute_batch(sql);
+        done.map_err(trouble::of(doing))
+    };
+    let begin = format!(
+        "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA auto_vacuum = INCREMENTAL; \
+         PRAGMA application_id = {APPLICATION};"
+    );
+    // Nobody else sees it before it is whole, so it needs no file beside it.
+    batch(&connection, &begin)?;
+    migrate(&mut connection, org)?;
+    // Later it would be one more thing to bring to the disk; and of two that do it at once one fails instead of waiting.
+    batch(&connection, "PRAGMA journal_mode = WAL;")?;
     connection
-        .execute_batch(&format!(
-            // Nobody else sees it before it is whole, so it needs no file beside it.
-            "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL; PRAGMA auto_vacuum = INCREMENTAL; \
-             PRAGMA application_id = {APPLICATION};"
-        ))
-        .map_err(trouble::of(doing))?;
-    migrate(connection, org)?;
-    // Now, while nobody else has it open: of two that do it at once, one does not wait but fails.
-    connection
-        .execute_batch("PRAGMA journal_mode = WAL;")
-        .map_err(trouble::of(doing))
+        .close()
+        .map_err(|(_connection, error)| trouble::of(doing)(error))
 }
 
 /// Makes sure that it is of this version.
