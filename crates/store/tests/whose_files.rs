@@ -269,7 +269,13 @@ async fn what_a_killed_creator_left_is_taken_away() {
     let whole = file(&folder, org);
     filled(&folder, &[org]).await;
     let beside = |end: &str| whole.with_extension(format!("db{end}"));
-    let left = [".0123456789abcdef.new", ".new", ".new-journal"].map(beside);
+    let left = [
+        ".0123456789abcdef.new",
+        ".new",
+        ".new-journal",
+        ".7.new-wal",
+    ]
+    .map(beside);
     for left in &left {
         fs::write(left, "half").unwrap();
     }

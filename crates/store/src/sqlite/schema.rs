@@ -64,7 +64,7 @@ pub(super) fn create(mut connection: Connection, org: OrgId) -> Result<(), Store
     // Nobody else sees it before it is whole, so it needs no file beside it.
     batch(&connection, &begin)?;
     migrate(&mut connection, org)?;
-    // Later it would be one more thing to bring to the disk.
+    // Later it would be one more thing to bring to the disk; and of two that do it at once one fails instead of waiting.
     batch(&connection, "PRAGMA journal_mode = WAL;")?;
     connection
         .close()
