@@ -216,6 +216,8 @@ async fn usage(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<Value, Stop> 
             "waiting": used.runs.waiting,
         },
         "refused": used.refused,
+        "tokens": used.spent.tokens,
+        "cost": used.spent.cost.to_string(),
         "events": used.events.offered,
     }))
 }

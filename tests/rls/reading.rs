@@ -179,11 +179,21 @@ fn explaining(case: &mut Case<'_>) -> Attempt {
         "ANALYZE, BUFFERS, FORMAT JSON",
         "VERBOSE",
     ]);
+    let (org, canary) = (case.target.uuid(), case.target.canary_sql());
+    let conditions = [
+        "body <> ''".to_owned(),
+        format!("org_id = '{org}'"),
+        format!("org_id::text = '{org}'"),
+        format!("body LIKE '%' || {canary} || '%'"),
+        format!("key = 'only/' || {canary}"),
+    ];
+    let condition = &conditions[case.rng.usize(..conditions.len())];
+    let scan = case.pick(&["seqscan", "indexscan", "bitmapscan"]);
     let sql = format!(
-        "EXPLAIN ({how}) SELECT * FROM {} WHERE body <> ''",
+        "SET LOCAL enable_{scan} = off; EXPLAIN ({how}) SELECT * FROM {} WHERE {condition}",
         case.table
     );
-    Attempt::new(sql, Want::Quiet)
+    Attempt::new(sql, Want::Plan)
 }
 
 fn statistics(case: &mut Case<'_>) -> Attempt {

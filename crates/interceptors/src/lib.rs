@@ -155,6 +155,7 @@ pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
 };
 pub use limits::Limits;
+pub use millis::millis_up;
 pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;

@@ -60,7 +60,7 @@
 //!
 //! # Errors
 //!
-//! [`StoreError`] (`SF0711` to `SF0717`) says what could not be done, and never what is kept. [`AuditError`] says what is
+//! [`StoreError`] (`SF0711` to `SF0719`) says what could not be done, and never what is kept. [`AuditError`] says what is
 //! wrong with a trail.
 //!
 //! # Feature flags

@@ -92,7 +92,7 @@ mod window;
 
 pub use admission::TenantAdmission;
 pub use meter::MeteredSink;
-pub use quota::Quota;
+pub use quota::{Quota, WhenSpent};
 pub use quota_error::{QuotaDimension, QuotaError};
 pub use registry::{Tenants, TenantsBuilder, Unknown};
 pub use scope::TenantScope;

@@ -45,7 +45,7 @@ pub struct RunUsage {
     pub peak_waiting: usize,
 }
 
-/// Stages of a tenant. Those of runs that stages have started are part of these stages, and not counted.
+/// Places of a tenant for stages and their parts. Those that have the place of a stage which waits for them are not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageUsage {

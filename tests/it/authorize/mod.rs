@@ -2,6 +2,7 @@
 
 mod asking;
 mod decisions;
+mod lapsed;
 mod parts;
 mod random;
 mod reuse;

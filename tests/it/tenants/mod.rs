@@ -3,6 +3,8 @@
 mod endings;
 mod place;
 mod refused;
+mod spent;
+mod spent_sum;
 mod stages;
 
 use std::num::NonZeroUsize;

@@ -11,6 +11,7 @@ mod context;
 mod disk;
 mod executor;
 mod export;
+mod files;
 mod graph;
 mod idempotency;
 mod layers;
@@ -79,6 +80,7 @@ pub(crate) fn all() -> Vec<Sample> {
         streaming::samples(),
         tenants::samples(),
         undo::samples(),
+        files::samples(),
     ]
     .into_iter()
     .flatten()

@@ -29,6 +29,8 @@ struct Inner {
 pub enum AccessErrorKind {
     /// The policy says no.
     Denied,
+    /// Their time is over, and the layer says that they may do nothing then: see [`WhenLapsed`](crate::WhenLapsed).
+    Lapsed,
     /// A stage asked, and the engine shares no policy with stages.
     NoPolicy,
     /// It is not known who asks.
@@ -84,6 +86,7 @@ impl AccessError {
             AccessErrorKind::Nobody => "SF0623",
             AccessErrorKind::OtherOrg => "SF0624",
             AccessErrorKind::NoPolicy => "SF0625",
+            AccessErrorKind::Lapsed => "SF0634",
         }
     }
 
@@ -110,7 +113,7 @@ impl AccessError {
     #[must_use]
     pub fn public(&self) -> &'static str {
         match self.0.kind {
-            AccessErrorKind::Nobody => "show valid credentials",
+            AccessErrorKind::Lapsed | AccessErrorKind::Nobody => "show valid credentials",
             AccessErrorKind::Undecided => "this cannot be decided at present; try again later",
             AccessErrorKind::Denied | AccessErrorKind::NoPolicy | AccessErrorKind::OtherOrg => {
                 "you may not do this"
@@ -121,6 +124,9 @@ impl AccessError {
     fn help(&self) -> &'static str {
         match self.0.kind {
             AccessErrorKind::Denied => "change the policy, or let somebody ask who may",
+            AccessErrorKind::Lapsed => {
+                "let them show new credentials and start again, or say `.when_lapsed(WhenLapsed::AsAdmitted)`"
+            }
             AccessErrorKind::NoPolicy => {
                 "give the engine the layer's policy for stages with `.admit(authorize.for_stages())`"
             }

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use stageflow_context::{OrgId, RunHost};
 use stageflow_interceptors::panic_message;
 
 use super::error::AccessErrorKind;
+use super::lapsed::Lapse;
 use super::ruling::Ruling;
-use super::{NAME, WhenUndecided};
+use super::{NAME, WhenLapsed, WhenUndecided};
 use crate::{Decision, PolicyEngine, Principal, Resource, Verdict};
 
 /// What a layer knows, and shares with stages.
@@ -20,11 +22,24 @@ pub(super) struct Rules {
     pub(super) when_undecided: WhenUndecided,
     /// Where the stages are that it is around.
     pub(super) region: Option<Cow<'static, str>>,
+    pub(super) lapse: Lapse,
 }
 
 impl Rules {
     /// Whether somebody may do something.
     pub(super) fn rule(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
+        let over = self.lapse.of(who);
+        match (over, self.lapse.then) {
+            (Some(over), WhenLapsed::Deny) => lapsed(who, over, action, resource),
+            _ => Ruling {
+                lapsed: over.is_some(),
+                ..self.ask(who, action, resource)
+            },
+        }
+    }
+
+    /// What the policy says.
+    fn ask(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
         let asked = AssertUnwindSafe(|| self.policy.decide(who, action, &resource));
         let (decision, panicked) = match catch_unwind(asked) {
             Ok(decision) => (decision, false),
@@ -50,6 +65,7 @@ impl Rules {
             resource,
             decision,
             objection,
+            lapsed: false,
         }
     }
 
@@ -59,6 +75,20 @@ impl Rules {
             Ok(who) => self.rule(&who, action, resource),
             Err(stranger) => stranger.refused(action, resource),
         }
+    }
+}
+
+/// Their time has been over for so long.
+fn lapsed(who: &Principal, over: Duration, action: &str, resource: Resource) -> Ruling {
+    let over = Duration::from_secs(over.as_secs());
+    let reason = format!("they were proved for a time that was over {over:?} ago");
+    Ruling {
+        who: Some(who.clone()),
+        action: action.into(),
+        resource,
+        decision: Decision::deny(reason).by(NAME),
+        objection: Some(AccessErrorKind::Lapsed),
+        lapsed: true,
     }
 }
 
@@ -101,6 +131,7 @@ impl Stranger {
             resource,
             decision: Decision::deny(reason).by(NAME),
             objection: Some(objection),
+            lapsed: false,
         }
     }
 }
@@ -111,6 +142,7 @@ impl fmt::Debug for Rules {
             .field("policy", &self.policy.name())
             .field("when_undecided", &self.when_undecided)
             .field("region", &self.region)
+            .field("when_lapsed", &self.lapse)
             .finish()
     }
 }

@@ -16,6 +16,8 @@ pub struct Ruling {
     pub(super) decision: Decision,
     /// Why they may not, unless they may.
     pub(super) objection: Option<AccessErrorKind>,
+    /// Whether their time was over.
+    pub(super) lapsed: bool,
 }
 
 impl Ruling {
@@ -23,6 +25,13 @@ impl Ruling {
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.objection.is_none()
+    }
+
+    /// Whether the time up to which they were proved was over. They may all the same, unless it was said otherwise: see
+    /// [`WhenLapsed`](crate::WhenLapsed).
+    #[must_use]
+    pub fn is_lapsed(&self) -> bool {
+        self.lapsed
     }
 
     /// What the policy decided. It may be undecided, and they may all the same: see
@@ -64,6 +73,7 @@ impl Ruling {
             action,
             resource,
             decision,
+            lapsed,
             ..
         } = self;
         let effect = match self.is_allowed() {
@@ -84,6 +94,7 @@ impl Ruling {
             "effect": effect.as_str(),
             "reason": decision.reason(),
             "policy": decision.policy(),
+            "lapsed": lapsed,
             "stage": path,
         });
         AuditNotice::new(AuditArea::Auth, "decision", payload)

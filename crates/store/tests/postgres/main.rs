@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod badges;
 mod conforms;
 mod erased;
 mod keeping;

@@ -8,6 +8,7 @@ use stageflow_context::{Budget, BudgetLimits, OrgId};
 
 use crate::fair::{Gate, Rule};
 use crate::rate::Rate;
+use crate::stages::Loans;
 use crate::window::Window;
 use crate::{EventUsage, QuotaDimension, StageUsage, Tenant, TenantStanding, Tier};
 
@@ -24,6 +25,7 @@ pub(crate) struct Member {
     refused: [AtomicU64; REASONS],
     events: Mutex<EventUsage>,
     stages: Arc<Gate>,
+    loans: Loans,
     stages_rejected: AtomicU64,
 }
 
@@ -118,6 +120,7 @@ impl Member {
             refused: [const { AtomicU64::new(0) }; REASONS],
             events: Mutex::default(),
             stages,
+            loans: Loans::default(),
             stages_rejected: AtomicU64::new(0),
         }
     }
@@ -173,6 +176,11 @@ impl Member {
     pub(crate) fn stand(&self, standing: TenantStanding) {
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
         now.standing = standing;
+    }
+
+    /// Places of stages that wait for what they started.
+    pub(crate) fn loans(&self) -> &Loans {
+        &self.loans
     }
 
     pub(crate) fn stages(&self) -> &Arc<Gate> {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use stageflow::auth::{AuthError, AuthErrorKind, Authenticator, Principal};
-use stageflow::context::OrgId;
+use stageflow::context::{Operation, OrgId};
 use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, TenantScope, Tenants, Tier};
 use stageflow_store::{Class, Row, SqliteOptions, SqliteStore, Store as _, Write};
@@ -31,9 +31,13 @@ pub(super) enum Mistake {
     Cache,
     /// What is kept is kept by key alone, beside the store.
     Keys,
+    /// A call is named after what is a tenant's own.
+    Names,
     None,
     /// A foreign document is refused without a word.
     Silence,
+    /// An exporter adds what it heard last.
+    Stamp,
     /// A badge is taken at its word for any org.
     Trust,
 }
@@ -220,7 +224,15 @@ async fn tool(
     let arguments: Value = json!({ "to": &*said, "from": visit.guest.canary });
     cx.try_emit("tool.called", arguments.clone())?;
     let key = format!("call {}", visit.number);
-    house.keep(&cx, &key, &arguments.to_string()).await?;
+    // What a call is called is a label of metrics.
+    let name = match house.mistake {
+        Mistake::Names => format!("keep for {}", visit.guest.canary),
+        _ => "keep".to_owned(),
+    };
+    cx.operation(Operation::tool(name), async |_| {
+        house.keep(&cx, &key, &arguments.to_string()).await
+    })
+    .await?;
     Ok(said.to_string())
 }
 
