@@ -150,9 +150,8 @@ async fn audit(State(service): App, caller: Caller) -> Result<Response, Problem>
 
 async fn erase(State(service): App, caller: Caller, Id(user): Id) -> Result<Response, Problem> {
     let user = user.parse().map_err(|_| Problem::not_found())?;
-    let receipt = service.run(&service.work.erase, user, caller).await?.output;
-    let headers = [(header::CONTENT_TYPE, "application/json")];
-    Ok((headers, String::clone(&receipt)).into_response())
+    let receipt = service.erase(user, caller).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], receipt).into_response())
 }
 
 /// What is named in the path.

@@ -46,6 +46,7 @@ mod service;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod underway;
 mod who;
 mod work;
 

@@ -51,7 +51,7 @@ impl Problem {
     }
 
     /// Nothing that the client did; it may try again.
-    fn later(detail: &str) -> Self {
+    pub(crate) fn later(detail: &str) -> Self {
         Self {
             retry_after: Some(LATER),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
@@ -78,6 +78,12 @@ impl Problem {
         Self { run, ..told }
     }
 
+    /// What went wrong outside of a run.
+    pub(crate) fn of_error(error: impl Error + 'static) -> Self {
+        tracing::error!(target: "service", "{}", chain(&error));
+        Self::of_cause(&error)
+    }
+
     fn of_ending(error: &RunError) -> Self {
         match error.kind() {
             RunErrorKind::NotAdmitted(refusal) => Self::of_refusal(refusal),
@@ -99,7 +105,7 @@ impl Problem {
     }
 
     /// What a stage met.
-    fn of_cause(error: &RunError) -> Self {
+    fn of_cause(error: &(dyn Error + 'static)) -> Self {
         if let Some(denied) = among::<AccessError>(error) {
             let status = match denied.kind() {
                 AccessErrorKind::Lapsed | AccessErrorKind::Nobody => StatusCode::UNAUTHORIZED,

@@ -8,16 +8,17 @@ use stageflow::auth::{
     Authenticate, Authenticator, Authorize, OrgOnly, PolicyEngine, Rbac, RbacError, Role, Scopes,
     all_of, any_of,
 };
-use stageflow::context::{CorrelationId, RunId, SealKeys};
+use stageflow::context::{CorrelationId, RunId, SealKeys, UserId};
 use stageflow::events::Journal;
-use stageflow::executor::EngineBuilder;
+use stageflow::executor::{EngineBuilder, Run};
 use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, Tenants, Tier};
-use stageflow_store::{AuditSink, StoreSink};
+use stageflow_store::{AuditSink, Erasure, StoreSink};
 
 use crate::BoxError;
 use crate::database::Database;
 use crate::problem::Problem;
+use crate::underway::{Awaited, Underway, whose};
 use crate::who::Caller;
 use crate::work::Work;
 
@@ -39,9 +40,12 @@ pub(crate) struct Parts {
 
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) engine: Engine,
     pub(crate) door: Authenticate,
     pub(crate) work: Work,
+    engine: Engine,
+    underway: Arc<Underway>,
+    erasure: Erasure,
+    tenants: Tenants,
     database: Database,
     kept: StoreSink,
     audited: AuditSink,
@@ -82,18 +86,34 @@ impl Service {
             .events(tenants.meter(told))
             .try_build()?;
         Ok(Arc::new(Self {
-            engine,
             door: Authenticate::with(authenticator),
-            work: Work::new(database.clone(), tenants, keys)?,
+            work: Work::new(database.clone(), tenants.clone(), Arc::clone(&keys))?,
+            engine,
+            underway: Arc::default(),
+            erasure: Erasure::new(database.clone(), keys),
+            tenants,
             database,
             kept,
             audited,
         }))
     }
 
-    /// What every run of this caller starts with.
-    pub(crate) fn options(caller: Caller) -> RunOptions {
-        RunOptions::new().attach(caller.0)
+    /// Begins something for somebody, who awaits it.
+    pub(crate) fn begin<'a, I, O>(
+        &'a self,
+        pipeline: &'a Pipeline<I, O>,
+        input: I,
+        caller: Caller,
+    ) -> Result<(Run<'a, O>, Option<Awaited<'a>>), Problem>
+    where
+        I: Send + Sync + 'static,
+        O: Send + Sync + 'static,
+    {
+        let whose = whose(&caller.0);
+        let options = self.underway.options(caller.0)?;
+        let run = self.engine.run(pipeline, input, options);
+        let awaited = self.underway.awaited(whose, run.handle());
+        Ok((run, awaited))
     }
 
     /// Does something for somebody. Dropped, it stops.
@@ -107,8 +127,27 @@ impl Service {
         I: Send + Sync + 'static,
         O: Send + Sync + 'static,
     {
-        let run = self.engine.run(pipeline, input, Self::options(caller));
+        let (run, _awaited) = self.begin(pipeline, input, caller)?;
         Done::of(Box::pin(run).await)
+    }
+
+    /// Erases a user of the caller's org, if the caller may. First what the user has running is stopped, and what was told of it is
+    /// written down; nothing of theirs begins meanwhile. It is not part of a run: that might be one of the user's own.
+    pub(crate) async fn erase(&self, user: UserId, caller: Caller) -> Result<String, Problem> {
+        let org = caller.0.org();
+        // Of those who erase themselves nothing stays, not even this.
+        let is_own = caller.0.user() == Some(user);
+        let by = (!is_own).then(|| caller.0.subject().to_owned());
+        self.run(&self.work.erase, user, caller).await?;
+        let _barred = self.underway.stop((org, user)).await;
+        tokio::join!(self.kept.flush(), self.audited.flush());
+        let scope = self.tenants.enter(org).map_err(Problem::of_error)?;
+        let erasure = match by {
+            Some(by) => self.erasure.clone().by(by),
+            None => self.erasure.clone(),
+        };
+        let receipt = Box::pin(erasure.erase(&scope, user)).await;
+        Ok(receipt.map_err(Problem::of_error)?.to_json())
     }
 
     /// Ends it: what runs has this long, then what was told is written down, then the database is closed.
@@ -141,6 +180,10 @@ impl Service {
 
     pub(crate) fn database(&self) -> &Database {
         &self.database
+    }
+
+    pub(crate) fn erasure(&self) -> &Erasure {
+        &self.erasure
     }
 
     pub(crate) async fn close_database(&self) {

@@ -51,8 +51,13 @@ pub(crate) async fn ask(
 }
 
 async fn tell(service: Arc<Service>, question: String, caller: Caller, send: Sender<Told>) {
-    let options = Service::options(caller);
-    let run = service.engine.run(&service.work.ask, question, options);
+    let (run, _awaited) = match service.begin(&service.work.ask, question, caller) {
+        Ok(begun) => begun,
+        Err(problem) => {
+            let _ = send.send(Told::Problem(problem)).await;
+            return;
+        }
+    };
     let (run, mut items) = run.stream(StreamOptions::new());
     let run = pin!(run);
     let read = async {

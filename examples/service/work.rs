@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use stageflow::context::{AuditArea, AuditNotice, RunId, SealKeys, Subject, UserId};
+use stageflow::context::{AuditArea, AuditNotice, RunId, SealKeys, UserId};
 use stageflow::graph::BuildError;
 use stageflow::prelude::*;
 use stageflow::tenancy::{TenantScope, Tenants};
-use stageflow_store::{AuditTrail, Erasure, RunRecord, Runs, Shelf, Store as _};
+use stageflow_store::{AuditTrail, RunRecord, Runs, Shelf, Store as _};
 
 use crate::answer::compose::Composition;
 use crate::catalogue::{self, Catalogue};
@@ -50,7 +50,8 @@ pub(crate) struct Work {
     pub(crate) run: Pipeline<RunId, Option<RunRecord>>,
     pub(crate) usage: Pipeline<(), Value>,
     pub(crate) audit: Pipeline<(), AuditTrail>,
-    pub(crate) erase: Pipeline<UserId, String>,
+    /// Whether somebody may erase this user: see [`Service::erase`](crate::service::Service::erase).
+    pub(crate) erase: Pipeline<UserId, ()>,
 }
 
 /// What the stages need.
@@ -60,7 +61,6 @@ pub(crate) struct Desk {
     libraries: Libraries,
     tenants: Tenants,
     keys: Arc<SealKeys>,
-    erasure: Erasure,
 }
 
 impl Work {
@@ -71,7 +71,6 @@ impl Work {
     ) -> Result<Self, BuildError> {
         let desk = Arc::new(Desk {
             libraries: Libraries::new(database.clone()),
-            erasure: Erasure::new(database.clone(), Arc::clone(&keys)),
             database,
             tenants,
             keys,
@@ -228,14 +227,6 @@ async fn audit(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<AuditTrail, S
     Ok(AuditTrail::new(shelf, Arc::clone(&desk.keys)))
 }
 
-async fn erase(desk: Arc<Desk>, cx: StageCx, user: Arc<UserId>) -> Result<String, Stop> {
-    let scope = TenantScope::of(&cx)?;
-    // Of those who erase themselves nothing stays, not even this.
-    let by = cx.attached::<Subject>();
-    let by = by.filter(|_| scope.user() != Some(*user));
-    let erasure = match by {
-        Some(by) => desk.erasure.clone().by(by.as_str()),
-        None => desk.erasure.clone(),
-    };
-    Ok(erasure.erase(&scope, *user).await?.to_json())
+async fn erase(_: Arc<Desk>, _: StageCx, _: Arc<UserId>) -> Result<(), Stop> {
+    Ok(())
 }

@@ -13,7 +13,7 @@ use stageflow_testkit::Gate;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::support::{Running, Setup};
+use super::support::{Running, Setup, count};
 use crate::demo::ACME;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -189,4 +189,41 @@ async fn what_goes_on_for_too_long_is_stopped() {
         (503, true)
     );
     timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_erased_has_nothing_running_any_more() {
+    const CANARY: &str = "canary-of-a-run-that-goes-on";
+    for streams in [true, false] {
+        let (setup, gate, _gone) = held();
+        let running = setup.start().await;
+        let path = if streams { "/v1/ask/stream" } else { "/v1/ask" };
+        let ask = running.request(Method::POST, path);
+        let ask = ask.json(&json!({ "question": format!("Does {CANARY} open the gate?") }));
+        let ask = ask.bearer_auth(running.token(ACME)).send();
+        let ask = tokio::runtime::Handle::current().spawn(ask);
+        timeout(PATIENCE, gate.crowd(1)).await.unwrap();
+
+        let erase = running.request(Method::DELETE, &format!("/v1/users/{}", ACME.user));
+        let erase = erase.bearer_auth(running.token(ACME)).send();
+        let erased = timeout(PATIENCE, erase).await.unwrap().unwrap();
+        assert_eq!(erased.status(), 200);
+        let receipt = erased.text().await.unwrap().parse().unwrap();
+        gate.open();
+        let told = ask.await.unwrap().unwrap();
+        assert_eq!(told.status().as_u16(), if streams { 200 } else { 503 });
+        assert!(
+            !told
+                .text()
+                .await
+                .unwrap()
+                .contains("\"outcome\":\"answered\"")
+        );
+
+        running.service.settled().await;
+        assert_eq!(count(&running.folder(), CANARY), 0);
+        let scope = running.tenants.enter(ACME.org.parse().unwrap()).unwrap();
+        let (erasure, user) = (running.service.erasure(), ACME.user.parse().unwrap());
+        erasure.verify(&scope, user, &receipt).await.unwrap();
+    }
 }

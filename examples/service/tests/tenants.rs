@@ -178,7 +178,13 @@ async fn a_user_is_erased_with_what_they_asked() {
         receipt.contains("documents") && !receipt.contains(ACME.user),
         "{receipt}"
     );
+    // Also what is told of the request itself is about the user, and nothing of it comes afterwards.
+    running.service.settled().await;
     assert_eq!(count(&folder, CANARY), 0);
+    let scope = running.tenants.enter(ACME.org.parse().unwrap()).unwrap();
+    let (erasure, user) = (running.service.erasure(), ACME.user.parse().unwrap());
+    let receipt = receipt.parse().unwrap();
+    erasure.verify(&scope, user, &receipt).await.unwrap();
     let answer = running.ask(ACME, "When does the gate open?").await;
     assert_eq!(
         answer["outcome"], "answered",
