@@ -29,6 +29,8 @@ struct Inner {
 pub enum AccessErrorKind {
     /// The policy says no.
     Denied,
+    /// What it is to be done to belongs to another org, or to nobody. No policy was asked.
+    ForeignResource,
     /// A stage asked, and the engine shares no policy with stages.
     NoPolicy,
     /// It is not known who asks.
@@ -84,6 +86,7 @@ impl AccessError {
             AccessErrorKind::Nobody => "SF0623",
             AccessErrorKind::OtherOrg => "SF0624",
             AccessErrorKind::NoPolicy => "SF0625",
+            AccessErrorKind::ForeignResource => "SF0640",
         }
     }
 
@@ -112,15 +115,20 @@ impl AccessError {
         match self.0.kind {
             AccessErrorKind::Nobody => "show valid credentials",
             AccessErrorKind::Undecided => "this cannot be decided at present; try again later",
-            AccessErrorKind::Denied | AccessErrorKind::NoPolicy | AccessErrorKind::OtherOrg => {
-                "you may not do this"
-            }
+            AccessErrorKind::Denied
+            | AccessErrorKind::ForeignResource
+            | AccessErrorKind::NoPolicy
+            | AccessErrorKind::OtherOrg => "you may not do this",
         }
     }
 
     fn help(&self) -> &'static str {
         match self.0.kind {
             AccessErrorKind::Denied => "change the policy, or let somebody ask who may",
+            AccessErrorKind::ForeignResource => {
+                "look for an id that came with the input; say whose it is with `Resource::owned_by`, or that all orgs have it with \
+                 `Resource::shared`"
+            }
             AccessErrorKind::NoPolicy => {
                 "give the engine the layer's policy for stages with `.admit(authorize.for_stages())`"
             }

@@ -18,13 +18,41 @@ use crate::{Decision, PolicyEngine, Principal, Resource, Verdict};
 pub(super) struct Rules {
     pub(super) policy: Arc<dyn PolicyEngine>,
     pub(super) when_undecided: WhenUndecided,
+    pub(super) orgs: Orgs,
     /// Where the stages are that it is around.
     pub(super) region: Option<Cow<'static, str>>,
+}
+
+/// What is done about things of other orgs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orgs {
+    /// They are denied, whatever the policy would say.
+    Apart,
+    /// The policy decides.
+    LeftToPolicy,
 }
 
 impl Rules {
     /// Whether somebody may do something.
     pub(super) fn rule(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
+        let objection = match self.orgs {
+            Orgs::Apart => Owned::by(&resource, who).objection(),
+            Orgs::LeftToPolicy => None,
+        };
+        match objection {
+            None => self.ask(who, action, resource),
+            Some(reason) => Ruling {
+                who: Some(who.clone()),
+                action: action.into(),
+                resource,
+                decision: Decision::deny(reason).by(NAME),
+                objection: Some(AccessErrorKind::ForeignResource),
+            },
+        }
+    }
+
+    /// What the policy says, of what is theirs to ask for.
+    fn ask(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
         let asked = AssertUnwindSafe(|| self.policy.decide(who, action, &resource));
         let (decision, panicked) = match catch_unwind(asked) {
             Ok(decision) => (decision, false),
@@ -58,6 +86,45 @@ impl Rules {
         match who(host) {
             Ok(who) => self.rule(&who, action, resource),
             Err(stranger) => stranger.refused(action, resource),
+        }
+    }
+}
+
+/// Whose a resource is, as seen by somebody.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Owned {
+    Everybody,
+    Nobody,
+    Other,
+    Own,
+}
+
+impl Owned {
+    pub(super) fn by(resource: &Resource, who: &Principal) -> Self {
+        match resource.org() {
+            _ if resource.is_shared() => Self::Everybody,
+            None => Self::Nobody,
+            Some(org) if org == who.org() => Self::Own,
+            Some(_) => Self::Other,
+        }
+    }
+
+    /// In lower case, as events have it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Everybody => "everybody",
+            Self::Nobody => "nobody",
+            Self::Other => "other",
+            Self::Own => "own",
+        }
+    }
+
+    /// Why no policy is asked, unless one is.
+    fn objection(self) -> Option<&'static str> {
+        match self {
+            Self::Everybody | Self::Own => None,
+            Self::Nobody => Some("it is nobody's"),
+            Self::Other => Some("it is another org's"),
         }
     }
 }
@@ -110,6 +177,7 @@ impl fmt::Debug for Rules {
         f.debug_struct("Rules")
             .field("policy", &self.policy.name())
             .field("when_undecided", &self.when_undecided)
+            .field("orgs", &self.orgs)
             .field("region", &self.region)
             .finish()
     }
