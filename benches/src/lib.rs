@@ -27,6 +27,7 @@ mod harness;
 mod instructions;
 mod layers;
 mod limits;
+mod neighbours;
 mod ours;
 mod report;
 mod rows;

@@ -34,6 +34,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "issuer")]
     pub(crate) audience: Option<String>,
 
+    /// What tokens allow, these Cedar policies must permit as well (needs the feature `cedar`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+
     /// How long requests may go on after the service was told to stop, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,

@@ -54,7 +54,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser as _;
-use stageflow::auth::{Authenticator, Jwks, JwtAuthenticator, JwtRules};
+use stageflow::auth::{Authenticator, Jwks, JwtAuthenticator, JwtRules, PolicyEngine};
 use stageflow::events::{Journal, JournalOptions};
 use stageflow::prelude::*;
 use stageflow::tenancy::{Tenants, TenantsBuilder, Unknown};
@@ -92,42 +92,72 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
-    std::fs::create_dir_all(&arguments.data)?;
-    let secrets = Secrets::load(&arguments.data.join("secret"))?;
-    let listener = TcpListener::bind(arguments.listen).await?;
-    let address = listener.local_addr()?;
-    let (authenticator, tenants) = who_may_come(&arguments, &format!("http://{address}"))?;
+    let policy = who_may_what(&arguments)?;
+    let (authenticator, tenants, signer) = who_may_come(&arguments)?;
+    let data = &arguments.data;
+    let keys = std::fs::create_dir_all(data).and_then(|()| Secrets::load(&data.join("secret")));
+    let secrets = keys.map_err(|error| format!("--data {}: {error}", data.display()))?;
+    let listen = arguments.listen;
+    let listener = TcpListener::bind(listen).await;
+    let listener = listener.map_err(|error| format!("--listen {listen}: {error}"))?;
+    let url = format!("http://{}", listener.local_addr()?);
     let service = Service::start(Parts {
         engine: Engine::builder().deadline(LIMIT),
         database: Database::open(&arguments, &secrets).await?,
-        operator: Journal::create(JournalOptions::new(arguments.data.join("operator")))?,
+        operator: Journal::create(JournalOptions::new(data.join("operator")))?,
         tenants,
         authenticator,
-        policy: Arc::new(policy()?),
+        policy,
         keys: Arc::new(secrets.seal_keys()),
     })?;
+    writeln!(io::stdout(), "{url}")?;
+    if let Some(signer) = signer {
+        demo::print(&signer, &url)?;
+    }
     serve::until(serve::told_to_stop(), listener, service, arguments.grace).await
 }
 
-/// Whose tokens count, and who the tenants are.
+/// What tokens allow, and what a file takes away again.
+fn who_may_what(arguments: &Arguments) -> Result<Arc<dyn PolicyEngine>, BoxError> {
+    let Some(path) = &arguments.policy else {
+        return Ok(Arc::new(policy()?));
+    };
+    let file = path.display();
+    #[cfg(not(feature = "cedar"))]
+    return Err(
+        format!("--policy {file}: build the service with `--features cedar` for this").into(),
+    );
+    #[cfg(feature = "cedar")]
+    {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("--policy {file}: {error}"))?;
+        let policy =
+            service::policy_with(&text).map_err(|error| format!("--policy {file}: {error}"))?;
+        Ok(Arc::new(policy))
+    }
+}
+
+/// Whose tokens count, and who the tenants are; and who signs tokens for trying it out, if nobody else does.
 fn who_may_come(
     arguments: &Arguments,
-    url: &str,
-) -> Result<(Arc<dyn Authenticator>, Tenants), BoxError> {
+) -> Result<(Arc<dyn Authenticator>, Tenants, Option<Signer>), BoxError> {
     let tenants = tiers()
         .into_iter()
         .fold(Tenants::builder(), TenantsBuilder::tier);
     let (Some(issuer), Some(audience)) = (&arguments.issuer, &arguments.audience) else {
         let signer = Signer::new()?;
-        demo::print(&signer, url)?;
         let tenants = tenants
             .tenant(ACME.org.parse()?, ACME.tier)
             .tenant(GLOBEX.org.parse()?, GLOBEX.tier);
-        return Ok((Arc::new(signer.authenticator()?), tenants.build()?));
+        return Ok((
+            Arc::new(signer.authenticator()?),
+            tenants.build()?,
+            Some(signer),
+        ));
     };
     let rules = JwtRules::new(issuer.as_str(), audience.as_str());
     let authenticator = JwtAuthenticator::new(Jwks::discover(issuer)?, rules);
     // Whoever the identity provider says is an org is a tenant here.
     let tenants = tenants.unknown(Unknown::Tier("free".into())).build()?;
-    Ok((Arc::new(authenticator), tenants))
+    Ok((Arc::new(authenticator), tenants, None))
 }

@@ -102,7 +102,7 @@ impl Problem {
     fn of_cause(error: &RunError) -> Self {
         if let Some(denied) = among::<AccessError>(error) {
             let status = match denied.kind() {
-                AccessErrorKind::Nobody => StatusCode::UNAUTHORIZED,
+                AccessErrorKind::Lapsed | AccessErrorKind::Nobody => StatusCode::UNAUTHORIZED,
                 AccessErrorKind::Undecided => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::FORBIDDEN,
             };

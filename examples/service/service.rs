@@ -172,6 +172,13 @@ pub(crate) fn policy() -> Result<impl PolicyEngine, RbacError> {
     Ok(all_of(any_of(Scopes).or(Rbac::new([admin])?)).and(OrgOnly))
 }
 
+/// The same, if these policies permit it as well: a file can take away what a token allows, and adds nothing to it.
+#[cfg(feature = "cedar")]
+pub(crate) fn policy_with(cedar: &str) -> Result<impl PolicyEngine, BoxError> {
+    let cedar = stageflow::auth::CedarPolicy::new(cedar)?;
+    Ok(all_of(policy()?).and(cedar))
+}
+
 /// What tenants of the two tiers may have.
 pub(crate) fn tiers() -> [Tier; 2] {
     const FOUR: NonZeroU16 = NonZeroU16::new(4).unwrap();

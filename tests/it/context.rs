@@ -4,7 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use serde_json::json;
-use stageflow::context::{CorrelationId, Message, OrgId, RunId, SeededIds, UserId};
+use stageflow::context::{
+    CorrelationId, Message, OrgId, RunId, SealErrorKind, SealKey, SealKeys, Sealed, SeededIds,
+    UserId,
+};
 use stageflow::executor::RunReport;
 use stageflow::prelude::*;
 use stageflow_testkit::script;
@@ -255,4 +258,59 @@ async fn the_width_of_a_run_is_its_own() {
         .await;
     assert_eq!(lab.probe.peak(), 5, "the run's");
     lab.assert_nothing_left().await;
+}
+
+/// What a stage is told of an org: the attack is to have it told somebody else's.
+#[tokio::test]
+async fn a_session_under_a_seal_goes_on_for_its_own_org_and_run_only() {
+    let lab = Lab::new();
+    let ids = SeededIds::new(3);
+    let keys = SealKeys::new(SealKey::new(1, [17; 32]));
+    let (org, other) = (OrgId::generate(&ids), OrgId::generate(&ids));
+    let mut session =
+        ContextSnapshot::new(RunIdentity::new(RunId::generate(&ids)).with_org_id(org));
+    for turn in 1..=3 {
+        let before = session.run_id();
+        let kept = session
+            .with_message(Message::user("and then?"))
+            .seal(&keys)
+            .unwrap();
+        for (org, run, expected) in [
+            (Some(other), before, SealErrorKind::WrongOrg),
+            (None, before, SealErrorKind::WrongOrg),
+            (Some(org), RunId::generate(&ids), SealErrorKind::WrongRun),
+        ] {
+            let refused = ContextSnapshot::from_sealed(&kept, &keys, org, run).unwrap_err();
+            assert_eq!(refused.kind(), expected);
+        }
+        // A text can be altered so that its own digest is right again; bytes under a seal cannot.
+        let text = kept.as_bytes().to_vec();
+        let altered = replaced(&text, &org.to_string(), &other.to_string());
+        for org in [org, other] {
+            let altered = Sealed::from_bytes(altered.clone());
+            assert!(ContextSnapshot::from_sealed(&altered, &keys, org, before).is_err());
+        }
+        session = ContextSnapshot::from_sealed(&kept, &keys, org, before).unwrap();
+        let next = RunIdentity::new(RunId::generate(&ids)).with_org_id(org);
+        let options = RunOptions::new()
+            .snapshot(session.clone())
+            .identity(next.clone());
+        let seen = look(&lab, options, |cx| {
+            (cx.identity().org_id(), cx.snapshot().conversation().len())
+        });
+        assert_eq!(seen.await.output().unwrap(), &(Some(org), turn));
+        session = session.fork(next);
+    }
+}
+
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    let places: Vec<_> = (0..bytes.len())
+        .filter(|at| bytes[*at..].starts_with(from.as_bytes()))
+        .collect();
+    assert!(!places.is_empty(), "the org is in the bytes");
+    for at in places {
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    bytes
 }

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use stageflow::context::Fingerprint;
 use stageflow::interceptors::idempotency::{
-    Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
+    Asker, Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
 };
 use stageflow::interceptors::{IdempotencyStore, MemoryIdempotencyStore, async_trait};
 use stageflow_testkit::{conformance, paused};
@@ -92,13 +91,14 @@ impl IdempotencyStore for Odd {
     async fn begin(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
         self.pause().await?;
-        let fingerprint = fingerprint.filter(|_| self.way != Way::AnyParameters);
+        let parameters = asker.parameters.filter(|_| self.way != Way::AnyParameters);
+        let asker = asker.clone().with_parameters(parameters);
         let scope = self.scope(scope);
-        let begun = outward(self.inside.begin(&scope, fingerprint, lease).await?)?;
+        let begun = outward(self.inside.begin(&scope, &asker, lease).await?)?;
         Ok(match begun {
             Begun::Held(_) if self.way == Way::NoHolder => Begun::Mine(Token::new(u64::MAX)),
             begun => begun,

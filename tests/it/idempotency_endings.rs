@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::poll;
 use stageflow::executor::Run;
-use stageflow::interceptors::idempotency::{Begun, Failures, Scope, Skips};
+use stageflow::interceptors::idempotency::{Asker, Begun, Failures, Scope, Skips};
 use stageflow::interceptors::{Flow, IdempotencyStore, Phase, async_trait};
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, RecordingSink, paused};
@@ -338,7 +338,7 @@ fn a_holder_that_is_dead_is_waited_for_until_its_lease_is_over_and_not_longer() 
     paused(async {
         let key = "k".parse().unwrap();
         let scope = Scope::new("shop", "pay".parse().unwrap(), key);
-        let begun = store.begin(&scope, None, 7.secs()).await.unwrap();
+        let begun = store.begin(&scope, &Asker::new(), 7.secs()).await.unwrap();
         assert!(matches!(begun, Begun::Mine(_)));
         let runs = (0..3).map(|who| engine.run(&pipeline, who, under("k")));
         for report in join_all(runs).await {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use stageflow::context::{DynValue, Fingerprint};
+use stageflow::context::DynValue;
 use stageflow::interceptors::idempotency::{
-    Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
+    Asker, Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
 };
 use stageflow::interceptors::{IdempotencyStore, async_trait};
 use stageflow::prelude::*;
@@ -48,7 +48,11 @@ impl Tricky {
     async fn give_away(&self, scope: &Scope, token: Token) {
         self.inside.abandon(scope, token);
         let lease = Duration::from_secs(60);
-        let begun = self.inside.begin(scope, None, lease).await.unwrap();
+        let begun = self
+            .inside
+            .begin(scope, &Asker::new(), lease)
+            .await
+            .unwrap();
         let Begun::Mine(token) = begun else {
             panic!("{begun:?}")
         };
@@ -85,13 +89,13 @@ impl IdempotencyStore for Tricky {
     async fn begin(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
         if self.trick == Trick::Hangs {
             std::future::pending::<()>().await;
         }
-        self.inside.begin(scope, fingerprint, lease).await
+        self.inside.begin(scope, asker, lease).await
     }
 
     async fn renew(

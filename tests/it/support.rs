@@ -169,22 +169,9 @@ pub(crate) fn path<O>(report: &RunReport<O>) -> Vec<&str> {
 
 /// JSON as text, with its keys sorted, whatever order its objects keep.
 pub(crate) fn json_text(value: &serde_json::Value) -> String {
-    use serde_json::Value;
-    match value {
-        Value::Array(items) => {
-            let items: Vec<_> = items.iter().map(json_text).collect();
-            format!("[{}]", items.join(","))
-        }
-        Value::Object(fields) => {
-            let fields: std::collections::BTreeMap<_, _> = fields.iter().collect();
-            let fields: Vec<_> = fields
-                .iter()
-                .map(|(name, value)| format!("{}:{}", serde_json::json!(name), json_text(value)))
-                .collect();
-            format!("{{{}}}", fields.join(","))
-        }
-        leaf => leaf.to_string(),
-    }
+    let mut value = value.clone();
+    value.sort_all_objects();
+    value.to_string()
 }
 
 /// An event in one line, without its time.

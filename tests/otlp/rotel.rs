@@ -9,10 +9,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use stageflow_testkit::python::brought;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-const VERSION: &str = "0.0.1a15";
+const ROTEL: &str = "rotel==0.0.1a15";
 
 /// A collector on free ports, which is killed when it is dropped.
 struct Rotel {
@@ -24,7 +25,10 @@ struct Rotel {
 impl Rotel {
     async fn start(name: &str) -> Self {
         static AGENT: OnceLock<PathBuf> = OnceLock::new();
-        let agent = AGENT.get_or_init(|| installed().unwrap_or_else(|why| panic!("{why}")));
+        let agent = AGENT.get_or_init(|| {
+            brought(folder(), ROTEL, "rotel/rotel-agent", Path::is_file)
+                .unwrap_or_else(|why| panic!("{why}"))
+        });
         let output = folder().join(format!("{name}.{}.log", std::process::id()));
         let (port, other) = (free_port(), free_port());
         let mut command = Command::new(agent);
@@ -107,54 +111,6 @@ fn folder() -> &'static Path {
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
-}
-
-/// The program, put in place first if it is not there.
-fn installed() -> Result<PathBuf, String> {
-    let venv = folder().join(format!("rotel-{VERSION}"));
-    if let Some(agent) = agent(&venv) {
-        return Ok(agent);
-    }
-    let run = |command: &mut Command, way_out: &str| {
-        let output = command.stdin(Stdio::null()).output();
-        let problem = match output {
-            Ok(output) if output.status.success() => return Ok(()),
-            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-            Err(error) => error.to_string(),
-        };
-        Err(format!("{command:?} failed: {problem}\n{way_out}"))
-    };
-    let python = "this test needs Python 3 with venv: `apt-get install python3-venv`";
-    run(
-        Command::new("python3").args(["-m", "venv"]).arg(&venv),
-        python,
-    )?;
-    let registry = "this test needs the Python registry once; behind a proxy set PIP_INDEX_URL";
-    let package = format!("rotel=={VERSION}");
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--only-binary",
-        ":all:",
-        &package,
-    ];
-    run(Command::new(venv.join("bin/python")).args(pip), registry)?;
-    agent(&venv).ok_or_else(|| {
-        format!(
-            "rotel {VERSION} has no program for this machine in {}",
-            venv.display()
-        )
-    })
-}
-
-fn agent(venv: &Path) -> Option<PathBuf> {
-    let versions = std::fs::read_dir(venv.join("lib")).ok()?;
-    let agents = versions
-        .flatten()
-        .map(|version| version.path().join("site-packages/rotel/rotel-agent"));
-    agents.into_iter().find(|agent| agent.exists())
 }
 
 /// The example, built first: it is a program of another package.

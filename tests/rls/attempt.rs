@@ -2,13 +2,13 @@
 
 use fastrand::Rng;
 use futures_util::TryStreamExt as _;
-use sqlx::postgres::{PgConnection, PgDatabaseError, PgRow};
+use sqlx::postgres::{PgConnection, PgDatabaseError, PgPool, PgRow};
 use sqlx::{AssertSqlSafe, Either, Row as _};
 
-use crate::world::{Tenant, World};
+use crate::world::{Sets, Tenant, World};
 
 /// Tables to try it on.
-const TABLES: [&str; 7] = [
+pub(crate) const TABLES: [&str; 7] = [
     "answers",
     "approvals",
     "audit",
@@ -22,6 +22,8 @@ const TABLES: [&str; 7] = [
 pub(crate) struct Case<'a> {
     pub(crate) rng: &'a mut Rng,
     pub(crate) world: &'a World,
+    /// Connections that others have used before.
+    pub(crate) pool: &'a PgPool,
     pub(crate) actor: Option<&'a Tenant>,
     pub(crate) target: &'a Tenant,
     /// `sf.TABLE`
@@ -39,9 +41,11 @@ impl<'a> Case<'a> {
         let others: Vec<_> = others.map(Some).chain([None]).collect();
         let actor = others[rng.usize(..others.len())];
         let table = format!("sf.{}", TABLES[rng.usize(..TABLES.len())]);
+        let pool = if rng.bool() { &world.raw } else { &world.ours };
         Self {
             rng,
             world,
+            pool,
             actor,
             target,
             table,
@@ -85,6 +89,8 @@ pub(crate) enum Want {
     Own,
     /// It is carried out, and shows no row of anybody.
     Nothing,
+    /// It is carried out; what it shows is not rows, and counts no tenant's.
+    Plan,
     /// It is carried out; what it shows is not rows.
     Quiet,
     /// It is carried out, and the last thing that it shows is this.
@@ -108,22 +114,24 @@ impl Attempt {
     pub(crate) async fn carry_out(
         &self,
         actor: Option<&Tenant>,
-        lasting: &'static str,
+        sets: Sets,
         connection: &mut PgConnection,
     ) -> Seen {
         let show = match (actor, self.shows) {
-            (Some(actor), Shows::Badge) => {
-                format!(
-                    "SELECT set_config('app.org_id', '{}', {lasting});",
-                    actor.badge
-                )
-            }
+            (Some(actor), Shows::Badge) => sets.sql(&actor.badge),
             _ => String::new(),
         };
-        let ends = if lasting == "false" {
-            "COMMIT"
-        } else {
-            self.ends
+        let show = match sets {
+            // In a message of its own: what comes before `BEGIN` in one message is part of the transaction.
+            Sets::Before if !show.is_empty() => {
+                Seen::of(&show, connection).await;
+                String::new()
+            }
+            _ => show,
+        };
+        let ends = match sets {
+            Sets::Staying => "COMMIT",
+            _ => self.ends,
         };
         let sql = format!("BEGIN; {show} {}; {ends}", self.sql);
         loop {
@@ -219,6 +227,10 @@ impl Seen {
             }
             Want::Own => canaries > 0 || case.actor.is_none(),
             Want::Nothing => canaries == 0,
+            Want::Plan => {
+                let counts = texts().flat_map(|text| removed(text));
+                !counts.into_iter().any(|count| count == case.target.rows())
+            }
             Want::Quiet => true,
             Want::Says(text) => self.cells.last() == Some(text),
         };
@@ -227,4 +239,15 @@ impl Seen {
             false => Err(format!("not what was wanted: {error:?} {:?}", self.cells)),
         }
     }
+}
+
+/// How many rows a plan says that it has left out.
+fn removed(plan: &str) -> Vec<usize> {
+    let counts = plan.split("Rows Removed by Filter").skip(1);
+    let number = |rest: &str| {
+        let digits = rest.trim_start_matches(['"', ':', ' ']);
+        let end = digits.find(|c: char| !c.is_ascii_digit());
+        digits[..end.unwrap_or(digits.len())].parse().unwrap()
+    };
+    counts.map(number).collect()
 }

@@ -119,9 +119,14 @@ async fn work(world: &World, mut rng: Rng, attempts: u32) -> Found {
         match kinds.get(at) {
             Some((name, make)) => {
                 let attempt = make(&mut case);
-                let mut connection = Box::pin(world.raw.acquire()).await.unwrap();
+                // What stays on a connection of ours is counted as a mistake, rightly.
+                let pool = match attempt.ends {
+                    "COMMIT" => &world.raw,
+                    _ => case.pool,
+                };
+                let mut connection = Box::pin(pool.acquire()).await.unwrap();
                 let seen = attempt
-                    .carry_out(case.actor, world.lasting, &mut connection)
+                    .carry_out(case.actor, world.sets, &mut connection)
                     .await;
                 let judged = seen.judge(&case, &attempt.want);
                 found.note(

@@ -179,11 +179,22 @@ fn explaining(case: &mut Case<'_>) -> Attempt {
         "ANALYZE, BUFFERS, FORMAT JSON",
         "VERBOSE",
     ]);
+    // No canary: a plan shows the texts that it was asked with.
+    let org = case.target.uuid();
+    let conditions = [
+        "body <> ''".to_owned(),
+        format!("org_id = '{org}'"),
+        format!("org_id::text = '{org}'"),
+        "body LIKE 'canary-%'".to_owned(),
+        "key = 'both/1'".to_owned(),
+    ];
+    let condition = &conditions[case.rng.usize(..conditions.len())];
+    let scan = case.pick(&["seqscan", "indexscan", "bitmapscan"]);
     let sql = format!(
-        "EXPLAIN ({how}) SELECT * FROM {} WHERE body <> ''",
+        "SET LOCAL enable_{scan} = off; EXPLAIN ({how}) SELECT * FROM {} WHERE {condition}",
         case.table
     );
-    Attempt::new(sql, Want::Quiet)
+    Attempt::new(sql, Want::Plan)
 }
 
 fn statistics(case: &mut Case<'_>) -> Attempt {

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::attempt::{Case, Seen, Want};
+use crate::world::Sets;
 
 /// Something that takes more than the text of a statement.
 #[derive(Clone, Copy, Debug)]
@@ -18,17 +19,23 @@ pub(crate) enum Doing {
     Bound,
     Cancelling,
     Copying,
+    CopyingIn,
+    Dropping,
     Failing,
+    Leaving,
     Panicking,
     Store,
 }
 
 impl Doing {
-    pub(crate) const ALL: [(&'static str, Self); 6] = [
+    pub(crate) const ALL: [(&'static str, Self); 9] = [
         ("parameters", Self::Bound),
         ("a future that is dropped", Self::Cancelling),
         ("COPY", Self::Copying),
+        ("COPY into", Self::CopyingIn),
+        ("an operation that is dropped", Self::Dropping),
         ("a transaction that failed", Self::Failing),
+        ("what somebody left", Self::Leaving),
         ("a task that panicked", Self::Panicking),
         ("the store itself", Self::Store),
     ];
@@ -38,7 +45,10 @@ impl Doing {
             Self::Bound => bound(case).await,
             Self::Cancelling => cancelling(case).await,
             Self::Copying => copying(case).await,
+            Self::CopyingIn => copying_in(case).await,
+            Self::Dropping => dropping(case).await,
             Self::Failing => failing(case).await,
+            Self::Leaving => leaving(case).await,
             Self::Panicking => panicking(case).await,
             Self::Store => store(case).await,
         }
@@ -46,16 +56,23 @@ impl Doing {
 }
 
 async fn begin(case: &Case<'_>) -> Transaction<'static, Postgres> {
-    let mut transaction = Box::pin(case.world.raw.begin()).await.unwrap();
-    if let Some(actor) = case.actor {
-        let set = format!(
-            "SELECT set_config('app.org_id', $1, {})",
-            case.world.lasting
-        );
-        let set = sqlx::query(AssertSqlSafe(set)).bind(&actor.badge);
-        set.execute(&mut *transaction).await.unwrap();
+    let sets = case.world.sets;
+    let set = case.actor.map(|actor| sets.sql(&actor.badge));
+    let set = AssertSqlSafe(set.unwrap_or_default());
+    let mut connection = Box::pin(case.pool.acquire()).await.unwrap();
+    match sets {
+        Sets::Before => {
+            let set = sqlx::raw_sql(set);
+            set.execute(&mut *connection).await.unwrap();
+            Transaction::begin(connection, None).await.unwrap()
+        }
+        Sets::Staying | Sets::Transaction => {
+            let mut transaction = Transaction::begin(connection, None).await.unwrap();
+            let set = sqlx::raw_sql(set);
+            set.execute(&mut *transaction).await.unwrap();
+            transaction
+        }
     }
-    transaction
 }
 
 /// A statement that is kept in the connection, and is carried out for whoever comes.
@@ -99,9 +116,98 @@ async fn copying(case: &mut Case<'_>) -> Result<(), String> {
     seen.judge(case, &Want::Own)
 }
 
+/// Rows for somebody else, past all that looks at single statements.
+async fn copying_in(case: &mut Case<'_>) -> Result<(), String> {
+    let copy = format!(
+        "COPY {} (org_id, key, at, version, body) FROM STDIN",
+        case.table
+    );
+    let line = format!("{}\tcopied\t1\t0\tx\n", case.target.uuid());
+    let mut transaction = begin(case).await;
+    let mut seen = Seen::default();
+    let copied = async {
+        let connection: &mut PgConnection = &mut transaction;
+        let mut into = connection.copy_in_raw(&copy).await?;
+        into.send(line.as_bytes()).await?;
+        into.finish().await
+    };
+    if let Err(error) = copied.await {
+        seen.fail(&error);
+    }
+    transaction.rollback().await.unwrap();
+    seen.judge(case, &Want::Refused(&["0A000"]))
+}
+
+/// What is kept on a connection for longer than a transaction, full of the actor's rows: on connections of the store it is not there
+/// for whoever comes next.
+async fn leaving(case: &mut Case<'_>) -> Result<(), String> {
+    const LOOKS: [&str; 3] = [
+        "FETCH ALL FROM left_open",
+        "SELECT * FROM pg_temp.left_here",
+        "SELECT * FROM left_here",
+    ];
+    case.pool = &case.world.ours;
+    let table = &case.table;
+    let leave = match case.rng.u8(..3) {
+        0 => format!("DECLARE left_open CURSOR WITH HOLD FOR SELECT * FROM {table}"),
+        1 => format!("CREATE TEMP TABLE left_here AS SELECT * FROM {table}"),
+        _ => format!(
+            "CREATE TEMP TABLE left_here AS SELECT * FROM {table}; SET search_path = pg_temp, public"
+        ),
+    };
+    let mut transaction = begin(case).await;
+    let left = sqlx::raw_sql(AssertSqlSafe(leave))
+        .execute(&mut *transaction)
+        .await;
+    // Where it stays it is there already.
+    if left.is_ok() {
+        transaction.commit().await.unwrap();
+    } else {
+        drop(transaction);
+    }
+    let look = case.pick(&LOOKS);
+    let mut connection = Box::pin(case.pool.acquire()).await.unwrap();
+    let seen = Seen::of(look, &mut connection).await;
+    case.actor = None;
+    seen.judge(case, &Want::Refused(&["34000", "42P01", "3F000"]))
+}
+
+/// The store's own operation is dropped at some point on the way.
+async fn dropping(case: &mut Case<'_>) -> Result<(), String> {
+    case.pool = &case.world.ours;
+    let Some(actor) = case.actor else {
+        return nobody(case).await;
+    };
+    let patience = Duration::from_micros(case.rng.u64(..3_000));
+    let class = Class::ALL[case.rng.usize(..Class::ALL.len())];
+    let new = Row::new("dropped", 1, "x");
+    let insert = Write::Insert {
+        class,
+        row: new.clone(),
+    };
+    // Comes to nothing, so that it is rolled back: nobody has written it before.
+    let swap = Write::Swap {
+        class,
+        row: new,
+        seen: 7,
+    };
+    let _ = match case.rng.u8(..3) {
+        0 => timeout(patience, actor.shelf.scan(Scan::of(class)))
+            .await
+            .map(drop),
+        1 => timeout(patience, actor.shelf.get(class, "both/1"))
+            .await
+            .map(drop),
+        _ => timeout(patience, actor.shelf.commit(vec![insert, swap]))
+            .await
+            .map(drop),
+    };
+    nobody(case).await
+}
+
 /// Nobody's turn: nothing is there, whoever was here before.
 async fn nobody(case: &mut Case<'_>) -> Result<(), String> {
-    let mut connection = Box::pin(case.world.raw.acquire()).await.unwrap();
+    let mut connection = Box::pin(case.pool.acquire()).await.unwrap();
     let sql = format!("SELECT * FROM {}", case.table);
     let seen = Seen::of(&sql, &mut connection).await;
     case.actor = None;
@@ -115,6 +221,9 @@ async fn failing(case: &mut Case<'_>) -> Result<(), String> {
         "SELECT * FROM sf.nothing",
         "SELEC",
         "SELECT 'x'::uuid",
+        // The server stops it.
+        "SET LOCAL statement_timeout = 1; SELECT pg_sleep(5)",
+        "SELECT pg_cancel_backend(pg_backend_pid()), pg_sleep(5)",
     ];
     let wrong = case.pick(&wrong).to_owned();
     let mut transaction = begin(case).await;

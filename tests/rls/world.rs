@@ -85,10 +85,31 @@ pub(crate) struct World {
     pub(crate) tenants: Vec<Tenant>,
     /// As the program does it.
     pub(crate) store: PostgresStore,
+    /// The connections of the store, which are looked at before they are handed on, for SQL of any kind.
+    pub(crate) ours: PgPool,
     /// Connections of the same user for SQL of any kind, handed on without a look at them.
     pub(crate) raw: PgPool,
-    /// Whether the setting of a tenant ends with its transaction: the last argument of `set_config`.
-    pub(crate) lasting: &'static str,
+    /// How a tenant is set.
+    pub(crate) sets: Sets,
+}
+
+/// How a tenant is set.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sets {
+    /// Before the transaction, and for longer.
+    Before,
+    /// In the transaction, and for longer.
+    Staying,
+    /// For the transaction: as it is right.
+    Transaction,
+}
+
+impl Sets {
+    /// The statement that sets it; the badge is one that may stand in a text of SQL.
+    pub(crate) fn sql(self, badge: &str) -> String {
+        let local = self == Self::Transaction;
+        format!("SELECT set_config('app.org_id', '{badge}', {local});")
+    }
 }
 
 impl World {
@@ -96,7 +117,8 @@ impl World {
         Self::of("sf_app").await
     }
 
-    /// The same, but whoever writes SQL connects as this user, who is made if it is not there.
+    /// The same, but whoever writes SQL connects as this user, who is made if it is not there. If it is the program's, half of
+    /// it goes over the store's own connections.
     pub(crate) async fn of(user: &str) -> Self {
         static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
         static NAMES: AtomicU32 = AtomicU32::new(0);
@@ -128,14 +150,18 @@ impl World {
             .max_connections(4)
             .test_before_acquire(false);
         let raw = Box::pin(raw.connect(&url(user))).await.unwrap();
-        let lasting = "true";
+        let ours = match user {
+            "sf_app" => store.connections(),
+            _ => raw.clone(),
+        };
         let world = Self {
             cluster,
             database,
             tenants,
             store,
+            ours,
             raw,
-            lasting,
+            sets: Sets::Transaction,
         };
         // A view of the owner's, which anybody may read, and what the planner knows of the tables.
         world
@@ -144,6 +170,9 @@ impl World {
                  GRANT SELECT ON sf.everything TO sf_app; ANALYZE",
             )
             .await;
+        // The program may not make anything that is temporary. Here it may, so that what stands behind that is tried too.
+        let temporary = format!("GRANT TEMPORARY ON DATABASE {} TO sf_app", world.database);
+        world.admin(&temporary).await;
         world
     }
 

@@ -17,6 +17,7 @@ pub(crate) struct Workspace {
 #[derive(Clone, Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
+    pub(crate) version: String,
     /// Its folder, from the root of the workspace.
     pub(crate) folder: String,
     pub(crate) published: bool,
@@ -110,6 +111,7 @@ impl Package {
             .map(|target| Ok(text(target, "name")?.to_owned()));
         Ok(Self {
             name: text(package, "name")?.to_owned(),
+            version: text(package, "version")?.to_owned(),
             folder: folder.strip_prefix(root)?.to_string_lossy().into_owned(),
             // Null means anywhere, an empty list nowhere.
             published: package["publish"]

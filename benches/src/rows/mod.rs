@@ -8,6 +8,7 @@ mod engine;
 mod layers;
 mod limits;
 mod linear;
+mod neighbours;
 mod throughput;
 mod values;
 mod waits;
@@ -77,6 +78,11 @@ pub(crate) const ALL: &[Row] = &[
     row("22", "a map over 10 000 items", control::map),
     row("23", "what a layer adds to a stage", layers::lines),
     row("24", "what a run pays for being let in", door::lines),
+    row(
+        "25",
+        "what one tenant notices of another",
+        neighbours::lines,
+    ),
 ];
 
 /// Everything a row needs.

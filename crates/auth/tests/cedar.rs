@@ -2,6 +2,8 @@
 
 #![cfg(feature = "cedar")]
 
+mod words;
+
 use std::collections::BTreeSet;
 
 use proptest::collection::{btree_set, vec};
@@ -11,17 +13,7 @@ use stageflow_auth::{
 };
 use stageflow_context::{OrgId, SystemIds};
 
-fn action() -> impl Strategy<Value = String> {
-    vec("[ab]{1,2}", 1..4).prop_map(|words| words.join(":"))
-}
-
-fn permission() -> impl Strategy<Value = String> {
-    prop_oneof![
-        6 => action(),
-        3 => action().prop_map(|words| format!("{words}:*")),
-        1 => Just("*".to_owned()),
-    ]
-}
+use words::{action, permission};
 
 /// `permit` for everything each role permits or inherits. A role inherits from the one before it, or it does not.
 fn translated(roles: &[(Vec<String>, bool)]) -> String {

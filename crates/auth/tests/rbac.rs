@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod words;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::{btree_map, vec};
@@ -9,24 +11,13 @@ use proptest::prelude::*;
 use stageflow_auth::{PolicyEngine as _, Principal, Rbac, Resource, Role};
 use stageflow_context::{OrgId, SystemIds};
 
+use words::{action, permission};
+
 /// A role: what it permits, and from which of those before it it inherits.
 #[derive(Clone, Debug)]
 struct Written {
     permits: Vec<String>,
     inherits: Vec<usize>,
-}
-
-/// Few words, so that they meet.
-fn action() -> impl Strategy<Value = String> {
-    vec("[ab]{1,2}", 1..4).prop_map(|words| words.join(":"))
-}
-
-fn permission() -> impl Strategy<Value = String> {
-    prop_oneof![
-        6 => action(),
-        3 => action().prop_map(|words| format!("{words}:*")),
-        1 => Just("*".to_owned()),
-    ]
 }
 
 fn written() -> impl Strategy<Value = Vec<Written>> {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::snapshot::probe::probe;
@@ -144,8 +143,11 @@ impl Fingerprint {
     pub fn of(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         // What is not finite would be written as `null`, and so be taken for something else.
         probe(&value, MAX_DEPTH).map_err(serde::ser::Error::custom)?;
+        let mut json = serde_json::to_value(value)?;
+        // A program may have `serde_json` keep the order in which keys came.
+        json.sort_all_objects();
         let mut digest = Sha256::new();
-        write_sorted(&serde_json::to_value(value)?, &mut digest)?;
+        serde_json::to_writer(&mut digest, &json)?;
         Ok(Self(digest.finalize().into()))
     }
 
@@ -162,44 +164,9 @@ impl Fingerprint {
     }
 }
 
-/// Writes JSON with its keys sorted, in whatever order its objects keep them: a program may have `serde_json` keep the order in
-/// which they came.
-fn write_sorted(value: &Value, out: &mut Sha256) -> Result<(), serde_json::Error> {
-    let separated = |first: &mut bool, out: &mut Sha256| {
-        if !std::mem::take(first) {
-            out.update(b",");
-        }
-    };
-    let mut first = true;
-    match value {
-        Value::Array(items) => {
-            out.update(b"[");
-            for item in items {
-                separated(&mut first, out);
-                write_sorted(item, out)?;
-            }
-            out.update(b"]");
-        }
-        Value::Object(fields) => {
-            let mut fields: Vec<_> = fields.iter().collect();
-            fields.sort_unstable_by_key(|(name, _)| *name);
-            out.update(b"{");
-            for (name, value) in fields {
-                separated(&mut first, out);
-                serde_json::to_writer(&mut *out, name)?;
-                out.update(b":");
-                write_sorted(value, out)?;
-            }
-            out.update(b"}");
-        }
-        leaf => serde_json::to_writer(out, leaf)?,
-    }
-    Ok(())
-}
-
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

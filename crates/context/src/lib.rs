@@ -104,6 +104,7 @@ mod snapshot;
 mod spans;
 mod stop;
 mod stream;
+mod subject;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trace;
@@ -154,6 +155,7 @@ pub use snapshot::{
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use stream::Tier;
+pub use subject::Subject;
 pub use trace::{
     Baggage, BaggageEntry, TraceContext, TraceFlags, TraceParent, TraceParentError,
     TraceParentErrorKind,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cost, Outcome};
+use crate::{Amounts, Cost, Outcome};
 
 /// A call to something outside, as telemetry names it.
 ///
@@ -157,6 +157,20 @@ impl Usage {
     #[must_use]
     pub const fn at_cost(self, cost: Cost) -> Self {
         Self { cost, ..self }
+    }
+}
+
+/// What a budget counts of it: tokens in and out together, and the cost; at most what fits.
+///
+/// ```
+/// use stageflow_context::{Amounts, Usage};
+///
+/// assert_eq!(Amounts::from(Usage::tokens(812, 40)), Amounts::tokens(852));
+/// ```
+impl From<Usage> for Amounts {
+    fn from(usage: Usage) -> Self {
+        let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
+        Self::tokens(tokens) + Self::cost(usage.cost)
     }
 }
 

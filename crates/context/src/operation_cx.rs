@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 
 use crate::{
-    Operation, OperationEnd, OperationStart, Outcome, SpanId, StageCx, TraceParent, Usage,
+    Booking, Operation, OperationEnd, OperationStart, Outcome, Reservation, SpanId, StageCx,
+    TraceParent, Usage,
 };
 
 /// What the closure of [`StageCx::operation`] is handed: the context of the stage, and of the call at hand.
@@ -42,8 +43,49 @@ impl OperationCx {
     }
 
     /// Says what the call has used up. Said more than once, it adds up; it is told when the call is over. It counts as a
-    /// heartbeat. It is not taken from the run's budget: see [`StageCx::reserve`].
-    pub fn used(&self, usage: Usage) {
+    /// heartbeat.
+    ///
+    /// It is spent: it is booked in the run's budget, at once, and so in every budget above it, whatever becomes of the call, the
+    /// attempt and the run. What there was no room for is an overrun. Where something was set aside for the call, say it with
+    /// [`OperationCx::settle`] instead, so that it is booked once.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "what is booked is booked, read or not"
+    )]
+    pub fn used(&self, usage: Usage) -> Booking {
+        self.note(usage);
+        match self.cx.host().budget() {
+            None => Booking::new(None),
+            Some(budget) => budget.spend(usage.into()),
+        }
+    }
+
+    /// Says what the call has used up, as [`OperationCx::used`] does, and books it in the place of what was set aside for it; the
+    /// rest goes back.
+    ///
+    /// ```
+    /// # use stageflow_context::{Amounts, Operation, StageCx, Stop, Usage};
+    /// # async fn ask(_: &str) -> Result<(String, u64), std::io::Error> { Ok((String::new(), 3)) }
+    /// async fn write(cx: StageCx, question: String) -> Result<String, Stop> {
+    ///     let set_aside = cx.reserve(Amounts::tokens(2_000)).await?; // the most it can be
+    ///     let reply = cx.operation(Operation::chat("gpt-4o-mini"), async |op| {
+    ///         let (reply, tokens) = ask(&question).await?;
+    ///         op.settle(set_aside, Usage::tokens(812, tokens)); // what it came to
+    ///         Ok::<_, std::io::Error>(reply)
+    ///     });
+    ///     Ok(reply.await?)
+    /// }
+    /// ```
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "what is booked is booked, read or not"
+    )]
+    pub fn settle(&self, set_aside: Reservation, usage: Usage) -> Booking {
+        self.note(usage);
+        set_aside.settle(usage.into())
+    }
+
+    fn note(&self, usage: Usage) {
         self.cx.heartbeat();
         let mut sum = self.ongoing.usage();
         *sum = sum.plus(usage);

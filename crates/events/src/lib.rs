@@ -103,7 +103,6 @@ mod quietly;
 mod redact;
 mod rfc3339;
 mod sink;
-mod sorted;
 mod span;
 mod spill;
 mod tracing_sink;

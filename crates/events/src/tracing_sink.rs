@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
 use stageflow_context::{CancelReason, Outcome, StageError};
 use tracing::Level;
 
-use crate::sorted::sorted;
 use crate::{Batch, EventKind, EventSink, Receipt, RunHeader, UndoState, one_line};
 
 /// Where the events of this sink come from, as `tracing` has it.
@@ -99,32 +99,26 @@ fn write(run: &RunHeader, seq: u64, kind: &EventKind) {
             "stage held the thread; place it with `.spawn()` or `.blocking()`"
         ),
         EventKind::Audit(notice) => {
-            let payload =
-                || line(sorted(run.redaction().value(notice.payload()).into_owned()).to_string());
             emit!(
                 Level::INFO,
                 notice = &**notice.name(),
-                payload = payload(),
+                payload = payload(run, notice.payload()),
                 "audit"
             );
         }
         EventKind::Layer { notice, .. } => {
-            let payload =
-                || line(sorted(run.redaction().value(notice.payload()).into_owned()).to_string());
             emit!(
                 Level::INFO,
                 notice = &**notice.name(),
-                payload = payload(),
+                payload = payload(run, notice.payload()),
                 "layer"
             );
         }
         EventKind::Note { note, .. } => {
-            let payload =
-                || line(sorted(run.redaction().value(note.payload()).into_owned()).to_string());
             emit!(
                 Level::DEBUG,
                 note = &**note.name(),
-                payload = payload(),
+                payload = payload(run, note.payload()),
                 "note"
             );
         }
@@ -221,6 +215,13 @@ fn why(run: &RunHeader, reason: Option<&CancelReason>) -> Option<String> {
 
 fn name<'a>(run: &RunHeader, name: &'a str) -> Cow<'a, str> {
     one_line(run.redaction().name(name))
+}
+
+fn payload(run: &RunHeader, payload: &Value) -> String {
+    let mut json = run.redaction().value(payload).into_owned();
+    // A program may have `serde_json` keep the order in which keys came.
+    json.sort_all_objects();
+    line(json.to_string())
 }
 
 fn line(text: String) -> String {

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use stageflow_context::{BudgetNotice, Outcome, StageError, TraceContext};
 
-use crate::sorted::sorted;
 use crate::{Event, EventKind, OperationStarted, RunHeader};
 
 /// The version of [`EventRecord`] that this crate writes.
@@ -89,6 +88,9 @@ impl EventRecord {
         let identity = run.identity();
         let kind = event.kind();
         let place = kind.place(identity);
+        let mut data = data(run, kind);
+        // A program may have `serde_json` keep the order in which keys came.
+        data.sort_all_objects();
         Self {
             version: VERSION,
             kind: kind.name().to_owned(),
@@ -120,7 +122,36 @@ impl EventRecord {
                 .map(ToString::to_string),
             part: kind.part().map(|part| run.redaction().part(part)),
             attempt: kind.attempt(),
-            data: sorted(data(run, kind)),
+            data,
+        }
+    }
+
+    /// A record that sinks make, of which nothing is known yet but its type and its place.
+    pub(crate) fn blank(kind: &str, seq: u64) -> Self {
+        Self {
+            version: VERSION,
+            kind: kind.to_owned(),
+            seq,
+            time_us: 0,
+            elapsed_ns: 0,
+            pipeline: String::new(),
+            run_id: String::new(),
+            correlation_id: String::new(),
+            request_id: None,
+            session_id: None,
+            user_id: None,
+            org_id: None,
+            interaction_id: None,
+            parent_run_id: None,
+            parent_stage: None,
+            trace_id: String::new(),
+            span_id: String::new(),
+            parent_span_id: None,
+            sampled: None,
+            stage: None,
+            part: None,
+            attempt: None,
+            data: Value::Null,
         }
     }
 }

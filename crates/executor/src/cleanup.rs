@@ -34,8 +34,7 @@ pub(crate) async fn wind_down(
         let said = data.shared.take_mail();
         data.hear(said);
         let now = data.shared.now();
-        let shape = data.shared.plan.shape(stage as usize);
-        if !data.shared.is_by_attempt(stage) || shape.is_called_in_parts() {
+        if !data.shared.waits(stage) {
             data.attempt_ended(stage, &ending, now);
         }
         data.conclude(stage, ending, now);
@@ -162,7 +161,7 @@ fn tell(data: &mut RunData, ended: CleanupEnded) {
 /// The cleanups that were started and have not ended.
 #[derive(Default)]
 struct Running {
-    futures: FuturesUnordered<Quiet<(u64, CleanupEnded)>>,
+    futures: FuturesUnordered<Quiet<'static, (u64, CleanupEnded)>>,
     names: Vec<(u64, StageIndex, Arc<str>)>,
     started: u64,
 }
@@ -179,7 +178,7 @@ impl Running {
         self.started += 1;
         let (stage, name) = (cleanup.stage(), Arc::clone(cleanup.name()));
         self.names.push((id, stage, Arc::clone(&name)));
-        self.futures.push(Quiet::new(async move {
+        self.futures.push(Quiet::new(Box::pin(async move {
             // An error is a user's value, too: showing it may panic.
             let work = async { cleanup.start().await.map_err(|error| error.to_string()) };
             let (outcome, error) = match AssertUnwindSafe(work).catch_unwind().await {
@@ -191,7 +190,7 @@ impl Running {
                 ),
             };
             (id, CleanupEnded::new(stage, name, outcome, error))
-        }));
+        })));
         id
     }
 

@@ -53,14 +53,13 @@ pub(crate) fn ask(run: Arc<RunShared>, shown: Shown, due: Option<Instant>) -> Do
             .with_budget(shown.budget)
             .with_deadline(due)
             .with_weight(run.weight());
-        let mut proved = !run
-            .engine
-            .admissions
-            .iter()
-            .any(|admission| proves(&**admission));
+        let admissions = &run.engine.admissions;
+        // They are sorted by phase: those that find out who somebody is come first.
+        let provers = admissions.partition_point(|admission| proves(&**admission));
+        let mut proved = provers == 0;
         let admitted = {
             let (told, late) = (pin!(run.cancel.cancelled()), pin!(until(due)));
-            let asked = pin!(ask_all(&run.engine.admissions, &mut arrival, &mut proved));
+            let asked = pin!(ask_all(admissions, provers, &mut arrival, &mut proved));
             // Who is both let in and told to stop is told to stop.
             match select(select(told, late), asked).await {
                 Either::Left(_) => Ok(Vec::new()),
@@ -95,6 +94,7 @@ fn proves(admission: &dyn Admission) -> bool {
 
 async fn ask_all(
     admissions: &[Box<dyn Admission>],
+    provers: usize,
     arrival: &mut Arrival<'_>,
     proved: &mut bool,
 ) -> Result<Vec<Pass>, Refusal> {
@@ -110,8 +110,7 @@ async fn ask_all(
             Ok(_) => true,
             Err(refusal) => refusal.kind() == RefusalKind::Forbidden,
         };
-        let last = admissions[place + 1..].iter().all(|next| !proves(&**next));
-        *proved |= known && last;
+        *proved |= known && place + 1 == provers;
         passes.push(answer.map_err(|refusal| refusal.by(admission.name()))?);
     }
     Ok(passes)

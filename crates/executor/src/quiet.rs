@@ -7,15 +7,15 @@ use futures_util::future::BoxFuture;
 use stageflow_interceptors::drop_quietly;
 
 /// A user's work on its way. A panic in its drop is its own misfortune.
-pub(crate) struct Quiet<T>(Option<BoxFuture<'static, T>>);
+pub(crate) struct Quiet<'a, T>(Option<BoxFuture<'a, T>>);
 
-impl<T> Quiet<T> {
-    pub(crate) fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
-        Self(Some(Box::pin(work)))
+impl<'a, T> Quiet<'a, T> {
+    pub(crate) fn new(work: BoxFuture<'a, T>) -> Self {
+        Self(Some(work))
     }
 }
 
-impl<T> Future for Quiet<T> {
+impl<T> Future for Quiet<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
@@ -26,7 +26,7 @@ impl<T> Future for Quiet<T> {
     }
 }
 
-impl<T> Drop for Quiet<T> {
+impl<T> Drop for Quiet<'_, T> {
     fn drop(&mut self) {
         drop_quietly(self.0.take());
     }

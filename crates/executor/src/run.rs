@@ -215,9 +215,7 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
             if this.engine.saboteur.strikes(Fault::ReturnBeforeCleanups) {
                 run_behind_the_back(this.engine, &this.shared);
             }
-            let children_left = data.shared.close_children();
-            let owes_undo = owes(&data);
-            if !children_left && !owes_undo && data.shared.cleanups.is_empty() {
+            if is_done(&data) {
                 data.close(now);
                 this.ties = Ties::default();
                 return Poll::Ready(RunReport::new(data));
@@ -254,11 +252,7 @@ impl<O> Drop for Run<'_, O> {
                         return;
                     }
                     let (mut data, tasks) = driver.abandon();
-                    if tasks.is_empty()
-                        && !data.shared.close_children()
-                        && !owes(&data)
-                        && data.shared.cleanups.is_empty()
-                    {
+                    if tasks.is_empty() && is_done(&data) {
                         data.close(self.shared.now());
                         return;
                     }
@@ -283,6 +277,11 @@ impl<O> Drop for Run<'_, O> {
             ),
         }
     }
+}
+
+/// Whether nothing is left of the run but its last word. It takes no more children from here on.
+fn is_done(data: &RunData) -> bool {
+    !data.shared.close_children() && !owes(data) && data.shared.cleanups.is_empty()
 }
 
 /// Where a broken engine leaves its cleanups.

@@ -95,7 +95,10 @@ impl RunOptions {
         self
     }
 
-    /// Gives the stages what is known.
+    /// Gives the stages what is known. The run has the snapshot's identity, and with it the run id, unless
+    /// [`identity`](RunOptions::identity) says another: what goes on from an earlier run needs a run id of its own. A snapshot
+    /// that lay where others can write is to be opened with
+    /// [`ContextSnapshot::from_sealed`](stageflow_context::ContextSnapshot::from_sealed).
     pub fn snapshot(mut self, snapshot: ContextSnapshot) -> Self {
         self.snapshot = Some(snapshot);
         self

@@ -235,15 +235,12 @@ impl RunShared {
         }
     }
 
-    /// Whether attempts of this stage are made inside a future of their own: because layers wait around them, or because they
-    /// count.
-    pub(crate) fn is_by_attempt(&self, stage: u32) -> bool {
-        self.stack(stage).waits() || self.counts_attempts()
-    }
-
-    /// Whether attempts count.
-    pub(crate) fn counts_attempts(&self) -> bool {
-        self.meter().is_some_and(Meter::counts)
+    /// Whether attempts of this stage as a whole are made, limited and told of inside a future of their own: because layers
+    /// wait around them, or because they count.
+    #[inline]
+    pub(crate) fn waits(&self, stage: u32) -> bool {
+        (self.stack(stage).waits() || self.meter().is_some_and(Meter::counts))
+            && !self.plan.shape(stage as usize).is_called_in_parts()
     }
 
     /// Says something that is never dropped: starts and ends of attempts.

@@ -189,20 +189,7 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
 
     /// Wires the stage to what it takes, and gives the handle of what it gives.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<S::Output> {
-        let wired = erased::Required {
-            stage: self.stage,
-            upstream,
-        };
-        let node = self.draft.add_wired(
-            &self.name,
-            &self.options,
-            wired,
-            self.digest,
-            self.spares,
-            Wrap::Plain,
-        );
-        self.draft.undo_with(node, self.undo, Wrap::Plain);
-        Handle::new(self.draft.id, node)
+        self.wire(Wrap::Plain, |stage, _| erased::Required { stage, upstream })
     }
 
     /// Wires a stage that takes nothing: it starts when the run starts.
@@ -217,20 +204,10 @@ impl<'a, S: Stage> StageBuilder<'a, S, IsRequired> {
 impl<S: Stage> StageBuilder<'_, S, IsOptional> {
     /// Wires the stage to what it takes, and gives the handle of what it gives, if anything.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<Option<S::Output>> {
-        let wired = erased::Optional {
-            stage: self.stage,
+        self.wire(Wrap::Optional, |stage, _| erased::Optional {
+            stage,
             upstream,
-        };
-        let node = self.draft.add_wired(
-            &self.name,
-            &self.options,
-            wired,
-            self.digest,
-            self.spares,
-            Wrap::Optional,
-        );
-        self.draft.undo_with(node, self.undo, Wrap::Optional);
-        Handle::new(self.draft.id, node)
+        })
     }
 
     /// Wires a stage that takes nothing: it starts when the run starts.

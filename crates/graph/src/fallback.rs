@@ -243,6 +243,28 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
         builder
     }
 
+    /// Adds the stage, as `wired` has it with its wires, and gives the handle of what it gives.
+    pub(crate) fn wire<W, T>(
+        self,
+        wrap: Wrap,
+        wired: impl FnOnce(S, Option<Make<S::Output>>) -> W,
+    ) -> Handle<T>
+    where
+        W: ErasedStage + Gather<S::Input> + 'static,
+    {
+        let wired = wired(self.stage, self.default);
+        let node = self.draft.add_wired(
+            &self.name,
+            &self.options,
+            wired,
+            self.digest,
+            self.spares,
+            wrap,
+        );
+        self.draft.undo_with(node, self.undo, wrap);
+        Handle::new(self.draft.id, node)
+    }
+
     /// The same, with another mark.
     pub(crate) fn of_presence<Q>(self) -> StageBuilder<'a, S, Q> {
         StageBuilder {
@@ -262,21 +284,11 @@ impl<'a, S: Stage, P> StageBuilder<'a, S, P> {
 impl<S: Stage> StageBuilder<'_, S, IsDefault> {
     /// Wires the stage to what it takes, and gives the handle of what it gives.
     pub fn after<U: Upstream<S::Input>>(self, upstream: U) -> Handle<S::Output> {
-        let wired = Defaulted {
-            stage: self.stage,
+        self.wire(Wrap::Plain, |stage, make| Defaulted {
+            stage,
             upstream,
-            make: self.default,
-        };
-        let node = self.draft.add_wired(
-            &self.name,
-            &self.options,
-            wired,
-            self.digest,
-            self.spares,
-            Wrap::Plain,
-        );
-        self.draft.undo_with(node, self.undo, Wrap::Plain);
-        Handle::new(self.draft.id, node)
+            make,
+        })
     }
 
     /// Wires a stage that takes nothing: it starts when the run starts.

@@ -104,6 +104,7 @@ mod chaos;
 mod claim;
 mod contract;
 mod ending;
+mod forget;
 pub mod idempotency;
 mod key;
 mod keyed;
@@ -147,12 +148,14 @@ pub use contract::{
 };
 pub use contract::{Check, check};
 pub use ending::Ending;
+pub use forget::ForgetUser;
 pub use idempotency::{IdempotencyStore, IdempotentWork, MemoryIdempotencyStore};
 pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
 };
 pub use limits::Limits;
+pub use millis::millis_up;
 pub use on::On;
 pub use panics::{drop_quietly, panic_message};
 pub use phase::Phase;

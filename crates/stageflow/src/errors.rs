@@ -43,7 +43,7 @@
 //! | SF0651 to SF0655, SF0659 | [`TenantError`](crate::tenancy::TenantError) | a tenant reaches for something, or a run is not let in |
 //! | SF0656 to SF0658 | [`QuotaError`](crate::tenancy::QuotaError) | a run is not let in, as its tenant has used up what it may have |
 //! | SF0660 to SF0662 | [`TenantsError`](crate::tenancy::TenantsError) | a registry of tenants is built or changed |
-//! | SF0621 to SF0625 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
+//! | SF0621 to SF0625, SF0634 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
 //! | SF0626 to SF0630 | [`RbacError`](crate::auth::RbacError) | roles are put together |
 //! | SF0631 to SF0633 | `CedarError`, with the feature `cedar` | Cedar policies are read |
 //! | SF0640 | [`AccessError`](crate::auth::AccessError), as SF0621 to SF0625 | it belongs to another org, or to nobody |
@@ -51,6 +51,7 @@
 //! | SF0612 | `KeyError`, with the feature `jwt` | keys for tokens are read or fetched |
 //! | SF0613 | [`ApiKeyError`](crate::auth::ApiKeyError) | a key for a program is added |
 //! | SF0701 to SF0704 | [`StoreError`](crate::interceptors::idempotency::StoreError), as the cause of a [`StageError`](crate::context::StageError) | work is to be done once |
+//! | SF0711 to SF0719 | `StoreError`, in `stageflow-store` | something is kept or read |
 //! | SF0730, SF0731 | `AuditError`, `AnchorError`, in `stageflow-store` | an audit trail is written or verified |
 //! | SF0732, SF0733 | `ReceiptError`, `ErasureError`, in `stageflow-store` | a user is erased, or that is looked at again |
 //!

@@ -20,6 +20,10 @@ pub struct StoreError {
 pub enum StoreErrorKind {
     /// What is kept is not what was written: it cannot be read.
     Corrupt,
+    /// Others may write where it is to be kept.
+    Exposed,
+    /// What has the name of an org's file is not its file: it is another org's, or no file at all.
+    Foreign,
     /// There is no room left.
     Full,
     /// It cannot be kept as it is: a key that is too long, a text that is empty.
@@ -70,6 +74,8 @@ impl StoreError {
             StoreErrorKind::Invalid => "SF0715",
             StoreErrorKind::NotAllowed => "SF0716",
             StoreErrorKind::TooBusy => "SF0717",
+            StoreErrorKind::Foreign => "SF0718",
+            StoreErrorKind::Exposed => "SF0719",
         }
     }
 
@@ -77,6 +83,12 @@ impl StoreError {
         match self.kind {
             StoreErrorKind::Corrupt => {
                 "what is kept cannot be read; look at the disk, and put a copy in its place"
+            }
+            StoreErrorKind::Exposed => {
+                "others may write to the folder; take that right from them (`chmod go-w`), or give the program a folder of its own"
+            }
+            StoreErrorKind::Foreign => {
+                "the file is another org's, or no file at all; put back the one that belongs there, or take it away"
             }
             StoreErrorKind::Full => "there is no room left; make some, or keep less for less long",
             StoreErrorKind::Invalid => {

@@ -59,7 +59,7 @@
 //!
 //! # Errors
 //!
-//! [`StoreError`] (`SF0711` to `SF0717`) says what could not be done, and never what is kept. [`AuditError`] says what is
+//! [`StoreError`] (`SF0711` to `SF0719`) says what could not be done, and never what is kept. [`AuditError`] says what is
 //! wrong with a trail.
 //!
 //! # Feature flags
@@ -110,9 +110,10 @@ pub use audit::{
     AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
     AuditSink, AuditTrail, AuditVerified, Decision, verify_jsonl,
 };
-pub use documents::{Document, Documents};
+pub use documents::{AuditedDocuments, Document, Documents};
 pub use erasure::{
-    Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError, ReceiptErrorKind,
+    Compacted, Compactor, Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError,
+    ReceiptErrorKind,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use log::EventLog;

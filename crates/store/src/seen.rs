@@ -1,10 +1,11 @@
 //! Tenants whose runs were seen, for what is asked for by org.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stageflow_context::OrgId;
-use stageflow_interceptors::{Call, Flow, Hook, Phase};
+use stageflow_interceptors::{Call, Ending, Flow, Hook, Phase};
 use stageflow_tenancy::TenantScope;
 
 use crate::recent::Recent;
@@ -14,7 +15,8 @@ use crate::{Shelf, Store, StoreError, StoreErrorKind};
 /// reached only through the scope of a run of that org, whose envelope the engine has written; there is no other way from an
 /// [`OrgId`] to a shelf.
 ///
-/// It is a layer: give a clone to the engine, outside of those that ask. It remembers the 4096 tenants that it saw last.
+/// It is a layer: give a clone to the engine, outside of those that ask. It remembers every tenant as long as a call of theirs goes
+/// on inside of it, and the 4096 that it saw last.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -26,22 +28,55 @@ use crate::{Shelf, Store, StoreError, StoreErrorKind};
 /// let stack = Stack::new().with(seen).with(IdempotentWork::new(answers));
 /// ```
 #[derive(Clone)]
-pub struct SeenTenants(Arc<Recent<OrgId, TenantScope>>);
+pub struct SeenTenants(Arc<Seen>);
+
+struct Seen {
+    /// Those of whom calls go on, and how many.
+    inside: Mutex<HashMap<OrgId, (TenantScope, usize)>>,
+    lately: Recent<OrgId, TenantScope>,
+}
 
 impl SeenTenants {
     /// Has seen nobody.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Recent::new(4_096)))
+        Self(Arc::new(Seen {
+            inside: Mutex::default(),
+            lately: Recent::new(4_096),
+        }))
     }
 
     /// Has seen this one now.
     pub fn remember(&self, scope: &TenantScope) {
-        self.0.keep(scope.org(), || scope.clone());
+        self.0.lately.keep(scope.org(), || scope.clone());
     }
 
     fn scope(&self, org: OrgId) -> Option<TenantScope> {
-        self.0.get(org)
+        let inside = self.inside().get(&org).map(|(scope, _)| scope.clone());
+        inside.or_else(|| self.0.lately.get(org))
+    }
+
+    /// What is asked at the beginning of a call is answered at its end, whoever came meanwhile.
+    fn enter(&self, scope: TenantScope) {
+        let mut inside = self.inside();
+        let (_, calls) = inside.entry(scope.org()).or_insert((scope, 0));
+        *calls += 1;
+    }
+
+    fn leave(&self, scope: &TenantScope) {
+        self.remember(scope);
+        let mut inside = self.inside();
+        if let Some((_, calls)) = inside.get_mut(&scope.org()) {
+            *calls -= 1;
+            if *calls == 0 {
+                inside.remove(&scope.org());
+            }
+        }
+    }
+
+    fn inside(&self) -> MutexGuard<'_, HashMap<OrgId, (TenantScope, usize)>> {
+        // Nothing that could panic half-way is done under the lock.
+        self.0.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,7 +88,7 @@ impl Default for SeenTenants {
 
 impl fmt::Debug for SeenTenants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SeenTenants({})", self.0.len())
+        write!(f, "SeenTenants({})", self.0.lately.len())
     }
 }
 
@@ -68,10 +103,19 @@ impl Hook for SeenTenants {
 
     fn enter(&self, call: &mut Call<'_>) -> Flow {
         // Of the host and not of the stage: a scope that is kept must not keep a run.
-        if let Ok(scope) = TenantScope::of_host(&**call.host()) {
-            self.remember(&scope);
+        match TenantScope::of_host(&**call.host()) {
+            Ok(scope) => {
+                self.enter(scope);
+                Flow::Continue
+            }
+            Err(_) => Flow::Pass,
         }
-        Flow::Pass
+    }
+
+    fn exit(&self, call: &mut Call<'_>, _: &mut Ending) {
+        if let Ok(scope) = TenantScope::of_host(&**call.host()) {
+            self.leave(&scope);
+        }
     }
 }
 

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use stageflow_context::{Fingerprint, OrgId, SeededIds, SystemIds, WallClock};
+use stageflow_context::{OrgId, SeededIds, SystemIds, WallClock};
 use stageflow_interceptors::IdempotencyStore;
 use stageflow_interceptors::idempotency::{
-    Begun, Finished, KeepFor, Kept, Renewed, Scope, StoreError, StoreErrorKind, Token,
+    Asker, Begun, Finished, KeepFor, Kept, Renewed, Scope, StoreError, StoreErrorKind, Token,
 };
 use stageflow_store::conformance::scope_of;
 use stageflow_store::{
@@ -54,12 +54,10 @@ impl IdempotencyStore for Somebody {
     async fn begin(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
-        self.answers
-            .begin(&self.of(scope), fingerprint, lease)
-            .await
+        self.answers.begin(&self.of(scope), asker, lease).await
     }
 
     async fn renew(
@@ -130,12 +128,17 @@ async fn what_is_nobodys_and_what_is_an_orgs_without_a_run_is_refused() {
     );
     seen.remember(&scope_of(ours, None));
     for org in [None, Some(theirs)] {
-        let refused = answers.begin(&scope(org), None, LEASE).await.unwrap_err();
+        let refused = answers
+            .begin(&scope(org), &Asker::new(), LEASE)
+            .await
+            .unwrap_err();
         assert_eq!(refused.kind(), &StoreErrorKind::Unavailable);
         assert!(refused.to_string().contains("SF0716"), "{refused}");
     }
     assert!(matches!(
-        answers.begin(&scope(Some(ours)), None, LEASE).await,
+        answers
+            .begin(&scope(Some(ours)), &Asker::new(), LEASE)
+            .await,
         Ok(Begun::Mine(_))
     ));
     let shelf = store.open(&scope_of(theirs, None)).await.unwrap();
@@ -161,7 +164,7 @@ async fn tokens_grow_also_when_their_rows_are_gone() {
     let mut last = None;
     for days in [0, 0, 0, 2, 3] {
         tokio::time::sleep(Duration::from_secs(days * 86_400)).await;
-        let begun = answers.begin(&scope, None, LEASE).await.unwrap();
+        let begun = answers.begin(&scope, &Asker::new(), LEASE).await.unwrap();
         let Begun::Mine(token) = begun else {
             panic!("{begun:?}")
         };

@@ -99,6 +99,42 @@ async fn work_under_a_key_is_done_once_for_each_org_across_restarts() {
     assert_eq!(receipts, right);
 }
 
+/// A call whose answer is under way when more tenants come than are remembered.
+#[tokio::test]
+async fn an_answer_is_kept_however_many_others_come_meanwhile() {
+    const OTHERS: usize = 4_097;
+    let seen = SeenTenants::new();
+    let answers = StoredAnswers::new(Arc::new(MemoryStore::new()), &seen);
+    let layer = IdempotentWork::new(answers).codec(Codec::new().json::<Receipt>());
+    let engine = Engine::builder()
+        .intercept(seen.clone())
+        .intercept(layer)
+        .build();
+    let probe = Probe::new();
+    let counted = probe.clone();
+    let mut p = Pipeline::builder("shop");
+    let n = p.input::<u64>();
+    let work = stage_fn(move |_: StageCx, _: Arc<u64>| {
+        let live = counted.enter();
+        let (number, seen) = (counted.calls(), seen.clone());
+        async move {
+            for _ in 0..OTHERS {
+                seen.remember(&scope_of(org(), None));
+            }
+            live.done();
+            Ok(Receipt { number })
+        }
+    });
+    let pay = p.stage("pay", work).kind(StageKind::Work).after(n);
+    let pipeline = p.output(pay).build().unwrap();
+    let org = org();
+    for _ in 0..2 {
+        let report = engine.run(&pipeline, 7, under("k").org(org)).await;
+        assert_eq!(report.output().unwrap().number, 1);
+    }
+    assert_eq!(probe.calls(), 1);
+}
+
 /// Wall time that goes as tokio's clock does.
 #[derive(Clone, Copy, Debug)]
 struct Together(Instant);

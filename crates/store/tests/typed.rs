@@ -241,6 +241,16 @@ fn an_error_says_what_was_being_done_what_is_wrong_and_what_to_do() {
             "SF0717",
             "others were faster again and again; try again later",
         ),
+        (
+            StoreErrorKind::Foreign,
+            "SF0718",
+            "the file is another org's, or no file at all; put back the one that belongs there, or take it away",
+        ),
+        (
+            StoreErrorKind::Exposed,
+            "SF0719",
+            "others may write to the folder; take that right from them (`chmod go-w`), or give the program a folder of its own",
+        ),
     ];
     for (kind, code, says) in all {
         let error = StoreError::new(kind, "doing it");

@@ -18,7 +18,7 @@ use crate::{QuotaDimension, QuotaError, TenantError, TenantErrorKind, Tenants};
 ///
 /// In this order: a run for no org is refused, and so is one for an org that is not known or is suspended; a run whose budget is no
 /// part of its tenant's; one whose tenant has used up its tokens or its cost; one that comes too fast. Whoever is left starts at once
-/// if there is room, or waits.
+/// if there is room, or waits; a run whose tenant has used them up when its turn comes is refused then.
 ///
 /// # Whose turn it is
 ///
@@ -44,19 +44,26 @@ impl TenantAdmission {
     async fn let_in(&self, arrival: &mut Arrival<'_>) -> Result<Pass, No> {
         let member = self.member(arrival)?;
         let plan = Self::plan(&member)?;
-        let budget = Self::budget(&member, &plan, arrival.budget())?;
+        Self::budget(&member, &plan, arrival.budget())?;
+        Self::has_left(&member, &plan)?;
         Self::rate(&member, &plan)?;
         let permit = match self.tenants.0.line.enter(member.org) {
             Entry::Come(permit) => permit,
             Entry::Wait(place) => Self::turn(&member, &plan, place).await?,
             Entry::Full(seen, after) => return Err(full(&member, &plan, seen, after)),
         };
-        if member.is_suspended() {
-            permit.refuse();
-            return Err(suspended(&member));
-        }
-        if let Some(budget) = budget {
-            arrival.spend_from(budget);
+        // While it waited the tenant may have been moved or suspended, and others may have used up what there was.
+        let plan = Self::plan(&member);
+        let plan = plan.and_then(|plan| Self::has_left(&member, &plan).map(|()| plan));
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(no) => {
+                permit.refuse();
+                return Err(no);
+            }
+        };
+        if arrival.budget().is_none() {
+            arrival.spend_from(plan.window.level().clone());
         }
         arrival.attach(member.tenant());
         Ok(Pass::holding(Stay {
@@ -86,26 +93,24 @@ impl TenantAdmission {
         member.plan().ok_or_else(|| suspended(member))
     }
 
-    /// What the run spends from, if it has said nothing.
-    fn budget(member: &Member, plan: &Plan, budget: Option<&Budget>) -> Result<Option<Budget>, No> {
-        plan.window.roll();
+    /// Whether the budget that a run came with is below its tenant's.
+    fn budget(member: &Member, plan: &Plan, budget: Option<&Budget>) -> Result<(), No> {
         let level = plan.window.level();
         if budget.is_some_and(|budget| !budget.is_within(level)) {
             member.count_refused(Reason::ForeignBudget);
             let kind = TenantErrorKind::ForeignBudget;
             return Err(No::Tenant(TenantError::of(kind, member.org)));
         }
-        if let Some(spent) = plan.window.spent_up() {
-            let (limit, used) = (spent.limit, spent.used);
-            return Err(refused(
-                member,
-                spent.dimension,
-                limit,
-                used,
-                Some(spent.next),
-            ));
-        }
-        Ok(budget.is_none().then(|| level.clone()))
+        Ok(())
+    }
+
+    /// Whether something is left of the window that it is time for.
+    fn has_left(member: &Member, plan: &Plan) -> Result<(), No> {
+        plan.window.roll();
+        plan.window.spent_up().map_or(Ok(()), |spent| {
+            let (limit, used, next) = (spent.limit, spent.used, Some(spent.next));
+            Err(refused(member, spent.dimension, limit, used, next))
+        })
     }
 
     fn rate(member: &Member, plan: &Plan) -> Result<(), No> {
@@ -239,7 +244,7 @@ fn refused(
 
 impl Tenants {
     /// No more tenants can be remembered.
-    fn no_room(&self, org: OrgId) -> QuotaError {
+    pub(crate) fn no_room(&self, org: OrgId) -> QuotaError {
         let most = self.0.most() as u64;
         QuotaError::new(org, QuotaDimension::Tenants, most, most, None)
     }

@@ -38,6 +38,19 @@ pub struct Quota {
     pub(crate) tokens: Option<NonZeroU64>,
     pub(crate) cost: Option<Cost>,
     pub(crate) every: Duration,
+    pub(crate) when_spent: WhenSpent,
+}
+
+/// What is refused when the tokens or the cost of a window are used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WhenSpent {
+    /// Runs. Those that are inside go on to their ends, and what they use beyond is an overrun; what they set aside must fit.
+    #[default]
+    RefuseRuns,
+    /// Runs, and the stages that have not begun: of those inside, and of the runs that these started. The engine needs the layer
+    /// [`Tenants::stages`](crate::Tenants::stages).
+    RejectStages,
 }
 
 /// So much in a second, and so much at once after a rest.
@@ -67,6 +80,7 @@ impl Quota {
             tokens: None,
             cost: None,
             every: Duration::from_secs(24 * 3600),
+            when_spent: WhenSpent::RefuseRuns,
         }
     }
 
@@ -110,8 +124,8 @@ impl Quota {
         self
     }
 
-    /// So many stages at a time, over all runs of the tenant; those beyond wait. It holds where the engine has the layer
-    /// [`Tenants::stages`](crate::Tenants::stages).
+    /// So many stages, or parts of stages, at a time, over all runs of the tenant and the runs inside them; those beyond wait. It
+    /// holds where the engine has the layer [`Tenants::stages`](crate::Tenants::stages): see [`TenantStages`](crate::TenantStages).
     pub const fn stages(mut self, most: NonZeroUsize) -> Self {
         self.stages = Some(most);
         self
@@ -147,6 +161,12 @@ impl Quota {
     /// begins with the first run, or when somebody asks for the tenant's budget.
     pub fn every(mut self, window: Duration) -> Self {
         self.every = window.max(Duration::from_secs(1));
+        self
+    }
+
+    /// What is refused when the tokens or the cost of a window are used up: runs, if nothing is said.
+    pub const fn when_spent(mut self, then: WhenSpent) -> Self {
+        self.when_spent = then;
         self
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stageflow_context::{Cost, OrgId};
+use stageflow_interceptors::millis_up;
 
 /// What a quota counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -171,11 +172,6 @@ impl QuotaError {
             "code": self.code(),
         })
     }
-}
-
-/// In whole milliseconds, rounded up: whoever comes back after them does not come too early.
-fn millis_up(wait: Duration) -> u64 {
-    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl Inner {

@@ -39,13 +39,8 @@ pub struct TenantScope {
     org: OrgId,
     user: Option<UserId>,
     region: Option<Arc<str>>,
-    within: Option<Within>,
-}
-
-/// The run it comes from: where attempts to reach for somebody else's are told.
-#[derive(Clone)]
-enum Within {
-    Stage(StageCx),
+    /// The stage it comes from: where attempts to reach for somebody else's are told.
+    within: Option<StageCx>,
 }
 
 impl TenantScope {
@@ -55,9 +50,11 @@ impl TenantScope {
     ///
     /// [`TenantError`] if the run is for nobody: that is no tenant of its own.
     pub fn of(cx: &StageCx) -> Result<Self, TenantError> {
-        let within = Some(Within::Stage(cx.clone()));
         let scope = Self::of_host(&**cx.host())?;
-        Ok(Self { within, ..scope })
+        Ok(Self {
+            within: Some(cx.clone()),
+            ..scope
+        })
     }
 
     /// The tenant that the run with this header is for: for sinks.
@@ -150,7 +147,7 @@ impl TenantScope {
             return Ok(());
         }
         let error = TenantError::denied(self.org, owner, operation);
-        if let Some(Within::Stage(cx)) = &self.within {
+        if let Some(cx) = &self.within {
             let payload = json!({
                 "org": self.org,
                 "owner": owner,

@@ -43,6 +43,7 @@
 //! | have random programs that branch, wait and end in every way | [`branches`], [`program`] |
 //! | have random pipelines for it | [`dag::Dags`]; by name, and mostly wrong: [`wiring`] |
 //! | see whether a store of your own does what it must | [`conformance`] |
+//! | let runs in as whom the test says | [`door`] |
 //! | have signed tokens, right and wrong | `tokens`, with the feature `tokens` |
 //! | know what must come of a random pipeline | [`DagSpec::predict`](dag::DagSpec::predict), [`oracle`] |
 //!
@@ -85,7 +86,10 @@
 //! | feature | adds |
 //! |---|---|
 //! | `postgres` | `postgres::Cluster`, a Postgres of a test's own |
-//! * `tokens`: the module `tokens`, with signed tokens for tests of whoever checks them. Off by default.
+//! | `python` | `python::brought`, programs that the Python registry has |
+//! | `tokens` | the module `tokens`, with signed tokens for tests of whoever checks them |
+//!
+//! None is on by default.
 //!
 //! # Where it sits
 //!
@@ -99,6 +103,7 @@
 pub mod branches;
 pub mod conformance;
 pub mod dag;
+mod door;
 mod gate;
 mod grammar;
 pub mod oracle;
@@ -107,6 +112,8 @@ pub mod postgres;
 mod probe;
 pub mod program;
 mod property;
+#[cfg(all(unix, feature = "python"))]
+pub mod python;
 mod recording;
 pub mod script;
 mod scripted;
@@ -115,6 +122,7 @@ mod time;
 pub mod tokens;
 pub mod wiring;
 
+pub use door::door;
 pub use gate::Gate;
 pub use grammar::{EventGrammar, GrammarError, Rule, Violation};
 pub use probe::{LiveGuard, Probe};

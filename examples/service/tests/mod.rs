@@ -1,5 +1,6 @@
 //! What others see of the service: over HTTP, as a client does.
 
+mod policy;
 mod postgres;
 mod provider;
 mod refused;

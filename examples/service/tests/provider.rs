@@ -37,7 +37,8 @@ async fn whoever_the_provider_says_is_an_org_is_a_tenant() {
     let issuer = provider(&signer).await;
     let arguments = ["service", "--issuer", &issuer, "--audience", "docs"];
     let arguments = Arguments::parse_from(arguments);
-    let (authenticator, tenants) = who_may_come(&arguments, "").unwrap();
+    let (authenticator, tenants, signer_of_ours) = who_may_come(&arguments).unwrap();
+    assert!(signer_of_ours.is_none(), "nobody else signs");
     let setup = Setup::new().authenticator(authenticator).tenants(tenants);
     let running = setup.start().await;
 

@@ -1,6 +1,6 @@
 //! What is not done, and how the client is told: the right status, the stable code, and nothing from inside.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use reqwest::{Method, Response};
@@ -161,6 +161,38 @@ async fn whoever_asks_too_often_is_told_when_to_ask_again() {
     }
     // It is nobody else's trouble.
     assert_eq!(running.get(GLOBEX, "/v1/documents").await.status(), 200);
+}
+
+#[tokio::test]
+async fn whoever_has_used_up_their_tokens_is_told_when_there_are_more() {
+    let few = Quota::new()
+        .tokens(NonZeroU64::MIN)
+        .every(Duration::from_secs(3600));
+    let tiers = [Tier::new("pro").quota(few), Tier::new("free")];
+    let running = Setup::new().tiers(tiers).start().await;
+    assert_eq!(
+        running
+            .put(ACME, "a.md", "The gate opens at ten.")
+            .await
+            .status(),
+        204
+    );
+    let answer = running.ask(ACME, "When does the gate open?").await;
+    assert_eq!(answer["outcome"], "answered", "{answer}");
+    let ask = running.asking(ACME, "When does the gate open?");
+    let busy = ask.send().await.unwrap();
+    let wait: u64 = busy.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((3500..=3600).contains(&wait), "{wait}");
+    assert_eq!(problem(busy, 429).await["code"], "SF0658");
+    running.put(GLOBEX, "a.md", "The gate opens at ten.").await;
+    assert_eq!(
+        running.ask(GLOBEX, "When does the gate open?").await["outcome"],
+        "answered"
+    );
 }
 
 #[tokio::test]

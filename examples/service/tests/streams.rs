@@ -49,6 +49,13 @@ fn held() -> (Setup, Gate, mpsc::UnboundedReceiver<()>) {
     (Setup::new().engine(engine), gate, gone)
 }
 
+/// What somebody who accepts events is sent, who asks for an answer like anybody else.
+async fn accepting_events(running: &Running, question: &str) -> String {
+    let ask = running.asking(ACME, question);
+    let ask = ask.header("accept", "text/event-stream").send().await;
+    ask.unwrap().text().await.unwrap()
+}
+
 async fn stream(running: &Running) -> Response {
     let ask = running.request(Method::POST, "/v1/ask/stream");
     let ask = ask.json(&json!({ "question": "When does the gate open?" }));
@@ -75,6 +82,7 @@ async fn an_answer_is_read_while_it_is_made() {
     let text = stream(&running).await.text().await.unwrap();
     let events = events(&text);
     let at = |sought: &(&str, Value)| events.iter().position(|event| event == sought).unwrap();
+    assert_eq!(events[0], ("started", json!({ "stage": "answer" })));
     let started = at(&("started", json!({ "stage": "retrieve" })));
     let ended = at(&(
         "ended",
@@ -97,26 +105,14 @@ async fn an_answer_is_read_while_it_is_made() {
 #[tokio::test]
 async fn the_same_is_given_to_whoever_accepts_events() {
     let running = Setup::new().start().await;
-    let ask = running.asking(ACME, "When does the gate open?");
-    let text = ask
-        .header("accept", "text/event-stream")
-        .send()
-        .await
-        .unwrap();
-    let text = text.text().await.unwrap();
+    let text = accepting_events(&running, "When does the gate open?").await;
     assert_eq!(events(&text).last().unwrap().1["outcome"], "unanswerable");
 }
 
 #[tokio::test]
 async fn what_fails_on_the_way_ends_the_stream_with_a_problem() {
     let running = Setup::new().start().await;
-    let ask = running.asking(ACME, "what is it?");
-    let text = ask
-        .header("accept", "text/event-stream")
-        .send()
-        .await
-        .unwrap();
-    let text = text.text().await.unwrap();
+    let text = accepting_events(&running, "what is it?").await;
     let (last, problem) = events(&text).pop().unwrap();
     assert_eq!((last, &problem["status"]), ("problem", &json!(422)));
     assert!(!text.contains("stage `"), "{text}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use stageflow::auth::Authenticator;
+use stageflow::auth::{Authenticator, PolicyEngine};
 use stageflow::context::{SealKey, SealKeys};
 use stageflow::events::{Journal, JournalOptions};
 use stageflow::executor::EngineBuilder;
@@ -32,6 +32,7 @@ pub(super) struct Setup {
     tiers: Vec<Tier>,
     tenants: Option<Tenants>,
     authenticator: Option<Arc<dyn Authenticator>>,
+    policy: Arc<dyn PolicyEngine>,
     grace: Duration,
 }
 
@@ -56,6 +57,7 @@ impl Setup {
             tiers: tiers().into(),
             tenants: None,
             authenticator: None,
+            policy: Arc::new(policy().unwrap()),
             grace: Duration::from_secs(5),
         }
     }
@@ -93,6 +95,11 @@ impl Setup {
         }
     }
 
+    #[cfg(feature = "cedar")]
+    pub(super) fn policy(self, policy: Arc<dyn PolicyEngine>) -> Self {
+        Self { policy, ..self }
+    }
+
     pub(super) fn grace(self, grace: Duration) -> Self {
         Self { grace, ..self }
     }
@@ -113,7 +120,7 @@ impl Setup {
             database: self.database.unwrap_or_else(files),
             tenants: tenants.clone(),
             authenticator: self.authenticator.unwrap_or_else(own),
-            policy: Arc::new(policy().unwrap()),
+            policy: self.policy,
             keys: Arc::new(SealKeys::new(SealKey::new(1, [7; 32]))),
             operator: Journal::create(operator).unwrap(),
         })

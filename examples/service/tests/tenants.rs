@@ -73,6 +73,26 @@ pub(super) async fn own_documents(running: &Running) {
 }
 
 #[tokio::test]
+async fn what_questions_have_used_is_counted_for_whoever_asked() {
+    let running = Setup::new().start().await;
+    let usage = async |who| -> Value { running.get(who, "/v1/usage").await.json().await.unwrap() };
+    for who in [ACME, GLOBEX] {
+        running.put(who, "a.md", "The gate opens at ten.").await;
+        let told = usage(who).await;
+        assert_eq!(
+            (&told["tokens"], &told["cost"]),
+            (&json!(0), &json!("0.00"))
+        );
+    }
+    running.ask(ACME, "When does the gate open?").await;
+    // Five words of the question, and of the document five to read and five to quote.
+    assert_eq!(usage(ACME).await["tokens"], 15);
+    running.ask(ACME, "When does the gate open?").await;
+    assert_eq!(usage(ACME).await["tokens"], 30);
+    assert_eq!(usage(GLOBEX).await["tokens"], 0);
+}
+
+#[tokio::test]
 async fn a_run_is_told_of_to_its_own_tenant_only_and_says_how_it_ended() {
     let running = Setup::new().start().await;
     let refused = running.asking(ACME, "what is it?").send().await.unwrap();

@@ -9,9 +9,9 @@ use stageflow::auth::{
     Residency, Scopes, WhenUndecided, all_of,
 };
 use stageflow::executor::RunErrorKind;
-use stageflow::interceptors::{Admission, Arrival, Pass, Phase, Refusal, StackErrorKind};
+use stageflow::interceptors::{Admission, Pass, StackErrorKind};
 use stageflow::prelude::*;
-use stageflow_testkit::{paused, script};
+use stageflow_testkit::{self as testkit, paused, script};
 
 use super::{By, as_, decisions, door, lab, org, rbac, somebody, told};
 use crate::support::{Lab, outcomes, undisturbed, watched};
@@ -79,7 +79,7 @@ fn what_is_not_permitted_does_not_run_and_the_run_is_denied() {
                 "subject": "ada", "org": org, "action": "kb:write",
                 "resource": { "kind": "stage", "id": "answer/write", "org": org, "region": null },
                 "decision": "denied", "effect": "denied", "reason": "no role of theirs permits it",
-                "policy": "rbac", "stage": "write",
+                "policy": "rbac", "stage": "write", "lapsed": false,
             })
         );
         let audited = lab.sink.all();
@@ -155,24 +155,13 @@ fn a_denial_is_not_papered_over() {
 }
 
 /// Lets everybody in as whom the test says, whoever that is.
-struct Sloppy(Option<Principal>);
-
-#[async_trait]
-impl Admission for Sloppy {
-    fn name(&self) -> &str {
-        "sloppy"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Security
-    }
-
-    async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
-        if let Some(principal) = &self.0 {
+fn sloppy(who: Option<Principal>) -> impl Admission {
+    testkit::door(move |arrival| {
+        if let Some(principal) = &who {
             arrival.attach(principal.clone());
         }
         Ok(Pass::free())
-    }
+    })
 }
 
 #[test]
@@ -197,7 +186,7 @@ fn nobody_and_somebody_of_another_org_may_do_nothing() {
         for (who, run_for, code, public) in cases {
             let lab = Lab::with(|engine| {
                 engine
-                    .admit(Sloppy(who.clone()))
+                    .admit(sloppy(who.clone()))
                     .intercept(Authorize::new(everybody()))
             });
             let mut options = RunOptions::new();

@@ -2,6 +2,7 @@
 
 mod asking;
 mod decisions;
+mod lapsed;
 mod orgs;
 mod parts;
 mod random;

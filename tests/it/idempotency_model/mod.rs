@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use stageflow::context::{DynValue, Fingerprint};
 use stageflow::interceptors::IdempotencyStore as _;
 use stageflow::interceptors::idempotency::{
-    Begun, Finished, KeepFor, Kept, Renewed, Scope, StoreError, Token,
+    Asker, Begun, Finished, KeepFor, Kept, Renewed, Scope, StoreError, Token,
 };
 use stageflow::prelude::*;
 use stageflow_testkit::{Property, paused};
@@ -84,8 +84,9 @@ fn scope(number: usize) -> Scope {
     Scope::new("model", "pay".parse().unwrap(), key)
 }
 
-fn fingerprint(parameters: u8) -> Option<Fingerprint> {
-    (parameters > 0).then(|| Fingerprint::from_bytes([parameters; 32]))
+fn asker(parameters: u8) -> Asker {
+    let known = (parameters > 0).then(|| Fingerprint::from_bytes([parameters; 32]));
+    Asker::new().with_parameters(known)
 }
 
 impl Real {
@@ -135,8 +136,9 @@ async fn one(
             parameters,
             lease,
         } => {
-            let print = fingerprint(parameters);
-            let begun = store.begin(&scope(at), print.as_ref(), secs(lease)).await;
+            let begun = store
+                .begin(&scope(at), &asker(parameters), secs(lease))
+                .await;
             let told = real.told(at, begun);
             prop_assert_eq!(told, model.begin(at, parameters, lease));
         }
@@ -145,8 +147,8 @@ async fn one(
             parameters,
             lease,
         } => {
-            let (scope, print) = (scope(at), fingerprint(parameters));
-            let waiter = async move { store.wait(&scope, print.as_ref(), secs(lease)).await };
+            let (scope, asker) = (scope(at), asker(parameters));
+            let waiter = async move { store.wait(&scope, &asker, secs(lease)).await };
             real.waiters.push((who, at, Box::pin(waiter)));
             model.wait(who, at, parameters, lease);
         }
@@ -248,7 +250,10 @@ fn times_may_be_as_long_as_they_can_be() {
     paused(async {
         let store = MemoryIdempotencyStore::new();
         let scope = scope(0);
-        let begun = store.begin(&scope, None, Duration::MAX).await.unwrap();
+        let begun = store
+            .begin(&scope, &Asker::new(), Duration::MAX)
+            .await
+            .unwrap();
         let Begun::Mine(token) = begun else {
             panic!("{begun:?}")
         };
@@ -256,7 +261,10 @@ fn times_may_be_as_long_as_they_can_be() {
         let kept = Kept::Skipped("nothing".into());
         let keep = KeepFor::Time(Duration::MAX);
         store.finish(&scope, token, kept, keep).await.unwrap();
-        let begun = store.begin(&scope, None, Duration::MAX).await.unwrap();
+        let begun = store
+            .begin(&scope, &Asker::new(), Duration::MAX)
+            .await
+            .unwrap();
         assert!(matches!(begun, Begun::Done(Kept::Skipped(_))));
     });
 }

@@ -3,7 +3,10 @@
 mod endings;
 mod place;
 mod refused;
+mod spent;
+mod spent_sum;
 mod stages;
+mod who;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

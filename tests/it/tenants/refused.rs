@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use stageflow::events::EventKind;
 use stageflow::executor::RunErrorKind;
-use stageflow::interceptors::{Admission, Arrival, Pass, Phase, Refusal, RefusalKind, async_trait};
+use stageflow::interceptors::{Pass, Refusal, RefusalKind};
 use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, QuotaDimension, Tenants, Tier, Unknown};
-use stageflow_testkit::paused;
+use stageflow_testkit::{door, paused};
 
 use super::{a_second, for_org, org, three};
 use crate::support::Lab;
@@ -103,32 +103,16 @@ fn a_run_that_is_one_too_many_says_when_to_come_back_and_its_event_says_why() {
     });
 }
 
-/// Proves that everybody is the first tenant.
-struct EverybodyIsTheFirst;
-
-#[async_trait]
-impl Admission for EverybodyIsTheFirst {
-    fn name(&self) -> &str {
-        "everybody"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Security
-    }
-
-    async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
-        arrival.belongs_to(org(0), None);
-        Ok(Pass::free())
-    }
-}
-
 #[test]
 fn the_tenant_is_the_one_that_was_proved_and_not_the_one_that_was_claimed() {
     paused(async {
         let tenants = three(Quota::new());
         let engine = Engine::builder()
             .admit(tenants.admission())
-            .admit(EverybodyIsTheFirst)
+            .admit(door(|arrival| {
+                arrival.belongs_to(org(0), None);
+                Ok(Pass::free())
+            }))
             .build();
         assert!(engine.run(&a_second(), 1, for_org(1)).await.is_success());
         let started = |n| tenants.usage(org(n)).unwrap().runs.started;

@@ -1,10 +1,12 @@
 //! So many stages of a tenant at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use stageflow::context::{PartLimits, Step};
 use stageflow::prelude::*;
-use stageflow::tenancy::Quota;
+use stageflow::tenancy::{Quota, Tenants, Tier, Unknown};
 use stageflow_testkit::{Gate, Probe, paused, script};
 
 use super::{a_second, at, for_org, org, size, three};
@@ -103,10 +105,113 @@ fn a_stage_that_starts_a_run_is_not_in_its_way() {
         let pipeline = p.output(inner).build().unwrap();
         let report = lab.engine.run(&pipeline, 2, for_org(0)).await;
         assert_eq!(report.output().unwrap(), &8);
-        // The run inside is part of the run that was let in, and its stages are part of the stage.
+        // The run inside is part of the run that was let in, and its stages have the stage's place, one at a time.
+        assert_eq!((report.duration(), lab.probe.peak()), (4.secs(), 1));
         let usage = tenants.usage(org(0)).unwrap();
         assert_eq!((usage.runs.started, usage.stages.started), (1, 1));
         lab.assert_nothing_left().await;
+    });
+}
+
+/// A pipeline of one stage.
+fn of<O: Send + Sync + 'static>(
+    name: &str,
+    stage: impl Stage<Input = Arc<u64>, Output = O>,
+) -> Pipeline<u64, O> {
+    let mut p = Pipeline::builder(name);
+    let n = p.input::<u64>();
+    let a = p.stage("a", stage).after(n);
+    p.output(a).build().unwrap()
+}
+
+/// So many parts of a stage, or runs that it starts, all at once; each works for a second. The stage itself only waits.
+fn fan(
+    probe: &Probe,
+    width: u32,
+    how: fn(StageCx, u32, Pipeline<u64, u64>) -> Fanned,
+) -> Pipeline<u64, u64> {
+    let second = async |_cx: StageCx, n: Arc<u64>| {
+        tokio::time::sleep(1.secs()).await;
+        Ok(*n)
+    };
+    let child = of(
+        "child",
+        watched(probe, move |cx, n| Box::pin(second(cx, n))),
+    );
+    let stage = stage_fn(move |cx: StageCx, _: Arc<u64>| {
+        let child = child.clone();
+        async move {
+            let all = (0..width).map(|at| how(cx.clone(), at, child.clone()));
+            let ended: Result<Vec<u64>, Stop> = join_all(all).await.into_iter().collect();
+            Ok(ended?.iter().sum())
+        }
+    });
+    of("fan", stage)
+}
+
+type Fanned = std::pin::Pin<Box<dyn Future<Output = Result<u64, Stop>> + Send>>;
+
+/// In a part of the stage.
+fn in_a_part(cx: StageCx, at: u32, child: Pipeline<u64, u64>) -> Fanned {
+    Box::pin(async move {
+        let part = cx.call(Step::Item(at), PartLimits::default(), |cx| {
+            in_a_run(cx, at, child.clone())
+        });
+        Ok(*part.await?)
+    })
+}
+
+/// In a run that the stage starts.
+fn in_a_run(cx: StageCx, _: u32, child: Pipeline<u64, u64>) -> Fanned {
+    Box::pin(async move { Ok(*cx.run(&child, Arc::new(1)).await?) })
+}
+
+#[test]
+fn parts_and_runs_of_a_stage_keep_to_the_quota_and_do_not_wait_for_the_stage_that_waits_for_them() {
+    for (quota, how) in [
+        (1, in_a_part as fn(_, _, _) -> _),
+        (2, in_a_part),
+        (1, in_a_run),
+        (3, in_a_run),
+    ] {
+        paused(async {
+            let tenants = three(Quota::new().stages(size(quota)));
+            let lab = Lab::with(|builder| builder.intercept(tenants.stages()));
+            let pipeline = fan(&lab.probe, 60, how);
+            // Somebody who waits for himself would wait for ever.
+            let options = for_org(0).deadline(1000.secs());
+            let report = lab.engine.run(&pipeline, 1, options).await;
+            assert_eq!(report.output().unwrap(), &60);
+            assert_eq!(lab.probe.peak(), quota);
+            assert_eq!(report.duration(), Duration::from_secs(60 / quota as u64));
+            let stages = tenants.usage(org(0)).unwrap().stages;
+            assert_eq!(
+                (stages.running, stages.waiting, stages.peak_running),
+                (0, 0, quota)
+            );
+            lab.assert_nothing_left().await;
+        });
+    }
+}
+
+#[test]
+fn items_of_a_map_keep_to_the_quota_however_many_they_are() {
+    paused(async {
+        let tenants = three(Quota::new().stages(size(2)));
+        let lab = Lab::with(|builder| builder.intercept(tenants.stages()));
+        let second = async |_cx: StageCx, n: Arc<u64>| {
+            tokio::time::sleep(1.secs()).await;
+            Ok(*n)
+        };
+        let item = watched(&lab.probe, move |cx, n| Box::pin(second(cx, n)));
+        let mut p = Pipeline::builder("items");
+        let items = p.input::<Vec<Arc<u64>>>();
+        let all = p.stage("all", map(item).width(size(2000))).after(items);
+        let pipeline = p.output(all).build().unwrap();
+        let items: Vec<_> = (0..2000).map(Arc::new).collect();
+        let report = lab.engine.run(&pipeline, items, for_org(0)).await;
+        assert_eq!(report.output().unwrap().len(), 2000);
+        assert_eq!((report.duration(), lab.probe.peak()), (1000.secs(), 2));
     });
 }
 
@@ -120,6 +225,36 @@ fn a_stage_of_a_run_for_nobody_is_denied_also_without_the_admission() {
             assert_eq!(report.outcome(), Outcome::Denied);
         }
         assert_eq!(lab.probe.calls(), 0);
+    });
+}
+
+#[test]
+fn where_no_more_tenants_have_room_a_stage_may_be_tried_again_and_is_no_strangers() {
+    paused(async {
+        let tenants = Tenants::builder()
+            .tier(Tier::new("guest"))
+            .unknown(Unknown::Tier("guest".into()))
+            .most(size(1))
+            .build()
+            .unwrap();
+        let engine = Engine::builder().intercept(tenants.stages()).build();
+        let gate = Gate::new();
+        let (stuck, quick) = (at(&gate), a_second());
+        let mut first = Box::pin(engine.run(&stuck, 1, for_org(0)));
+        let report = tokio::select! {
+            biased;
+            _ = &mut first => panic!("it is behind the gate"),
+            report = engine.run(&quick, 1, for_org(1)) => report,
+        };
+        assert_eq!(report.outcome(), Outcome::Failed);
+        let error = report.stage("a").and_then(|stage| stage.error()).unwrap();
+        assert_eq!(error.code(), "SF0313");
+        assert_eq!(error.class(), ErrorClass::Transient);
+        gate.open();
+        assert!(first.await.is_success());
+        // The registry looks for room ten times a second at most.
+        tokio::time::sleep(1.secs()).await;
+        assert!(engine.run(&quick, 1, for_org(1)).await.is_success());
     });
 }
 

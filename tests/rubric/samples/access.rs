@@ -1,13 +1,15 @@
 //! Who may not do something, and policies that cannot be.
 
+use std::time::{Duration, SystemTime};
+
 use stageflow::auth::{
     Access, AccessError, AccessErrorKind, Authorize, CedarPolicy, Decision, PolicyEngine,
-    Principal, Rbac, RbacProblem, Resource, Role,
+    Principal, Rbac, RbacProblem, Resource, Role, WhenLapsed,
 };
-use stageflow::context::{OrgId, SeededIds};
-use stageflow::interceptors::{Admission, Arrival, Pass, Phase, Refusal};
+use stageflow::context::{FixedClock, OrgId, SeededIds};
+use stageflow::interceptors::{Admission, Pass};
 use stageflow::prelude::*;
-use stageflow_testkit::paused;
+use stageflow_testkit::{door, paused};
 
 use super::{CANARY, Sample, kind_name};
 
@@ -32,31 +34,20 @@ impl PolicyEngine for Says {
 }
 
 /// Lets somebody in, whoever it is and whatever they show.
-struct Door(Option<Principal>, Option<OrgId>);
-
-#[async_trait]
-impl Admission for Door {
-    fn name(&self) -> &str {
-        "door"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Security
-    }
-
-    async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
-        if let Some(org) = self.1 {
+fn let_in(who: Option<Principal>, org: Option<OrgId>) -> impl Admission {
+    door(move |arrival| {
+        if let Some(org) = org {
             arrival.belongs_to(org, None);
         }
-        if let Some(principal) = &self.0 {
+        if let Some(principal) = &who {
             arrival.attach(principal.clone());
         }
         Ok(Pass::free())
-    }
+    })
 }
 
 /// What a stage that asks for `kb:read` by itself ends with, or one that requires it.
-fn met(door: Door, authorize: Option<Decision>) -> Sample {
+fn met(door: impl Admission, authorize: Option<Decision>) -> Sample {
     let mut p = Pipeline::builder("answer");
     let n = p.input::<String>();
     let requires = authorize.is_some();
@@ -90,7 +81,7 @@ fn decisions() -> Vec<Sample> {
     let ids = SeededIds::new(7);
     let [acme, other] = [(); 2].map(|()| OrgId::generate(&ids));
     let ada = Principal::new("ada", acme);
-    let known = || Door(Some(ada.clone()), Some(acme));
+    let known = || let_in(Some(ada.clone()), Some(acme));
     vec![
         met(known(), Some(Decision::deny("it is after six"))).facts([
             "`ada`",
@@ -102,14 +93,30 @@ fn decisions() -> Vec<Sample> {
             "undecided",
             "the list is not there",
         ]),
-        met(Door(None, Some(acme)), Some(Decision::default())).facts(["it is not known who asks"]),
+        met(let_in(None, Some(acme)), Some(Decision::default()))
+            .facts(["it is not known who asks"]),
         met(
-            Door(Some(ada.clone()), Some(other)),
+            let_in(Some(ada.clone()), Some(other)),
             Some(Decision::default()),
         )
         .facts(["`ada`", "the run is for org_"]),
         met(known(), None).facts(["`ada`", "no policy is shared"]),
+        lapsed(ada),
     ]
+}
+
+/// What somebody is told whose time is over.
+fn lapsed(ada: Principal) -> Sample {
+    let ada = ada.until(SystemTime::UNIX_EPOCH);
+    let clock = FixedClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(90));
+    let layer = Authorize::new(Says(Decision::allow("she may"))).when_lapsed(WhenLapsed::Deny);
+    let layer = layer.with_clock(clock);
+    let ruling = layer.rule(&ada, "kb:read", Resource::new("stage", "answer/search"));
+    let error = ruling.into_result().unwrap_err();
+    let kind = kind_name("AccessErrorKind", &error.kind());
+    Sample::of("AccessError", &kind, error.code(), &error)
+        .names(["kb:read", "answer/search"])
+        .facts(["`ada`", "was over"])
 }
 
 fn roles() -> Vec<Sample> {

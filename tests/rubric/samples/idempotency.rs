@@ -4,10 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow::context::Fingerprint;
 use stageflow::interceptors::IdempotencyStore;
 use stageflow::interceptors::idempotency::{
-    Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
+    Asker, Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
 };
 use stageflow::prelude::*;
 use stageflow_testkit::{paused, script};
@@ -23,12 +22,7 @@ impl IdempotencyStore for Says {
         self.1
     }
 
-    async fn begin(
-        &self,
-        _: &Scope,
-        _: Option<&Fingerprint>,
-        _: Duration,
-    ) -> Result<Begun, StoreError> {
+    async fn begin(&self, _: &Scope, _: &Asker, _: Duration) -> Result<Begun, StoreError> {
         (self.0)()
     }
 

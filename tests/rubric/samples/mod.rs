@@ -5,6 +5,7 @@ mod access_orgs;
 mod admission;
 mod approval;
 mod audit;
+mod audit_rows;
 mod authentication;
 mod branches;
 mod child;
@@ -12,6 +13,7 @@ mod context;
 mod disk;
 mod executor;
 mod export;
+mod files;
 mod graph;
 mod idempotency;
 mod layers;
@@ -66,6 +68,7 @@ pub(crate) fn all() -> Vec<Sample> {
         approval::samples(),
         authentication::samples(),
         audit::samples(),
+        audit_rows::samples(),
         child::samples(),
         pools::samples(),
         retry::samples(),
@@ -81,6 +84,7 @@ pub(crate) fn all() -> Vec<Sample> {
         streaming::samples(),
         tenants::samples(),
         undo::samples(),
+        files::samples(),
     ]
     .into_iter()
     .flatten()

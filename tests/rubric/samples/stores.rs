@@ -11,7 +11,7 @@ use serde_json::json;
 use stageflow::context::{OrgId, SystemClock, SystemIds};
 use stageflow::executor::{ApprovalRequest, Approvals as _, EditCheck};
 use stageflow::interceptors::IdempotencyStore as _;
-use stageflow::interceptors::idempotency::Scope;
+use stageflow::interceptors::idempotency::{Asker, Scope};
 use stageflow::prelude::async_trait;
 use stageflow::tenancy::TenantScope;
 use stageflow_store::conformance::scope_of;
@@ -108,7 +108,9 @@ async fn unanswered(store: impl Store, org: Option<OrgId>) -> StoreError {
     }
     let answers = StoredAnswers::new(Arc::new(store), &seen);
     let scope = Scope::new("p", "pay".parse().unwrap(), CANARY.parse().unwrap()).for_org(org);
-    let error = answers.begin(&scope, None, Duration::from_secs(1)).await;
+    let error = answers
+        .begin(&scope, &Asker::new(), Duration::from_secs(1))
+        .await;
     let error = error.unwrap_err();
     let cause = error.source().unwrap().downcast_ref::<StoreError>();
     cause.unwrap().clone()

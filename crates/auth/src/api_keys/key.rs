@@ -46,8 +46,8 @@ impl ApiKey {
             secret.update(ids.next_uuid());
         }
         Self {
-            id: KeyId(hex(&id[..8]).into()),
-            secret: Redacted::new(hex(&secret.finalize())),
+            id: KeyId(hex::encode(&id[..8]).into()),
+            secret: Redacted::new(hex::encode(secret.finalize())),
         }
     }
 
@@ -127,8 +127,8 @@ impl SealedKey {
     #[must_use]
     pub fn restored(id: &str, hash: &str, principal: Principal) -> Option<Self> {
         Some(Self {
-            id: (id.len() == 16 && unhex(id)?.len() == 8).then(|| KeyId(id.into()))?,
-            hash: Hash(unhex(hash)?.try_into().ok()?),
+            id: (id.len() == 16 && hex::decode(id).ok()?.len() == 8).then(|| KeyId(id.into()))?,
+            hash: Hash(hex::decode(hash).ok()?.try_into().ok()?),
             principal,
             valid_until: None,
         })
@@ -152,7 +152,7 @@ impl SealedKey {
     /// SHA-256 of the secret, in hex digits.
     #[must_use]
     pub fn hash(&self) -> String {
-        hex(&self.hash.0)
+        hex::encode(self.hash.0)
     }
 
     /// Who shows it.
@@ -199,25 +199,4 @@ impl<'a> Shown<'a> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         (id.len() == 16 && secret.len() == 64).then_some(Self { id, secret })
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
-    bytes.iter().flat_map(digits).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let halves: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| u8::try_from(digit.to_digit(16)?).ok())
-        .collect();
-    let halves = halves?;
-    let pairs = halves.chunks_exact(2);
-    pairs
-        .remainder()
-        .is_empty()
-        .then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
 }

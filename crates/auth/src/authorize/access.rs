@@ -72,6 +72,7 @@ fn asked(cx: &StageCx, action: &str, resource: Resource) -> Ruling {
             resource,
             decision: Decision::deny("no policy is shared with stages").by(NAME),
             objection: Some(AccessErrorKind::NoPolicy),
+            lapsed: false,
         },
     };
     cx.audit(ruling.notice_at(Some(&cx.path())));

@@ -31,6 +31,8 @@ pub enum AccessErrorKind {
     Denied,
     /// What it is to be done to belongs to another org, or to nobody. No policy was asked.
     ForeignResource,
+    /// Their time is over, and the layer says that they may do nothing then: see [`WhenLapsed`](crate::WhenLapsed).
+    Lapsed,
     /// A stage asked, and the engine shares no policy with stages.
     NoPolicy,
     /// It is not known who asks.
@@ -87,6 +89,7 @@ impl AccessError {
             AccessErrorKind::OtherOrg => "SF0624",
             AccessErrorKind::NoPolicy => "SF0625",
             AccessErrorKind::ForeignResource => "SF0640",
+            AccessErrorKind::Lapsed => "SF0634",
         }
     }
 
@@ -113,7 +116,7 @@ impl AccessError {
     #[must_use]
     pub fn public(&self) -> &'static str {
         match self.0.kind {
-            AccessErrorKind::Nobody => "show valid credentials",
+            AccessErrorKind::Lapsed | AccessErrorKind::Nobody => "show valid credentials",
             AccessErrorKind::Undecided => "this cannot be decided at present; try again later",
             AccessErrorKind::Denied
             | AccessErrorKind::ForeignResource
@@ -128,6 +131,9 @@ impl AccessError {
             AccessErrorKind::ForeignResource => {
                 "look for an id that came with the input; say whose it is with `Resource::owned_by`, or that all orgs have it with \
                  `Resource::shared`"
+            }
+            AccessErrorKind::Lapsed => {
+                "let them show new credentials and start again, or say `.when_lapsed(WhenLapsed::AsAdmitted)`"
             }
             AccessErrorKind::NoPolicy => {
                 "give the engine the layer's policy for stages with `.admit(authorize.for_stages())`"

@@ -2,22 +2,26 @@
 
 mod access;
 mod error;
+mod lapsed;
+mod owned;
 mod rules;
 mod ruling;
 mod shared;
 
 pub use access::Access;
 pub use error::{AccessError, AccessErrorKind};
+pub use lapsed::WhenLapsed;
 pub use ruling::Ruling;
 pub use shared::ForStages;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use stageflow_context::StageErrorKind;
+use stageflow_context::{StageErrorKind, WallClock};
 use stageflow_interceptors::{Call, Claim, Flow, Hook, Phase};
 
 use crate::{PolicyEngine, Principal, Resource};
+use lapsed::Lapse;
 use rules::{Orgs, Rules};
 
 /// What the layer is called in events and errors.
@@ -74,6 +78,7 @@ impl Authorize {
             when_undecided: WhenUndecided::default(),
             orgs: Orgs::Apart,
             region: None,
+            lapse: Lapse::default(),
         })
     }
 
@@ -110,6 +115,28 @@ impl Authorize {
             orgs: Orgs::LeftToPolicy,
             ..self.0
         })
+    }
+
+    /// Says what becomes of what is required after the time of whoever asks is over; otherwise they may do what they might when
+    /// the run was let in.
+    #[must_use]
+    pub fn when_lapsed(self, then: WhenLapsed) -> Self {
+        let lapse = Lapse {
+            then,
+            ..self.0.lapse
+        };
+        Self(Rules { lapse, ..self.0 })
+    }
+
+    /// The same, with this time of day: it says whether the time of whoever asks is over.
+    #[must_use]
+    pub fn with_clock(self, clock: impl WallClock + 'static) -> Self {
+        let clock = Arc::new(clock);
+        let lapse = Lapse {
+            clock,
+            ..self.0.lapse
+        };
+        Self(Rules { lapse, ..self.0 })
     }
 
     /// Says in which region the stages run that the layer is around.

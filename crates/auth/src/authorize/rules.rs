@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use stageflow_context::{OrgId, RunHost};
 use stageflow_interceptors::panic_message;
 
 use super::error::AccessErrorKind;
+use super::lapsed::Lapse;
+use super::owned::Owned;
 use super::ruling::Ruling;
-use super::{NAME, WhenUndecided};
+use super::{NAME, WhenLapsed, WhenUndecided};
 use crate::{Decision, PolicyEngine, Principal, Resource, Verdict};
 
 /// What a layer knows, and shares with stages.
@@ -21,6 +24,7 @@ pub(super) struct Rules {
     pub(super) orgs: Orgs,
     /// Where the stages are that it is around.
     pub(super) region: Option<Cow<'static, str>>,
+    pub(super) lapse: Lapse,
 }
 
 /// What is done about things of other orgs.
@@ -35,6 +39,19 @@ pub(super) enum Orgs {
 impl Rules {
     /// Whether somebody may do something.
     pub(super) fn rule(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
+        let over = self.lapse.of(who);
+        let ruling = match (over, self.lapse.then) {
+            (Some(over), WhenLapsed::Deny) => return lapsed(who, over, action, resource),
+            _ => self.within_org(who, action, resource),
+        };
+        Ruling {
+            lapsed: over.is_some(),
+            ..ruling
+        }
+    }
+
+    /// What the policy says, unless it is another org's.
+    fn within_org(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
         let objection = match self.orgs {
             Orgs::Apart => Owned::by(&resource, who).objection(),
             Orgs::LeftToPolicy => None,
@@ -47,11 +64,12 @@ impl Rules {
                 resource,
                 decision: Decision::deny(reason).by(NAME),
                 objection: Some(AccessErrorKind::ForeignResource),
+                lapsed: false,
             },
         }
     }
 
-    /// What the policy says, of what is theirs to ask for.
+    /// What the policy says.
     fn ask(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
         let asked = AssertUnwindSafe(|| self.policy.decide(who, action, &resource));
         let (decision, panicked) = match catch_unwind(asked) {
@@ -78,6 +96,7 @@ impl Rules {
             resource,
             decision,
             objection,
+            lapsed: false,
         }
     }
 
@@ -90,42 +109,17 @@ impl Rules {
     }
 }
 
-/// Whose a resource is, as seen by somebody.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Owned {
-    Everybody,
-    Nobody,
-    Other,
-    Own,
-}
-
-impl Owned {
-    pub(super) fn by(resource: &Resource, who: &Principal) -> Self {
-        match resource.org() {
-            _ if resource.is_shared() => Self::Everybody,
-            None => Self::Nobody,
-            Some(org) if org == who.org() => Self::Own,
-            Some(_) => Self::Other,
-        }
-    }
-
-    /// In lower case, as events have it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Everybody => "everybody",
-            Self::Nobody => "nobody",
-            Self::Other => "other",
-            Self::Own => "own",
-        }
-    }
-
-    /// Why no policy is asked, unless one is.
-    fn objection(self) -> Option<&'static str> {
-        match self {
-            Self::Everybody | Self::Own => None,
-            Self::Nobody => Some("it is nobody's"),
-            Self::Other => Some("it is another org's"),
-        }
+/// Their time has been over for so long.
+fn lapsed(who: &Principal, over: Duration, action: &str, resource: Resource) -> Ruling {
+    let over = Duration::from_secs(over.as_secs());
+    let reason = format!("they were proved for a time that was over {over:?} ago");
+    Ruling {
+        who: Some(who.clone()),
+        action: action.into(),
+        resource,
+        decision: Decision::deny(reason).by(NAME),
+        objection: Some(AccessErrorKind::Lapsed),
+        lapsed: true,
     }
 }
 
@@ -168,6 +162,7 @@ impl Stranger {
             resource,
             decision: Decision::deny(reason).by(NAME),
             objection: Some(objection),
+            lapsed: false,
         }
     }
 }
@@ -179,6 +174,7 @@ impl fmt::Debug for Rules {
             .field("when_undecided", &self.when_undecided)
             .field("orgs", &self.orgs)
             .field("region", &self.region)
+            .field("when_lapsed", &self.lapse)
             .finish()
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use stageflow_context::{AuditArea, AuditNotice};
 
 use super::error::{AccessError, AccessErrorKind};
-use super::rules::Owned;
+use super::owned::Owned;
 use crate::{Decision, Principal, Resource, Verdict};
 
 /// One question and what came of it: who wanted to do what to what, what the policy decided, and whether they may.
@@ -17,6 +17,8 @@ pub struct Ruling {
     pub(super) decision: Decision,
     /// Why they may not, unless they may.
     pub(super) objection: Option<AccessErrorKind>,
+    /// Whether their time was over.
+    pub(super) lapsed: bool,
 }
 
 impl Ruling {
@@ -24,6 +26,13 @@ impl Ruling {
     #[must_use]
     pub fn is_allowed(&self) -> bool {
         self.objection.is_none()
+    }
+
+    /// Whether the time up to which they were proved was over. They may all the same, unless it was said otherwise: see
+    /// [`WhenLapsed`](crate::WhenLapsed).
+    #[must_use]
+    pub fn is_lapsed(&self) -> bool {
+        self.lapsed
     }
 
     /// What the policy decided. It may be undecided, and they may all the same: see
@@ -65,6 +74,7 @@ impl Ruling {
             action,
             resource,
             decision,
+            lapsed,
             ..
         } = self;
         let effect = match self.is_allowed() {
@@ -86,6 +96,7 @@ impl Ruling {
             "effect": effect.as_str(),
             "reason": decision.reason(),
             "policy": decision.policy(),
+            "lapsed": lapsed,
             "stage": path,
         });
         AuditNotice::new(AuditArea::Auth, "decision", payload)

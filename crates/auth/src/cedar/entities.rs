@@ -17,13 +17,21 @@ pub(super) struct Asked {
 
 type Attributes = HashMap<String, RestrictedExpression>;
 
+/// Who says which groups an action is in.
+#[derive(Clone, Copy)]
+pub(super) enum Groups {
+    /// The schema.
+    BySchema,
+    /// The action's name: there is no schema.
+    ByName,
+}
+
 impl Asked {
-    /// `groups`: whether it is for us to say which groups the action is in. A schema says that by itself.
     pub(super) fn of(
         principal: &Principal,
         action: &str,
         resource: &Resource,
-        groups: bool,
+        groups: Groups,
     ) -> Result<Self, BoxError> {
         let user = uid("User", principal.subject())?;
         let asked = uid("Action", action)?;
@@ -39,7 +47,7 @@ impl Asked {
             )?,
             Entity::new(what.clone(), of_resource(resource), owners(resource)?)?,
         ];
-        if groups {
+        if let Groups::ByName = groups {
             let groups = action_groups(action)?;
             entities.push(Entity::new_no_attrs(asked.clone(), groups));
         }

@@ -14,7 +14,7 @@ use cedar_policy::{
 };
 
 use crate::{Decision, PolicyEngine, Principal, Resource};
-use entities::Asked;
+use entities::{Asked, Groups};
 
 /// Policies written in [Cedar](https://www.cedarpolicy.com).
 ///
@@ -116,7 +116,8 @@ impl PolicyEngine for CedarPolicy {
 impl Inner {
     fn ask(&self, principal: &Principal, action: &str, resource: &Resource) -> Decision {
         let schema = self.schema.as_ref();
-        let asked = match Asked::of(principal, action, resource, schema.is_none()) {
+        let groups = schema.map_or(Groups::ByName, |_| Groups::BySchema);
+        let asked = match Asked::of(principal, action, resource, groups) {
             Ok(asked) => asked,
             Err(error) => return Decision::undecided(format!("it cannot be asked: {error}")),
         };

@@ -70,7 +70,7 @@ pub struct Booking {
 }
 
 impl Booking {
-    pub(super) fn new(overrun: Option<BudgetError>) -> Self {
+    pub(crate) fn new(overrun: Option<BudgetError>) -> Self {
         Self { overrun }
     }
 

@@ -11,7 +11,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::tag::{hex, number, unhex};
+use super::tag::{number, unhex};
 use super::{Migrations, SealError, SealErrorKind as Kind, SealKeys, SealedAs, Tag};
 
 const PURPOSE: &str = "sealed";
@@ -59,7 +59,7 @@ impl SealKeys {
     pub fn seal(&self, place: &SealedAs, bytes: &[u8]) -> Sealed {
         let said = said(place, self.first());
         let tag = self.tag(PURPOSE, &[said.as_bytes(), bytes]);
-        let line = format!("{said} mac={}\n", hex(&tag.mac));
+        let line = format!("{said} mac={}\n", hex::encode(tag.mac));
         Sealed([line.as_bytes(), bytes].concat().into())
     }
 }

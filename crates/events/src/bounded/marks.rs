@@ -10,13 +10,16 @@ use stageflow_context::{Outcome, RunId};
 
 use crate::bounded::LossReason;
 use crate::wire::unix_micros;
-use crate::{Entry, Event, EventKind, EventRecord, RunHeader, WIRE_VERSION};
+use crate::{Entry, Event, EventKind, EventRecord, RunHeader};
 
 /// How many runs are told of one by one.
 const RUNS: usize = 256;
 
 /// How many types a mark names.
 const TYPES: usize = 16;
+
+/// The type of the record of a mark.
+const DROPPED: &str = "telemetry.dropped";
 
 /// A place in a run: its number, and nanoseconds since the run's start.
 pub(super) type Place = (u64, u64);
@@ -103,7 +106,7 @@ impl Mark {
             reason: None,
         };
         EventRecord {
-            kind: "telemetry.dropped".to_owned(),
+            kind: DROPPED.to_owned(),
             data: Value::Object(data),
             ..EventRecord::new(run, &Event::new(seq, self.last.1, model))
         }
@@ -130,29 +133,8 @@ impl Mark {
 /// The record of losses that belong to several runs: with nobody's envelope.
 pub(super) fn nobody(seq: u64, data: Value) -> EventRecord {
     EventRecord {
-        version: WIRE_VERSION,
-        kind: "telemetry.dropped".to_owned(),
-        seq,
-        time_us: 0,
-        elapsed_ns: 0,
-        pipeline: String::new(),
-        run_id: String::new(),
-        correlation_id: String::new(),
-        request_id: None,
-        session_id: None,
-        user_id: None,
-        org_id: None,
-        interaction_id: None,
-        parent_run_id: None,
-        parent_stage: None,
-        trace_id: String::new(),
-        span_id: String::new(),
-        parent_span_id: None,
-        sampled: None,
-        stage: None,
-        part: None,
-        attempt: None,
         data,
+        ..EventRecord::blank(DROPPED, seq)
     }
 }
 

@@ -7,7 +7,6 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use stageflow_context::RunId;
 
 use super::control::Control;
@@ -16,8 +15,8 @@ use super::lines::{Lines, Read};
 use super::link::Link;
 use super::read::read_line;
 use super::{JournalError, JournalErrorKind};
+use crate::EventRecord;
 use crate::lock::Lock;
-use crate::{EventRecord, WIRE_VERSION};
 
 /// The type of a tombstone.
 const ERASED: &str = "telemetry.erased";
@@ -71,38 +70,12 @@ impl EventRecord {
     /// The tombstone of this record: which run, which event, and that it was erased. Its type is `telemetry.erased`.
     #[must_use]
     pub fn erased(&self) -> Self {
-        tombstone_of(self.seq, &self.run_id)
-    }
-}
-
-fn tombstone_of(seq: u64, run_id: &str) -> EventRecord {
-    EventRecord {
-        version: WIRE_VERSION,
-        kind: ERASED.to_owned(),
-        seq,
-        time_us: 0,
-        elapsed_ns: 0,
-        pipeline: String::new(),
         // A text of somebody's own is no run id.
-        run_id: run_id
-            .parse::<RunId>()
-            .map_or_else(|_| String::new(), |id| id.to_string()),
-        correlation_id: String::new(),
-        request_id: None,
-        session_id: None,
-        user_id: None,
-        org_id: None,
-        interaction_id: None,
-        parent_run_id: None,
-        parent_stage: None,
-        trace_id: String::new(),
-        span_id: String::new(),
-        parent_span_id: None,
-        sampled: None,
-        stage: None,
-        part: None,
-        attempt: None,
-        data: Value::Null,
+        let run_id = self.run_id.parse::<RunId>();
+        Self {
+            run_id: run_id.map_or_else(|_| String::new(), |id| id.to_string()),
+            ..Self::blank(ERASED, self.seq)
+        }
     }
 }
 

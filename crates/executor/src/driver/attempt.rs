@@ -133,8 +133,7 @@ impl Drop for Stopped<'_> {
 
 /// The same in a task of its own, or one attempt alone if nothing waits around it.
 pub(super) async fn detached(plan: Arc<Plan>, owned: OwnedCall) -> Option<Ending> {
-    let in_parts = plan.shape(owned.stage.as_usize()).is_called_in_parts();
-    if owned.shared.is_by_attempt(owned.stage.get()) && !in_parts {
+    if owned.shared.waits(owned.stage.get()) {
         return Some(onion(&plan, owned).await);
     }
     if owned.shared.cancel.is_cancelled() {

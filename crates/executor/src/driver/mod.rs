@@ -26,7 +26,7 @@ use std::time::Duration;
 use stageflow_context::{CancelReason, RunHost, StageIndex};
 use stageflow_events::EventKind;
 use stageflow_graph::Plan;
-use stageflow_interceptors::{Pass, PlanStacks, Stack, drop_quietly};
+use stageflow_interceptors::{Pass, Stack, drop_quietly};
 use tokio::task::coop;
 use tokio::time::Sleep;
 
@@ -43,10 +43,6 @@ use crate::watchdog::{Beacon, Told};
 /// The run while its stages run.
 pub(crate) struct Driver<'p> {
     pub(super) plan: &'p Plan,
-    /// The layers around stages that have none of their own.
-    common: &'p Stack,
-    /// The layers of each stage, if they differ from stage to stage.
-    layers: Option<Arc<PlanStacks>>,
     pub(super) shared: Arc<RunShared>,
     pub(super) host: Arc<dyn RunHost>,
     pub(super) machine: RunMachine<'p>,
@@ -65,8 +61,6 @@ pub(crate) struct Driver<'p> {
     pub(super) beacon: Option<Beacon>,
     /// Only if a stage of the run needs what other runs may have.
     counted: Option<Box<queue::Counted>>,
-    /// Whether attempts count, and so are made, limited and told of inside a future of their own.
-    pub(super) counts_attempts: bool,
 }
 
 /// Why the driver paused.
@@ -94,8 +88,6 @@ impl<'p> Driver<'p> {
             .map(|at| Tick::ZERO.after(at.saturating_duration_since(shared.started)));
         Self {
             plan,
-            common: engine.stacks.common(),
-            layers: shared.layers.clone(),
             host: Arc::clone(&shared) as Arc<dyn RunHost>,
             machine: broken::machine(plan, engine, settings.concurrency, deadline)
                 .on_failure(settings.on_failure),
@@ -103,7 +95,6 @@ impl<'p> Driver<'p> {
             now: Tick::ZERO,
             polled: Tick::ZERO,
             counted: queue::Counted::of(&shared),
-            counts_attempts: shared.counts_attempts(),
             shared,
             data,
             settings,
@@ -119,10 +110,7 @@ impl<'p> Driver<'p> {
     /// The layers around a stage.
     #[inline]
     pub(super) fn stack(&self, stage: u32) -> &Stack {
-        match &self.layers {
-            None => self.common,
-            Some(layers) => layers.of(stage),
-        }
+        self.shared.stack(stage)
     }
 
     /// Whether anything was started: dropped before that, a run never was.
@@ -159,7 +147,6 @@ impl<'p> Driver<'p> {
         shared.know(arrived.identity, arrived.attached);
         if let Some(budget) = &arrived.budget {
             shared.spend_from(budget);
-            self.counts_attempts = shared.counts_attempts();
         }
         data.events.readdress(shared);
         data.said = arrived.said;

@@ -26,7 +26,7 @@ impl Driver<'_> {
     /// Whether layers that may wait are around the stage.
     #[inline]
     pub(super) fn waits(&self, stage: u32) -> bool {
-        (self.counts_attempts || self.stack(stage).waits()) && !self.is_called_in_parts(stage)
+        self.shared.waits(stage)
     }
 }
 

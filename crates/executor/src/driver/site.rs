@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
@@ -15,11 +16,12 @@ use stageflow_context::{
 };
 use stageflow_events::PartEnded;
 use stageflow_graph::{StageFuture, WiringError};
-use stageflow_interceptors::{Attempt, Call, Ending, Limits, drop_quietly, panic_message};
+use stageflow_interceptors::{Attempt, Call, Ending, Limits, panic_message};
 
 use super::at_least_one;
 use crate::machine::Tick;
 use crate::meter::admit;
+use crate::quiet::Quiet;
 use crate::sabotage::{Fault, Saboteur};
 use crate::shared::{RunShared, What, lock};
 use crate::watchdog::{Holder, Light};
@@ -183,7 +185,7 @@ impl<'a> Attempts<'a> {
     async fn end_of(&self, call: &mut Call<'_>, attempt: NonZeroU32) -> Ending {
         let started = catch_unwind(AssertUnwindSafe(|| (self.start)(attempt)));
         let mut work = match started {
-            Ok(Ok(work)) => Quiet(Some(work)),
+            Ok(Ok(work)) => Quiet::new(work),
             Ok(Err(error)) => return Ending::Failed(call.error(StageErrorKind::Internal, error)),
             Err(payload) => return panicked(call, payload),
         };
@@ -211,31 +213,19 @@ fn panicked(call: &Call<'_>, payload: Box<dyn Any + Send>) -> Ending {
     Ending::Failed(call.error(kind, panic_message(payload)))
 }
 
-/// Work that is let go of without harm, whatever its drop does.
-struct Quiet<'a>(Option<StageFuture<'a>>);
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        drop_quietly(self.0.take());
-    }
-}
-
 /// The result of the work, polled inside the call's span, or what it panicked with.
 fn caught<'a>(
-    work: &'a mut Quiet<'_>,
+    work: &'a mut Quiet<'_, Result<DynValue, Stop>>,
     span: Option<&'a tracing::Span>,
     site: Site<'a>,
 ) -> impl Future<Output = std::thread::Result<Result<DynValue, Stop>>> + Send + 'a {
     std::future::poll_fn(move |cx| {
-        let Some(work) = &mut work.0 else {
-            return Poll::Pending;
-        };
         let _span = span.map(|span| span.enter());
         let since = site
             .blocking_threshold
             .map(|limit| (site.shared.now(), limit));
         site.hold(Holder::Stage);
-        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx)));
+        let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *work).poll(cx)));
         site.hold(Holder::Layer);
         if let Some((since, limit)) = since {
             let held = site.shared.now().elapsed().saturating_sub(since.elapsed());

@@ -67,12 +67,12 @@ pub(super) async fn attempt(
     until: Instant,
 ) -> Tried {
     let undo = undo.clone();
-    let work = Quiet::new(async move {
+    let work = Quiet::new(Box::pin(async move {
         match undo.start(cx, value).await {
             Ok(()) => Tried::succeeded(),
             Err(stop) => Tried::stopped(stop),
         }
-    });
+    }));
     match timeout_at(until, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(tried)) => tried,
         Ok(Err(payload)) => Tried::failed(format!("it panicked: {}", panic_message(payload))),

@@ -97,8 +97,9 @@ type Marked<T> = Option<fn(&T) -> Result<Fingerprint, serde_json::Error>>;
 
 /// Equal for values with the same JSON, whatever the order of their maps.
 fn fingerprint<T: Serialize>(value: &T) -> Result<Fingerprint, serde_json::Error> {
-    let json = serde_json::to_value(value)?.to_string();
-    Ok(Sha256::digest(json).into())
+    let mut json = serde_json::to_value(value)?;
+    json.sort_all_objects();
+    Ok(Sha256::digest(json.to_string()).into())
 }
 
 /// Looks out for two values running that are the same.

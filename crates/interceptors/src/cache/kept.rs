@@ -9,7 +9,7 @@ use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use rustc_hash::FxBuildHasher;
-use stageflow_context::DynValue;
+use stageflow_context::{DynValue, OrgId, RunIdentity, UserId};
 use tokio::time::Instant;
 
 use super::stats::Counts;
@@ -21,8 +21,23 @@ pub(super) struct Kept {
     counts: Arc<Counts>,
 }
 
+/// Who has made a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Maker {
+    pub(super) org: Option<OrgId>,
+    pub(super) user: Option<UserId>,
+}
+
+impl Maker {
+    pub(super) fn of(identity: &RunIdentity) -> Self {
+        let (org, user) = (identity.org_id(), identity.user_id());
+        Self { org, user }
+    }
+}
+
 struct Entry {
     value: DynValue,
+    made: Maker,
     stored: Instant,
     /// When it was read last, in nanoseconds after it was stored.
     read: AtomicU64,
@@ -66,13 +81,26 @@ impl Kept {
         Some((entry.value.clone(), age))
     }
 
-    pub(super) fn put(&self, key: &CacheKey, value: DynValue, now: Instant) {
+    pub(super) fn put(&self, key: &CacheKey, value: DynValue, made: Maker, now: Instant) {
         let entry = Entry {
             value,
+            made,
             stored: now,
             read: AtomicU64::new(0),
         };
         self.entries.insert(key.clone(), Arc::new(entry));
+    }
+
+    /// Lets go of what they have made. How many values.
+    pub(super) fn forget(&self, maker: Maker) -> u64 {
+        let theirs = self.entries.iter().filter(|(_, entry)| entry.made == maker);
+        let theirs: Vec<_> = theirs.map(|(key, _)| key).collect();
+        theirs
+            .iter()
+            .for_each(|key| self.entries.invalidate(&**key));
+        // What is invalid is in memory still until this is done.
+        self.entries.run_pending_tasks();
+        theirs.len() as u64
     }
 
     pub(super) fn clear(&self) {

@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
-use stageflow_context::{Fingerprint, OrgId, StageName};
+use stageflow_context::{Fingerprint, OrgId, StageName, UserId};
 use stageflow_graph::{Reuse, StageVersion};
 use tokio::time::Instant;
 
 use self::flight::Flights;
-use self::kept::Kept;
+use self::kept::{Kept, Maker};
 pub use self::stats::CacheStats;
 use self::stats::Counts;
 use crate::millis::millis_passed;
-use crate::{Around, Call, Claim, Ending, Next, Phase};
+use crate::{Around, Call, Claim, Ending, ForgetUser, Next, Phase};
 
 /// Gives again what a stage gave for the same input, for stages that allow it: those that were declared
 /// [`cached`](stageflow_graph::StageBuilder::cached). All others pass through it.
@@ -219,7 +219,10 @@ impl Around for Cache {
         self.shared.counts.misses.count();
         let ending = next.run(call).await;
         if let Ending::Succeeded(value) = &ending {
-            self.shared.kept.put(&key, value.clone(), Instant::now());
+            let made = Maker::of(call.host().identity());
+            self.shared
+                .kept
+                .put(&key, value.clone(), made, Instant::now());
             self.shared.counts.stored.count();
             // Whoever comes from now on looks into the cache: those who wait are given the value, but it must not outlive its time here.
             seat.land();
@@ -227,6 +230,16 @@ impl Around for Cache {
             call.tell("cache", "stored", json!({}));
         }
         ending
+    }
+}
+
+/// What a run of theirs has made goes, whoever has been given it since. The next call makes it anew.
+impl ForgetUser for Cache {
+    fn forget_user(&self, org: Option<OrgId>, user: UserId) -> u64 {
+        self.shared.kept.forget(Maker {
+            org,
+            user: Some(user),
+        })
     }
 }
 

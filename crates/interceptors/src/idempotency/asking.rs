@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stageflow_context::{ErrorClass, Fingerprint, StageErrorKind};
+use stageflow_context::{ErrorClass, StageErrorKind};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::hold::{Hold, Worked, later};
 use super::work::failed;
 use super::{
-    Begun, Failures, Finished, IdempotentWork, KeepFor, Keeps, Kept, NAME, Scope, Skips,
+    Asker, Begun, Failures, Finished, IdempotentWork, KeepFor, Keeps, Kept, NAME, Scope, Skips,
     StoreError, StoreErrorKind, StoreTrouble, Token,
 };
 use crate::millis::millis_passed;
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Asking<'a> {
     layer: &'a IdempotentWork,
     scope: Scope,
-    fingerprint: Option<&'a Fingerprint>,
+    asker: Asker,
     since: Instant,
     /// Until when it waits; `None` if the run ends before it loses patience.
     until: Option<Instant>,
@@ -33,7 +33,7 @@ impl<'a> Asking<'a> {
     pub(super) fn new(
         layer: &'a IdempotentWork,
         scope: Scope,
-        fingerprint: Option<&'a Fingerprint>,
+        asker: Asker,
         deadline: Option<Instant>,
     ) -> Self {
         let since = Instant::now();
@@ -45,7 +45,7 @@ impl<'a> Asking<'a> {
         Self {
             layer,
             scope,
-            fingerprint,
+            asker,
             since,
             until,
             waited: false,
@@ -94,7 +94,7 @@ impl<'a> Asking<'a> {
     /// What the store says, after all the waiting there is patience for.
     async fn begun(&mut self) -> Result<Begun, StoreError> {
         let IdempotentWork { store, lease, .. } = self.layer;
-        let begun = store.begin(&self.scope, self.fingerprint, *lease);
+        let begun = store.begin(&self.scope, &self.asker, *lease);
         // Who does not wait for a holder still gives the store the time of a lease to answer.
         let patience = self.until.map(|until| until.max(later(self.since, *lease)));
         let begun = within(patience, begun).await.unwrap_or_else(|| {
@@ -106,12 +106,12 @@ impl<'a> Asking<'a> {
             return Ok(begun);
         }
         self.waited = true;
-        let waiting = store.wait(&self.scope, self.fingerprint, *lease);
+        let waiting = store.wait(&self.scope, &self.asker, *lease);
         match within(self.until, waiting).await {
             Some(begun) => begun,
             // Once more: to know how long it goes on at least.
             None => {
-                let begun = store.begin(&self.scope, self.fingerprint, *lease);
+                let begun = store.begin(&self.scope, &self.asker, *lease);
                 let begun = timeout(*lease, begun).await;
                 begun.unwrap_or_else(|elapsed| Err(StoreError::unavailable(elapsed)))
             }

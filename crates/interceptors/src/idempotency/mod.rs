@@ -1,5 +1,6 @@
 //! Work that is asked for again is not done again.
 
+mod asker;
 mod asking;
 mod codec;
 mod error;
@@ -11,6 +12,7 @@ mod scope;
 mod store;
 mod work;
 
+pub use asker::Asker;
 pub use codec::Codec;
 pub use error::{StoreError, StoreErrorKind};
 pub use kept::Kept;

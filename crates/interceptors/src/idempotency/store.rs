@@ -4,10 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stageflow_context::Fingerprint;
 use tokio::time::sleep;
 
-use super::{Kept, Scope, StoreError};
+use super::{Asker, Kept, Scope, StoreError};
 
 /// Where answers are kept under the key of their request, and who is at work on one. Shared by everyone who must not do the
 /// same work twice: stages, runs, engines, processes.
@@ -30,7 +29,8 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     /// Begins the work under `scope`, unless it was done or somebody is at it. Does not wait for them.
     ///
     /// What is held or kept under the scope belongs to the parameters it was begun with: with others it is
-    /// [`Begun::Mismatch`]. No parameters are equal to no parameters, and to nothing else.
+    /// [`Begun::Mismatch`]. No parameters are equal to no parameters, and to nothing else. A store that outlives its process
+    /// remembers whose work it is, so that it can be erased with its user.
     ///
     /// # Errors
     ///
@@ -38,7 +38,7 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     async fn begin(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError>;
 
@@ -53,12 +53,12 @@ pub trait IdempotencyStore: Send + Sync + 'static {
     async fn wait(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
         let mut pause = SHORTEST;
         loop {
-            match self.begin(scope, fingerprint, lease).await? {
+            match self.begin(scope, asker, lease).await? {
                 Begun::Held(rest) => {
                     sleep(pause.min(rest).max(SHORTEST)).await;
                     pause = (pause * 2).min(LONGEST);

@@ -11,7 +11,7 @@ use stageflow_graph::StageKind;
 use super::asking::Asking;
 use super::codec::no_codec;
 use super::{
-    Codec, Failures, IdempotencyStore, Keeps, NAME, Scope, Skips, StoreError, StoreTrouble,
+    Asker, Codec, Failures, IdempotencyStore, Keeps, NAME, Scope, Skips, StoreError, StoreTrouble,
 };
 use crate::{Around, Call, Claim, Ending, Next, Phase};
 
@@ -170,7 +170,8 @@ impl Around for IdempotentWork {
             return failed(call, error);
         }
         let scope = Scope::of(call, request.key());
-        Asking::new(self, scope, request.fingerprint(), call.host().deadline())
+        let asker = Asker::of(call, request.fingerprint());
+        Asking::new(self, scope, asker, call.host().deadline())
             .answer(call, next)
             .await
     }

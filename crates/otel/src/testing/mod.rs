@@ -28,6 +28,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -77,6 +78,8 @@ pub(crate) struct State {
     pub(crate) logs: Vec<LogRecord>,
     /// The latest metrics, by name.
     pub(crate) metrics: HashMap<String, Metric>,
+    /// Each once.
+    pub(crate) resources: Vec<Resource>,
     pub(crate) requests: u64,
     pub(crate) refused: u64,
 }
@@ -158,6 +161,24 @@ impl Receiver {
     #[must_use]
     pub fn logs(&self) -> Vec<LogRecord> {
         self.state.lock().logs.clone()
+    }
+
+    /// The spans it took since this was last asked, which it keeps no longer.
+    #[must_use]
+    pub fn take_spans(&self) -> Vec<Span> {
+        std::mem::take(&mut self.state.lock().spans)
+    }
+
+    /// The log records it took since this was last asked, which it keeps no longer.
+    #[must_use]
+    pub fn take_logs(&self) -> Vec<LogRecord> {
+        std::mem::take(&mut self.state.lock().logs)
+    }
+
+    /// What spans, log records and metrics were said to come from, each different one once.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Resource> {
+        self.state.lock().resources.clone()
     }
 
     /// The metric of this name as it came last.

@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::Trac
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use tonic::{Request, Response, Status};
 
 use super::{Answer, Shared};
@@ -49,6 +50,15 @@ impl Service {
         }
     }
 
+    /// Keeps what it comes from, once.
+    fn comes_from(&self, resource: Option<&Resource>) {
+        let Some(resource) = resource else { return };
+        let mut state = self.0.lock();
+        if !state.resources.contains(resource) {
+            state.resources.push(resource.clone());
+        }
+    }
+
     /// Keeps all but the first so many; says how many these were.
     fn keep<T>(
         &self,
@@ -78,6 +88,7 @@ impl TraceService for Service {
             .into_inner()
             .resource_spans
             .into_iter()
+            .inspect(|of| self.comes_from(of.resource.as_ref()))
             .flat_map(|of| of.scope_spans);
         let spans = scopes.flat_map(|of| of.spans).collect();
         let refused = self.keep(spans, refused, |state| &mut state.spans);
@@ -101,6 +112,7 @@ impl LogsService for Service {
             .into_inner()
             .resource_logs
             .into_iter()
+            .inspect(|of| self.comes_from(of.resource.as_ref()))
             .flat_map(|of| of.scope_logs);
         let logs = scopes.flat_map(|of| of.log_records).collect();
         let refused = self.keep(logs, refused, |state| &mut state.logs);
@@ -124,9 +136,12 @@ impl MetricsService for Service {
             .into_inner()
             .resource_metrics
             .into_iter()
+            .inspect(|of| self.comes_from(of.resource.as_ref()))
             .flat_map(|of| of.scope_metrics);
         let metrics = scopes.flat_map(|of| of.metrics);
         let named = metrics.map(|metric| (metric.name.clone(), metric));
+        // Read before the state is locked: what they come from is kept there, too.
+        let named: Vec<_> = named.collect();
         self.0.lock().metrics.extend(named);
         Ok(Response::new(ExportMetricsServiceResponse::default()))
     }

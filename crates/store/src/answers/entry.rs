@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stageflow_interceptors::idempotency::{Kept, StoreError as AnswerError, Token};
+use stageflow_context::{RunId, UserId};
+use stageflow_interceptors::idempotency::{Asker, Kept, StoreError as AnswerError, Token};
 
 /// What is known under a key, and how great the last token was.
 #[derive(Serialize, Deserialize)]
@@ -12,6 +13,12 @@ pub(super) struct Entry {
     /// The digest of the parameters it was begun with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parameters: Option<String>,
+    /// The run of whoever began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) run: Option<RunId>,
+    /// For whom they began it: a column of its own, so that it is erased with them.
+    #[serde(skip)]
+    pub(super) user: Option<UserId>,
     #[serde(flatten)]
     pub(super) state: State,
 }
@@ -59,13 +66,21 @@ impl Answer {
 }
 
 impl Entry {
-    pub(super) fn held(token: u64, parameters: Option<String>, now: u64, lease: Duration) -> Self {
+    pub(super) fn begun(token: u64, asker: &Asker, now: u64, lease: Duration) -> Self {
         let until = after(now, lease);
         Self {
             token,
-            parameters,
+            parameters: asker.parameters.as_ref().map(ToString::to_string),
+            run: asker.run,
+            user: asker.user,
             state: State::Held { until },
         }
+    }
+
+    pub(super) fn renewed(self, now: u64, lease: Duration) -> Self {
+        let until = after(now, lease);
+        let state = State::Held { until };
+        Self { state, ..self }
     }
 
     pub(super) fn done(self, answer: &[u8], now: u64, ttl: Duration) -> Self {
@@ -75,10 +90,12 @@ impl Entry {
     }
 
     pub(super) fn free(self) -> Self {
+        // Whoever let go is named by the column still: that they asked is theirs, too.
         Self {
-            token: self.token,
             parameters: None,
+            run: None,
             state: State::Free,
+            ..self
         }
     }
 

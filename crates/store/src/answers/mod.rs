@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stageflow_context::{Fingerprint, SystemClock, WallClock};
+use stageflow_context::{SystemClock, WallClock};
 use stageflow_interceptors::idempotency::{
-    Begun, Finished, IdempotencyStore, KeepFor, Kept, Renewed, Scope, StoreError as AnswerError,
-    Token,
+    Asker, Begun, Finished, IdempotencyStore, KeepFor, Kept, Renewed, Scope,
+    StoreError as AnswerError, Token,
 };
 
 use self::entry::{Entry, State};
@@ -28,7 +28,7 @@ const REMEMBER: u64 = 24 * 60 * 60 * 1_000;
 /// run is for nobody is refused; what one org has asked for, no other one is given.
 ///
 /// Leases are by wall time, in milliseconds: what shares a store should not differ by more than a part of a lease. An answer
-/// is a row until its time is over. Those who wait ask again and again, from 5 ms up to half a second apart; work whose holder
+/// is a row until its time is over, and about the user whose run has given it: it is erased with them. Those who wait ask again and again, from 5 ms up to half a second apart; work whose holder
 /// was dropped is free when its lease has run out. A clone is the same store.
 #[derive(Clone)]
 pub struct StoredAnswers(Arc<Inner>);
@@ -74,7 +74,7 @@ impl StoredAnswers {
         for _ in 0..ROUNDS {
             let now = millis(&*self.0.wall);
             let row = shelf.get(Class::Answers, &key).await.map_err(trouble)?;
-            let entry = row.as_ref().map(body::read).transpose().map_err(trouble)?;
+            let entry = row.as_ref().map(read).transpose().map_err(trouble)?;
             let (entry, answer) = match step(entry, now) {
                 Step::Leave(answer) => return Ok(answer),
                 Step::Write(entry, answer) => (entry, answer),
@@ -112,6 +112,7 @@ impl Next<'_> {
     async fn write(&self, shelf: &dyn Shelf, seen: Option<u64>) -> Result<bool, StoreError> {
         let until = self.entry.until(self.now, REMEMBER);
         let row = Row::new(self.key, self.now, body::written(self.entry)?).until(until);
+        let row = row.about(self.entry.user);
         let class = Class::Answers;
         let write = match seen {
             Some(seen) => Write::Swap { class, row, seen },
@@ -119,6 +120,18 @@ impl Next<'_> {
         };
         shelf.commit(vec![write]).await
     }
+}
+
+fn read(row: &Row) -> Result<Entry, StoreError> {
+    let entry: Entry = body::read(row)?;
+    let user = row.user;
+    Ok(Entry { user, ..entry })
+}
+
+/// Whether somebody is at work under this row's key at this time, in milliseconds since 1970.
+pub(crate) fn is_under_way(row: &Row, now: u64) -> bool {
+    let state = read(row).map(|entry| entry.state);
+    matches!(state, Ok(State::Held { until }) if until > now)
 }
 
 fn trouble(error: StoreError) -> AnswerError {
@@ -133,10 +146,10 @@ impl IdempotencyStore for StoredAnswers {
     async fn begin(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, AnswerError> {
-        let parameters = fingerprint.map(ToString::to_string);
+        let parameters = asker.parameters.as_ref().map(ToString::to_string);
         let begin = |entry: Option<Entry>, now| {
             let last = entry.as_ref().map(|entry| entry.token);
             let is_same = entry
@@ -151,7 +164,7 @@ impl IdempotencyStore for StoredAnswers {
                 Some(State::Done { answer, .. }) => Step::Leave(answer.kept().map(Begun::Done)),
                 Some(State::Free | State::Held { .. }) | None => {
                     let token = entry::token_after(last, now);
-                    let entry = Entry::held(token, parameters.clone(), now, lease);
+                    let entry = Entry::begun(token, asker, now, lease);
                     Step::Write(entry, Ok(Begun::Mine(Token::new(token))))
                 }
             }
@@ -167,8 +180,7 @@ impl IdempotencyStore for StoredAnswers {
     ) -> Result<Renewed, AnswerError> {
         let renew = |entry: Option<Entry>, now| match entry {
             Some(entry) if entry.is_held_by(token) => {
-                let next = Entry::held(entry.token, entry.parameters, now, lease);
-                Step::Write(next, Renewed::Yes)
+                Step::Write(entry.renewed(now, lease), Renewed::Yes)
             }
             _ => Step::Leave(Renewed::Lost),
         };

@@ -10,21 +10,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use stageflow_context::{ApprovalId, SystemClock, WallClock};
+use stageflow_context::{ApprovalId, OrgId, SystemClock, UserId, WallClock};
 use stageflow_executor::{
     ApprovalDesk, ApprovalRequest, ApprovalStatus, Approvals, DeskError, DeskErrorKind,
     DeskOptions, EditCheck,
 };
+use stageflow_interceptors::ForgetUser;
 use stageflow_tenancy::TenantScope;
 use tokio::time::sleep;
 
 use crate::seen::Shelves;
-use crate::{SeenTenants, Shelf, Store, StoreError};
+use crate::{SeenTenants, Shelf, Store, StoreError, StoreErrorKind};
 
 pub use org::OrgApprovals;
 
 /// How often it is looked whether somebody has decided in another process.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How often somebody else may be faster, before it is too busy.
+const TRIES: usize = 32;
 
 /// Keeps requests for approval in a store, each under the org of its run; runs that are for nobody cannot ask. What was asked
 /// is there after a restart, too, and so is what was decided. People decide with what [`of`](Self::of) gives, in this process
@@ -32,7 +36,7 @@ const LOOK: Duration = Duration::from_secs(1);
 ///
 /// A decision is on the disk before the stage goes on with it. Of a run that was told to stop, or whose request has expired,
 /// this is written down with the next call or with [`flush`](Self::flush), since nothing may wait where that happens; until
-/// then its request is pending for other processes. A clone is the same.
+/// then its request is pending for other processes. A request that was erased with its user stays erased. A clone is the same.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -127,11 +131,21 @@ impl StoredApprovals {
         }
     }
 
-    /// What the desk says is what the run goes on with: it is written over whatever is there.
+    /// What the desk says is what the run goes on with: it is written over whatever is there. If nothing is there any more, the
+    /// request was erased with its user, and stays so.
     async fn write(&self, open: &Open, status: &ApprovalStatus) -> Result<(), StoreError> {
-        let now = self.0.wall.now();
-        let closed = rows::closed(&open.request, status, now)?;
-        open.shelf.commit(closed).await.map(drop)
+        for _ in 0..TRIES {
+            let Some(there) = rows::either(&*open.shelf, open.request.id).await? else {
+                return Ok(());
+            };
+            let now = self.0.wall.now();
+            let decided = rows::decided(there, &open.request, status, now)?;
+            if open.shelf.commit(decided).await? {
+                return Ok(());
+            }
+        }
+        let busy = StoreErrorKind::TooBusy;
+        Err(StoreError::new(busy, "writing what became of a request"))
     }
 
     fn open(&self, id: ApprovalId) -> Option<Open> {
@@ -222,6 +236,18 @@ impl Approvals for StoredApprovals {
             waiting.over.push_back((open, status));
         }
         closed
+    }
+}
+
+/// What this process has in memory of requests of theirs that are over; the rows are erased as all others are.
+impl ForgetUser for StoredApprovals {
+    fn forget_user(&self, org: Option<OrgId>, user: UserId) -> u64 {
+        let whose = (org, Some(user));
+        // They would not be written down any more, either.
+        self.waiting()
+            .over
+            .retain(|(open, _)| (open.request.org, open.request.user) != whose);
+        self.0.desk.forget_user(org, user)
     }
 }
 

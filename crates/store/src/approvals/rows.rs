@@ -57,8 +57,8 @@ pub(super) fn forgotten(id: ApprovalId) -> Vec<Write> {
     vec![Write::Delete { class, key }]
 }
 
-/// One that is over, whatever is there.
-pub(super) fn closed(
+/// One that is over.
+fn closed(
     request: &ApprovalRequest,
     status: &ApprovalStatus,
     now: SystemTime,
@@ -70,7 +70,7 @@ pub(super) fn closed(
     Ok(writes)
 }
 
-/// One that is over if it was open in this version.
+/// One that is over, if the row that was read is as it was.
 pub(super) fn decided(
     read: Row,
     request: &ApprovalRequest,
@@ -96,6 +96,14 @@ pub(super) async fn pending(
     let row = shelf.get(Class::Approvals, &open(id)).await?;
     row.map(|row| body::read(&row).map(|record| (row, record)))
         .transpose()
+}
+
+/// The row of a request, whether it is open or over.
+pub(super) async fn either(shelf: &dyn Shelf, id: ApprovalId) -> Result<Option<Row>, StoreError> {
+    match shelf.get(Class::Approvals, &open(id)).await? {
+        None => shelf.get(Class::Approvals, &over(id)).await,
+        open => Ok(open),
+    }
 }
 
 /// What is known of a request.

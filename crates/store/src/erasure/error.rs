@@ -33,6 +33,8 @@ pub enum ErasureErrorKind {
     StillWritten,
     /// The database says no.
     Store,
+    /// Work of the user's goes on under an idempotency key: if the hold were erased, others would do the work a second time.
+    UnderWay,
 }
 
 impl ErasureError {
@@ -92,12 +94,17 @@ impl fmt::Display for ErasureError {
             Some(Source::Audit(error)) => fmt::Display::fmt(error, f),
             Some(Source::Journal(error)) => fmt::Display::fmt(error, f),
             Some(Source::Store(error)) => fmt::Display::fmt(error, f),
-            None => write!(
-                f,
-                "{}: the user is not erased: rows about them come in again and again; stop what they have running and keep \
-                 them out; call again then",
-                self.code()
-            ),
+            None => {
+                let why = match self.kind {
+                    ErasureErrorKind::UnderWay => "work of theirs goes on under an idempotency key",
+                    _ => "rows about them come in again and again",
+                };
+                write!(
+                    f,
+                    "{}: the user is not erased: {why}; stop what they have running and keep them out; call again then",
+                    self.code()
+                )
+            }
         }
     }
 }

@@ -5,12 +5,15 @@
 //!   runs, events                            a tombstone stays: that there was one, and when
 //!   audit                                   what happened stays, who and why goes; the chain still verifies
 //!   journals                                a tombstone a line; the journal still verifies
+//!   memory                                  caches of this process that were named let go of what is theirs
 //!   then                                    the database leaves no bytes behind (`Shelf::scrub`), and an entry in the audit trail
 //! ```
 
 mod classes;
+mod compact;
 mod error;
 mod files;
+mod kept;
 mod progress;
 mod receipt;
 
@@ -20,15 +23,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stageflow_context::{IdSource, SealKeys, SystemClock, SystemIds, UserId, WallClock};
+use stageflow_interceptors::ForgetUser;
 use stageflow_tenancy::TenantScope;
 
 use self::progress::Progress;
-use self::receipt::{Statement, digest_of};
+use self::receipt::{Statement, digests_of};
+use crate::answers::is_under_way;
 use crate::time::millis;
-use crate::{
-    AuditDraft, AuditTrail, Class, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write,
-};
+use crate::{AuditDraft, AuditTrail, Class, Row, Scan, Shelf, Store, Write};
 
+pub use compact::{Compacted, Compactor};
 pub use error::{ErasureError, ErasureErrorKind};
 pub use receipt::{ErasureReceipt, ReceiptError, ReceiptErrorKind};
 
@@ -58,13 +62,26 @@ const ROUNDS: u32 = 8;
 ///
 /// It goes in small steps, each of which is kept with how far it has come. Dropped, killed or failed, it is gone on with by the
 /// next call for the same user, and the counts on the receipt are those of all calls together.
+#[derive(Clone)]
 pub struct Erasure {
     store: Arc<dyn Store>,
     keys: Arc<SealKeys>,
     journals: Vec<PathBuf>,
+    memory: Vec<Arc<dyn ForgetUser>>,
+    compactor: Option<Arc<dyn Compactor>>,
     wall: Arc<dyn WallClock>,
     ids: Arc<dyn IdSource>,
     at_once: NonZeroU32,
+    by: Arc<str>,
+}
+
+/// What came of one step.
+struct Step {
+    /// The last key that it came to.
+    last: String,
+    erased: u64,
+    /// How many rows it left, because work goes on under them.
+    under_way: u64,
 }
 
 impl Erasure {
@@ -74,9 +91,12 @@ impl Erasure {
             store: Arc::new(store),
             keys: keys.into(),
             journals: Vec::new(),
+            memory: Vec::new(),
+            compactor: None,
             wall: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::new()),
             at_once: const { NonZeroU32::new(200).unwrap() },
+            by: "erasure".into(),
         }
     }
 
@@ -85,6 +105,23 @@ impl Erasure {
     pub fn journal(mut self, folder: impl Into<PathBuf>) -> Self {
         self.journals.push(folder.into());
         self
+    }
+
+    /// The same, and from what this process has in memory: a clone of a `Cache` or of a store of
+    /// answers that its engines use. Other processes have caches of their own, which last as long as their layers say.
+    #[must_use]
+    pub fn memory(mut self, memory: impl ForgetUser + 'static) -> Self {
+        self.memory.push(Arc::new(memory));
+        self
+    }
+
+    /// The same, and at the end has this write the tables of the whole database anew, so that no file of a table has the bytes any
+    /// more. There is a receipt only if that was done. It may take long and hold everybody up, so where many users are erased
+    /// at a time, leave it out and compact once after all of them.
+    #[must_use]
+    pub fn compacting(self, owner: impl Compactor) -> Self {
+        let compactor = Some(Arc::new(owner) as Arc<dyn Compactor>);
+        Self { compactor, ..self }
     }
 
     /// The same, by this clock.
@@ -108,6 +145,14 @@ impl Erasure {
         Self { at_once, ..self }
     }
 
+    /// The same, asked for by whoever this is, `erasure` if nothing is said: the entry in the audit trail names them for as long as
+    /// it is kept. Name whom it may name for so long, and not the user who is erased.
+    #[must_use]
+    pub fn by(self, who: impl Into<Arc<str>>) -> Self {
+        let by = who.into();
+        Self { by, ..self }
+    }
+
     /// Erases all that is about `user` in this tenant, and gives a receipt of it. What is about nobody, or about others, stays.
     ///
     /// # Errors
@@ -122,8 +167,13 @@ impl Erasure {
         let mut progress = self.begin(&*shelf, user).await?;
         self.erase_rows(&*shelf, user, &mut progress).await?;
         self.erase_files(&*shelf, user, &mut progress).await?;
+        self.erase_memory(&*shelf, user, &mut progress).await?;
         shelf.scrub().await?;
-        self.finish(shelf, progress).await
+        let compacted = match &self.compactor {
+            Some(compactor) => compactor.compact().await.map(|()| Compacted::Done)?,
+            None => Compacted::NotAsked,
+        };
+        self.finish(shelf, progress, compacted).await
     }
 
     /// Whether a receipt holds: it is one of ours for this tenant and this user, it is in the audit trail, and nothing is left that
@@ -155,7 +205,14 @@ impl Erasure {
 
     /// Goes on with what was begun, or begins.
     async fn begin(&self, shelf: &dyn Shelf, user: UserId) -> Result<Progress, ErasureError> {
-        let digest = digest_of(shelf.org(), user, &self.keys);
+        let mut digests = digests_of(shelf.org(), user, &self.keys);
+        for digest in &digests {
+            // Before the keys were changed, perhaps.
+            if let Some(begun) = Progress::read(shelf, digest).await? {
+                return Ok(begun);
+            }
+        }
+        let digest = digests.swap_remove(0);
         Ok(Progress::read_or_begin(shelf, digest, (millis(&*self.wall), &*self.ids)).await?)
     }
 
@@ -166,32 +223,37 @@ impl Erasure {
         progress: &mut Progress,
     ) -> Result<(), ErasureError> {
         for _ in 0..ROUNDS {
-            let mut found = false;
+            let (mut erased, mut under_way) = (0, 0);
             for class in Class::ALL {
                 let mut after = None;
                 // Behind what was erased: what comes in there meanwhile is for the next round.
-                while let Some(last) = self
+                while let Some(step) = self
                     .erase_some(shelf, (class, user), after, progress)
                     .await?
                 {
-                    (after, found) = (Some(last), true);
+                    erased += step.erased;
+                    under_way += step.under_way;
+                    after = Some(step.last);
                 }
             }
-            if !found {
-                return Ok(());
+            match (erased, under_way) {
+                (0, 0) => return Ok(()),
+                // Nothing else is left.
+                (0, _) => return Err(ErasureErrorKind::UnderWay.into()),
+                _ => {}
             }
         }
         Err(ErasureErrorKind::StillWritten.into())
     }
 
-    /// One step behind this key: the last key that it came to, if there was something to do.
+    /// One step behind this key, if there was something there.
     async fn erase_some(
         &self,
         shelf: &dyn Shelf,
         (class, user): (Class, UserId),
         after: Option<String>,
         progress: &mut Progress,
-    ) -> Result<Option<String>, ErasureError> {
+    ) -> Result<Option<Step>, ErasureError> {
         const TRIES: u32 = 16;
 
         for _ in 0..TRIES {
@@ -200,14 +262,26 @@ impl Erasure {
             let Some(last) = rows.last().map(|row| row.key.clone()) else {
                 return Ok(None);
             };
-            let count = rows.len() as u64;
+            let now = millis(&*self.wall);
+            let all = rows.len() as u64;
             let mut writes = Vec::with_capacity(2 * rows.len() + 1);
+            let mut erased = 0;
             for row in rows {
+                // Without its hold, work that goes on would be begun a second time.
+                if class == Class::Answers && is_under_way(&row, now) {
+                    continue;
+                }
+                erased += 1;
                 classes::erased(class, row, (shelf.org(), user), &self.keys, &mut writes)?;
             }
+            let under_way = all - erased;
             // Either all of it happens and is counted, or none: somebody wrote to one of the rows, and they are read again.
-            if progress.count(shelf, class, count, writes).await? {
-                return Ok(Some(last));
+            if erased == 0 || progress.count(shelf, class, erased, writes).await? {
+                return Ok(Some(Step {
+                    last,
+                    erased,
+                    under_way,
+                }));
             }
         }
         Err(ErasureErrorKind::StillWritten.into())
@@ -231,15 +305,30 @@ impl Erasure {
         files::erase(self.journals.clone(), whose).await
     }
 
+    async fn erase_memory(
+        &self,
+        shelf: &dyn Shelf,
+        user: UserId,
+        progress: &mut Progress,
+    ) -> Result<(), ErasureError> {
+        let forget = |memory: &Arc<dyn ForgetUser>| memory.forget_user(Some(shelf.org()), user);
+        match self.memory.iter().map(forget).sum() {
+            0 => Ok(()),
+            entries => Ok(progress.count_in_memory(shelf, entries).await?),
+        }
+    }
+
     /// The receipt, the entry in the trail, and the end of what was kept of the progress: all at once.
     async fn finish(
         &self,
         shelf: Arc<dyn Shelf>,
         progress: Progress,
+        compacted: Compacted,
     ) -> Result<ErasureReceipt, ErasureError> {
-        let statement = Statement::new(shelf.org(), &progress, millis(&*self.wall));
+        let statement = Statement::new(shelf.org(), &progress, compacted, millis(&*self.wall));
         let receipt = ErasureReceipt::sign(&statement, &self.keys)?;
         let draft = AuditDraft::new("tenant.user_erased")
+            .by(&*self.by)
             .details(statement.counts())
             .changed(None, Some(receipt.statement().as_bytes()))
             .once(receipt.source());
@@ -247,11 +336,11 @@ impl Erasure {
         let class = Class::Upkeep;
         let mut writes = progress.end();
         writes.push(Write::Put { class, row });
-        let trail = self.trail(shelf);
+        let trail = self.trail(Arc::clone(&shelf));
         match trail.append_with(vec![draft], writes).await? {
-            Some(_) => Ok(receipt),
-            // Somebody else erases the same user, and was faster.
-            None => Err(StoreError::new(StoreErrorKind::TooBusy, "erasing a user").into()),
+            Some(appended) if appended.added > 0 => Ok(receipt),
+            // Somebody else erases the same user, and was faster: it is one erasure, and has one receipt.
+            _ => self.theirs(&*shelf, &receipt).await,
         }
     }
 

@@ -27,9 +27,25 @@ pub(super) struct Kept {
     pub(super) rows: BTreeMap<String, u64>,
     /// How many records there were in journals, once they were counted.
     pub(super) journal_records: Option<u64>,
+    /// How many entries there were in memory.
+    #[serde(default)]
+    pub(super) in_memory: u64,
 }
 
 impl Progress {
+    /// What is kept of one that was begun.
+    pub(super) async fn read(shelf: &dyn Shelf, user: &str) -> Result<Option<Self>, StoreError> {
+        let Some(row) = shelf.get(CLASS, &key(user)).await? else {
+            return Ok(None);
+        };
+        let kept = serde_json::from_str(&row.body).map_err(|error| corrupt().because(error))?;
+        Ok(Some(Self {
+            user: user.to_owned(),
+            kept,
+            version: row.version,
+        }))
+    }
+
     pub(super) async fn read_or_begin(
         shelf: &dyn Shelf,
         user: String,
@@ -38,21 +54,15 @@ impl Progress {
         const TRIES: u32 = 3;
 
         for _ in 0..TRIES {
-            if let Some(row) = shelf.get(CLASS, &key(&user)).await? {
-                let kept = serde_json::from_str(&row.body);
-                let kept = kept.map_err(|error| corrupt().because(error))?;
-                let version = row.version;
-                return Ok(Self {
-                    user,
-                    kept,
-                    version,
-                });
+            if let Some(begun) = Self::read(shelf, &user).await? {
+                return Ok(begun);
             }
             let kept = Kept {
                 id: ids.next_uuid().simple().to_string(),
                 began: now,
                 rows: BTreeMap::new(),
                 journal_records: None,
+                in_memory: 0,
             };
             let (class, row) = (CLASS, row(&user, &kept)?);
             if shelf.commit(vec![Write::Insert { class, row }]).await? {
@@ -98,6 +108,20 @@ impl Progress {
     ) -> Result<(), StoreError> {
         let mut kept = self.kept.clone();
         kept.journal_records = Some(records);
+        self.keep_alone(shelf, kept).await
+    }
+
+    pub(super) async fn count_in_memory(
+        &mut self,
+        shelf: &dyn Shelf,
+        entries: u64,
+    ) -> Result<(), StoreError> {
+        let mut kept = self.kept.clone();
+        kept.in_memory += entries;
+        self.keep_alone(shelf, kept).await
+    }
+
+    async fn keep_alone(&mut self, shelf: &dyn Shelf, kept: Kept) -> Result<(), StoreError> {
         match self.keep(shelf, kept, Vec::new()).await? {
             true => Ok(()),
             false => Err(busy()),

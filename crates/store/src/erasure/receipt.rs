@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stageflow_context::{OrgId, SealKeys, Tag, UserId};
 
+use super::compact::Compacted;
 use super::progress::Progress;
 use crate::audit::{source_key, sum};
 use crate::{AuditError, AuditTrail, Class, StoreError, StoreErrorKind};
@@ -39,6 +40,8 @@ pub(super) struct Statement {
     ended: u64,
     rows: BTreeMap<String, u64>,
     journal_records: u64,
+    in_memory: u64,
+    compacted: Compacted,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -48,15 +51,15 @@ struct Signed {
     tag: String,
 }
 
-/// What stands for a user where they must not be named.
-pub(super) fn digest_of(org: OrgId, user: UserId, keys: &SealKeys) -> String {
+/// What stands for a user where they must not be named, under each of the keys: the first one is for what is written now.
+pub(super) fn digests_of(org: OrgId, user: UserId, keys: &SealKeys) -> Vec<String> {
     let parts = [org.to_string(), user.to_string()];
-    keys.tag(USER, &parts.each_ref().map(|part| part.as_bytes()))
-        .to_string()
+    let tags = keys.tags(USER, &parts.each_ref().map(|part| part.as_bytes()));
+    tags.iter().map(ToString::to_string).collect()
 }
 
 impl Statement {
-    pub(super) fn new(org: OrgId, progress: &Progress, now: u64) -> Self {
+    pub(super) fn new(org: OrgId, progress: &Progress, compacted: Compacted, now: u64) -> Self {
         Self {
             version: VERSION,
             id: progress.kept.id.clone(),
@@ -66,6 +69,8 @@ impl Statement {
             ended: now.max(progress.kept.began),
             rows: progress.kept.rows.clone(),
             journal_records: progress.kept.journal_records.unwrap_or(0),
+            in_memory: progress.kept.in_memory,
+            compacted,
         }
     }
 
@@ -74,7 +79,10 @@ impl Statement {
     }
 
     pub(super) fn counts(&self) -> Value {
-        json!({ "rows": self.rows, "journal_records": self.journal_records })
+        json!({
+            "rows": self.rows, "journal_records": self.journal_records, "in_memory": self.in_memory,
+            "compacted": self.compacted,
+        })
     }
 }
 
@@ -96,6 +104,12 @@ impl ErasureReceipt {
         self.said.org
     }
 
+    /// When it was begun, in milliseconds since 1970.
+    #[must_use]
+    pub fn began(&self) -> u64 {
+        self.said.began
+    }
+
     /// When it was done, in milliseconds since 1970.
     #[must_use]
     pub fn ended(&self) -> u64 {
@@ -112,6 +126,19 @@ impl ErasureReceipt {
     #[must_use]
     pub fn journal_records(&self) -> u64 {
         self.said.journal_records
+    }
+
+    /// How many entries were let go of by what [`Erasure::memory`](super::Erasure::memory) was told of.
+    #[must_use]
+    pub fn in_memory(&self) -> u64 {
+        self.said.in_memory
+    }
+
+    /// Whether the tables of the whole database were written anew afterwards: see
+    /// [`Erasure::compacting`](super::Erasure::compacting).
+    #[must_use]
+    pub fn compacted(&self) -> Compacted {
+        self.said.compacted
     }
 
     /// As text, to be kept and read again with [`FromStr`].
@@ -134,6 +161,11 @@ impl ErasureReceipt {
         format!("erased/{}/{}", self.said.user, self.said.id)
     }
 
+    /// Whether it is one of ours.
+    pub(super) fn is_signed(&self, keys: &SealKeys) -> bool {
+        keys.check(RECEIPT, &[self.statement.as_bytes()], &self.tag) == Some(true)
+    }
+
     /// Whether it is one of ours, for this user of this tenant.
     pub(super) fn check_for(
         &self,
@@ -141,8 +173,7 @@ impl ErasureReceipt {
         user: UserId,
         keys: &SealKeys,
     ) -> Result<(), ReceiptError> {
-        let tag = keys.check(RECEIPT, &[self.statement.as_bytes()], &self.tag);
-        if tag != Some(true) {
+        if !self.is_signed(keys) {
             return Err(ReceiptErrorKind::Altered.into());
         }
         if self.said.org != org {

@@ -1,6 +1,6 @@
 //! How a transaction shows the database whose turn it is.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use hmac::{Hmac, Mac as _};
@@ -50,10 +50,7 @@ impl BadgeKey {
         mac.update(b"sf1:");
         mac.update(badge.as_bytes());
         badge.push(':');
-        for byte in mac.finalize().into_bytes() {
-            // Writing to a text does not fail.
-            let _ = write!(badge, "{byte:02x}");
-        }
+        badge.push_str(&hex::encode(mac.finalize().into_bytes()));
         Badge(badge.into())
     }
 
@@ -87,6 +84,18 @@ impl Badge {
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The same with another signature: the database must not take it.
+    pub(super) fn forged(&self) -> Self {
+        let last = match self.0.ends_with('0') {
+            true => '1',
+            false => '0',
+        };
+        let mut badge = self.0.as_ref().to_owned();
+        badge.pop();
+        badge.push(last);
+        Self(badge.into())
+    }
 }
 
 #[cfg(test)]
@@ -111,5 +120,9 @@ mod tests {
             .chain_update(outer)
             .chain_update(first.finalize());
         assert_eq!(mac, format!("{:x}", second.finalize()));
+        let forged = badge.forged();
+        let (said_too, other) = forged.expose().rsplit_once(':').unwrap();
+        assert_eq!((said_too, other.len()), (said, mac.len()));
+        assert_ne!(other, mac);
     }
 }

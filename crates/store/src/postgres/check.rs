@@ -4,8 +4,9 @@ use sqlx::Error;
 use stageflow_context::{OrgId, SystemIds};
 use uuid::Uuid;
 
+use super::badge::Badge;
 use super::failure::failed;
-use super::migrate::NEWEST;
+use super::migrate::{NEWEST, tenant_source};
 use super::pool::Pool;
 use crate::{Class, StoreError, StoreErrorKind};
 
@@ -29,14 +30,17 @@ pub(super) async fn wall(pool: &Pool) -> Result<(), StoreError> {
             ));
         }
     }
-    match Box::pin(takes_badges(pool)).await.map_err(failed(DOING))? {
-        true => Ok(()),
-        false => {
+    match Box::pin(badges(pool)).await.map_err(failed(DOING))? {
+        Badges::Sound => Ok(()),
+        Badges::NotOurs => {
             let id = pool.key().id();
             Err(wrong(format!(
                 "the database does not take badges of key {id}"
             )))
         }
+        Badges::Anybodys => Err(wrong(
+            "the database takes badges that nobody has signed".to_owned(),
+        )),
     }
 }
 
@@ -58,19 +62,43 @@ async fn holes(pool: &Pool) -> sqlx::Result<Vec<String>> {
     let tables: Vec<&str> = Class::ALL.iter().map(|class| class.as_str()).collect();
     sqlx::query_scalar(include_str!("check.sql"))
         .bind(tables)
+        .bind(tenant_source())
         .fetch_all(pool.bare())
         .await
 }
 
-/// Whether a badge says in the database what it says here, and nothing says nothing.
-async fn takes_badges(pool: &Pool) -> sqlx::Result<bool> {
-    const TENANT: &str = "SELECT sf.tenant()";
+/// Which badges the database takes.
+enum Badges {
+    /// Those of others too.
+    Anybodys,
+    /// Not those of our key.
+    NotOurs,
+    Sound,
+}
+
+/// Whether a badge says in the database what it says here, and one that is not genuine, or none, says nothing.
+async fn badges(pool: &Pool) -> sqlx::Result<Badges> {
     let somebody = OrgId::generate(&SystemIds::new());
-    let mut transaction = pool.begin(&pool.key().badge(somebody)).await?;
-    let found: Option<Uuid> = sqlx::query_scalar(TENANT)
+    let badge = pool.key().badge(somebody);
+    if tenant(pool, &badge).await? != Some(somebody.as_uuid()) {
+        return Ok(Badges::NotOurs);
+    }
+    let forged = tenant(pool, &badge.forged()).await?;
+    let nobody: Option<Uuid> = sqlx::query_scalar(TENANT).fetch_one(pool.bare()).await?;
+    match forged.or(nobody) {
+        None => Ok(Badges::Sound),
+        Some(_) => Ok(Badges::Anybodys),
+    }
+}
+
+const TENANT: &str = "SELECT sf.tenant()";
+
+/// Whose turn the database takes it for.
+async fn tenant(pool: &Pool, badge: &Badge) -> sqlx::Result<Option<Uuid>> {
+    let mut transaction = pool.begin(badge).await?;
+    let found = sqlx::query_scalar(TENANT)
         .fetch_one(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    let nobody: Option<Uuid> = sqlx::query_scalar(TENANT).fetch_one(pool.bare()).await?;
-    Ok(found == Some(somebody.as_uuid()) && nobody.is_none())
+    Ok(found)
 }

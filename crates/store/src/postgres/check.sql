@@ -1,4 +1,4 @@
--- What is wrong with the wall, one line each. $1: the tables. Nothing, if it stands.
+-- What is wrong with the wall, one line each. $1: the tables, $2: the text of `sf.tenant`. Nothing, if it stands.
 WITH reach AS (
     SELECT oid, rolname, rolsuper, rolbypassrls, rolcreaterole, rolreplication
     FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(session_user, oid, 'MEMBER')
@@ -48,7 +48,12 @@ UNION ALL SELECT 'the user can read the keys of the badges'
 UNION ALL SELECT 'the function "tenant" is not ours'
     FROM (SELECT pg_catalog.to_regprocedure('sf.tenant()') AS oid) AS wanted
     LEFT JOIN pg_catalog.pg_proc AS f ON f.oid = wanted.oid
+    LEFT JOIN pg_catalog.pg_language AS l ON l.oid = f.prolang
     WHERE f.oid IS NULL OR NOT f.prosecdef OR f.proowner IN (SELECT oid FROM reach)
+        OR f.prosrc <> $2::text OR l.lanname <> 'plpgsql' OR f.provolatile <> 's'
+        OR f.proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp']
+UNION ALL SELECT 'the user may make temporary tables, which stay on a connection'
+    WHERE pg_catalog.has_database_privilege(session_user, pg_catalog.current_database(), 'TEMPORARY')
 UNION ALL SELECT 'the user may make things in the schema "sf"'
     FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'sf'
         AND (n.nspowner IN (SELECT oid FROM reach)

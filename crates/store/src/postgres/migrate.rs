@@ -19,7 +19,9 @@ const DOING: &str = "bring the tables up to date";
 /// Several programs that start at the same time wait for each other under this number.
 const LOCK: &str = "SELECT pg_advisory_lock(7306084520162951781)";
 
-/// Roles are shared by all databases of a server: another one may have made them, or be about to.
+/// Roles are shared by all databases of a server: another one may have made them, or be about to. What is temporary could be left
+/// on a connection, so nobody makes it unless they are told that they may. Parameters are what is kept, and badges: they are not for
+/// the server's log. Only a superuser can say so; who is none leaves it as it is.
 const ROLES: &str = "DO $body$ BEGIN
     IF to_regrole('sf_owner') IS NULL THEN
         CREATE ROLE sf_owner NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEROLE NOCREATEDB NOREPLICATION;
@@ -38,6 +40,19 @@ DO $body$ BEGIN
         CREATE SCHEMA sf AUTHORIZATION sf_owner;
     END IF;
 END $body$;
+DO $body$ BEGIN
+    IF has_database_privilege('public', current_database(), 'TEMPORARY') AND EXISTS (
+        SELECT FROM pg_database WHERE datname = current_database() AND pg_has_role(current_user, datdba, 'USAGE'))
+    THEN
+        EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    END IF;
+END $body$;
+DO $body$ BEGIN
+    EXECUTE format('ALTER ROLE sf_app IN DATABASE %I SET log_parameter_max_length_on_error = 0', current_database());
+EXCEPTION WHEN insufficient_privilege OR undefined_object THEN NULL; END $body$;
+DO $body$ BEGIN
+    EXECUTE format('ALTER ROLE sf_app IN DATABASE %I SET log_parameter_max_length = 0', current_database());
+EXCEPTION WHEN insufficient_privilege OR undefined_object THEN NULL; END $body$;
 SET ROLE sf_owner;
 SET search_path = pg_catalog, pg_temp";
 
@@ -95,8 +110,8 @@ pub async fn migrate(url: &str, key: &BadgeKey, also: &[BadgeKey]) -> Result<(),
 
 /// Takes away the bytes of everything that was ever deleted or written over: writes each table anew. `url` is of a user as for
 /// [`migrate`]; a member of `sf_owner` is enough. Each table is closed to everybody while it is written: minutes for one of many
-/// gigabytes. Postgres's log for replication and crashes keeps the bytes until it is written over, and copies keep them as long as
-/// you keep those.
+/// gigabytes. Postgres's log for replication and crashes keeps the bytes until it is written over, which a checkpoint alone does
+/// not do (`wal_recycle`), and copies keep them as long as you keep those.
 ///
 /// # Errors
 ///
@@ -121,12 +136,19 @@ pub async fn compact(url: &str) -> Result<(), StoreError> {
         .map_err(failed(DOING))
 }
 
+const TABLES: &str = include_str!("migration_1.sql");
+
+/// What the function that reads badges does: the first text in there. If it is not found, no function is the right one.
+pub(super) fn tenant_source() -> &'static str {
+    TABLES.split("$body$").nth(1).unwrap_or_default()
+}
+
 fn migrations() -> Migrator {
     let first = Migration::new(
         1,
         Cow::Borrowed("tables"),
         MigrationType::Simple,
-        include_str!("migration_1.sql").into_sql_str(),
+        TABLES.into_sql_str(),
         false,
     );
     let mut migrator = Migrator::with_migrations(vec![first]);

@@ -3,8 +3,10 @@
 mod badge;
 mod check;
 mod failure;
+mod hygiene;
 mod migrate;
 mod options;
+mod owner;
 mod pool;
 mod row;
 mod shelf;
@@ -20,6 +22,7 @@ use stageflow_tenancy::TenantScope;
 pub use badge::BadgeKey;
 pub use migrate::{compact, migrate};
 pub use options::PgOptions;
+pub use owner::PgOwner;
 
 use crate::{Shelf, Store, StoreError};
 use pool::Pool;
@@ -80,8 +83,15 @@ impl PostgresStore {
         check::wall(&self.pool).await
     }
 
-    /// How many connections were handed back with a tenant still on them, and were closed for it. Always 0, but for a mistake
-    /// of this crate.
+    /// Its connections, without a tenant: for tests of what a mistake in a statement could do.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn connections(&self) -> sqlx::PgPool {
+        self.pool.bare().clone()
+    }
+
+    /// How many connections were handed back with a tenant or a foreign statement still on them, and were closed for it. Always
+    /// 0, but for a mistake of this crate.
     #[must_use]
     pub fn unclean(&self) -> u64 {
         self.pool.unclean()

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Postgres, Row as _, Transaction};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection as _, Postgres, Transaction};
 use stageflow_context::WallClock;
 
 use super::badge::Badge;
 use super::failure::failed;
 use super::row::saturated;
-use super::{BadgeKey, PgOptions};
+use super::{BadgeKey, PgOptions, hygiene};
 use crate::StoreError;
 use crate::time::millis;
 
@@ -46,7 +46,8 @@ impl Pool {
             .application_name("stageflow")
             .statement_cache_capacity(STATEMENTS)
             .options([
-                ("search_path", "pg_catalog"),
+                // What is temporary comes last, not first, as it does where it is not named.
+                ("search_path", "pg_catalog, pg_temp"),
                 ("row_security", "on"),
                 // Goes before what a role or a database has as its default.
                 ("app.org_id", ""),
@@ -68,11 +69,11 @@ impl Pool {
             .after_release(move |connection, _| {
                 let counted = Arc::clone(&counted);
                 Box::pin(async move {
-                    let clean = is_clean(connection).await?;
+                    let clean = hygiene::clean(connection).await?;
                     if !clean {
                         counted.fetch_add(1, Ordering::Relaxed);
                         tracing::error!(
-                            "a connection was handed back with a tenant on it; it is closed"
+                            "a connection was handed back with a tenant or a statement on it; it is closed"
                         );
                     }
                     Ok(clean)
@@ -94,7 +95,7 @@ impl Pool {
         badge: &Badge,
     ) -> sqlx::Result<Transaction<'static, Postgres>> {
         let mut transaction = Box::pin(self.connections.begin()).await?;
-        sqlx::query("SELECT set_config('app.org_id', $1, true)")
+        sqlx::query("SELECT pg_catalog.set_config('app.org_id', $1, true)")
             .bind(badge.expose())
             .execute(&mut *transaction)
             .await?;
@@ -124,26 +125,6 @@ impl Pool {
     }
 }
 
-/// Whether nobody's turn is left on it. A transaction that is still open, because its first statement was not waited for, is
-/// rolled back: sqlx takes it for closed.
-async fn is_clean(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    let (mut clean, open) = state(connection).await?;
-    if open {
-        sqlx::raw_sql("ROLLBACK").execute(&mut *connection).await?;
-        (clean, _) = state(connection).await?;
-    }
-    Ok(clean)
-}
-
-/// Whether there is no tenant, and whether there is a transaction: if there is, it began before this statement. That holds for
-/// statements that are one message only, so this must not become a prepared one.
-async fn state(connection: &mut PgConnection) -> sqlx::Result<(bool, bool)> {
-    const STATE: &str = "SELECT coalesce(current_setting('app.org_id', true), '') = '', \
-        transaction_timestamp() <> statement_timestamp()";
-    let row = sqlx::raw_sql(STATE).fetch_one(connection).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
-}
-
 #[cfg(test)]
 mod tests {
     use stageflow_testkit::Property;
@@ -164,8 +145,8 @@ mod tests {
             .fetch_one(&mut *connection)
             .await
             .unwrap();
-        let (clean, open) = state(&mut connection).await.unwrap();
-        (id, clean, open)
+        let left = hygiene::look_and_clean(&mut connection).await.unwrap();
+        (id, !left.tenant, left.open)
     }
 
     #[tokio::test]

@@ -12,8 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 use stageflow_context::OrgId;
 
 use super::options::Check;
-use super::{schema, trouble};
-use crate::StoreError;
+use super::{fresh, schema, trouble};
+use crate::{StoreError, StoreErrorKind};
 
 /// Where the files are, and how they are opened.
 pub(super) struct Folder {
@@ -30,11 +30,10 @@ impl Folder {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         let doing = "making the folder";
         builder.create(path).map_err(trouble::on_disk(doing))?;
-        Ok(Self {
-            path: fs::canonicalize(path).map_err(trouble::on_disk(doing))?,
-            busy,
-            check,
-        })
+        let path = fs::canonicalize(path).map_err(trouble::on_disk(doing))?;
+        is_own(&path)?;
+        fresh::sweep(&path).map_err(trouble::on_disk("looking through the folder"))?;
+        Ok(Self { path, busy, check })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -52,21 +51,22 @@ impl Folder {
         wish: Wish,
     ) -> Result<Option<Connection>, StoreError> {
         let file = self.file(org);
-        if !exists(&file)? {
+        if !is_there(&file)? {
+            let fill = |fresh: &Path| schema::create(self.connect(fresh)?, org);
             match wish {
                 Wish::Look => return Ok(None),
-                Wish::Write => self.create(&file)?,
+                Wish::Write => fresh::make(&self.path, &file, fill)?,
             }
         }
         let mut connection = self.connect(&file)?;
-        schema::look(&connection)?;
+        schema::look(&connection, org)?;
         let doing = "opening a file to write";
         connection
             .execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;",
             )
             .map_err(trouble::of(doing))?;
-        schema::bring_up(&mut connection)?;
+        schema::bring_up(&mut connection, org)?;
         if self.check == Check::Whole {
             whole(&connection)?;
         }
@@ -76,46 +76,22 @@ impl Folder {
     /// Opens a file to read. `None` if it is not there.
     pub(super) fn open_to_read(&self, org: OrgId) -> Result<Option<Connection>, StoreError> {
         let file = self.file(org);
-        if !exists(&file)? {
+        if !is_there(&file)? {
             return Ok(None);
         }
         let connection = self.connect(&file)?;
-        schema::look(&connection)?;
+        schema::look_whole(&connection, org)?;
         connection
             .execute_batch("PRAGMA query_only = ON;")
             .map_err(trouble::of("opening a file to read"))?;
         Ok(Some(connection))
     }
 
-    /// Makes a file under another name first: one that has its name is whole, so that an empty one was cut.
-    fn create(&self, file: &Path) -> Result<(), StoreError> {
-        let doing = "making a file";
-        let fresh = file.with_extension("db.new");
-        let fresh_journal = file.with_extension("db.new-journal");
-        for left in [&fresh, &fresh_journal] {
-            remove(left).map_err(trouble::on_disk(doing))?;
-        }
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        drop(options.open(&fresh).map_err(trouble::on_disk(doing))?);
-        schema::create(&mut self.connect(&fresh)?)?;
-        // A link does not write over what another process has made meanwhile.
-        match fs::hard_link(&fresh, file) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(trouble::on_disk(doing)(error));
-            }
-            _ => {}
-        }
-        remove(&fresh).map_err(trouble::on_disk(doing))?;
-        let folder = fs::File::open(&self.path).and_then(|folder| folder.sync_all());
-        folder.map_err(trouble::on_disk(doing))
-    }
-
     fn connect(&self, file: &Path) -> Result<Connection, StoreError> {
         let doing = "opening a file";
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(file, flags).map_err(trouble::of(doing))?;
         let set = || {
             connection.busy_timeout(self.busy)?;
@@ -134,16 +110,34 @@ pub(super) enum Wish {
     Write,
 }
 
-fn exists(file: &Path) -> Result<bool, StoreError> {
-    file.try_exists()
-        .map_err(trouble::on_disk("looking for a file"))
+/// Whether there is a file. What is no file, or is one elsewhere, is nobody's.
+fn is_there(file: &Path) -> Result<bool, StoreError> {
+    let doing = "looking for a file";
+    match fs::symlink_metadata(file) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(StoreError::new(StoreErrorKind::Foreign, doing).because("it is no file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(trouble::on_disk(doing)(error)),
+    }
 }
 
-fn remove(file: &Path) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// Whoever may write to a folder may put another file in the place of one.
+#[cfg(unix)]
+fn is_own(folder: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let doing = "looking at the folder";
+    let found = fs::metadata(folder).map_err(trouble::on_disk(doing))?;
+    let mode = found.permissions().mode() & 0o7777;
+    match mode & 0o022 {
+        0 => Ok(()),
+        _ => Err(StoreError::new(StoreErrorKind::Exposed, doing)
+            .because(format!("its mode is {mode:o}"))),
     }
+}
+
+#[cfg(not(unix))]
+fn is_own(_: &Path) -> Result<(), StoreError> {
+    Ok(())
 }
 
 fn whole(connection: &Connection) -> Result<(), StoreError> {
@@ -167,6 +161,7 @@ pub(super) struct Files {
 
 /// An open file.
 pub(super) struct Open {
+    pub(super) org: OrgId,
     pub(super) connection: Connection,
     used: u64,
     /// How many transactions it has seen.
@@ -196,6 +191,7 @@ impl Files {
             };
             self.make_room();
             let file = Open {
+                org,
                 connection,
                 used: 0,
                 groups: 0,
@@ -222,5 +218,31 @@ impl Files {
             };
             self.close(oldest);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stageflow_context::SystemIds;
+
+    use super::*;
+
+    const FULL: i64 = 2;
+
+    /// What no test can see from outside without pulling the plug.
+    #[test]
+    fn a_file_that_is_written_waits_for_the_disk_and_overwrites_what_it_deletes() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::make(place.path(), Duration::ZERO, Check::AsRead).unwrap();
+        let org = OrgId::generate(&SystemIds::new());
+        let connection = folder.open_to_write(org, Wish::Write).unwrap().unwrap();
+        let number = |pragma| -> i64 {
+            let read = connection.pragma_query_value(None, pragma, |row| row.get(0));
+            read.unwrap()
+        };
+        assert_eq!(number("synchronous"), FULL);
+        assert_eq!(number("secure_delete"), 1);
+        let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        assert_eq!(mode, Ok("wal".to_owned()));
     }
 }

@@ -6,7 +6,9 @@
 //!   shelf of C ─┘                    └─ writer 1 ─▶ org_c.db   and the next turn is another org's
 //! ```
 
+mod checksum;
 mod files;
+mod fresh;
 mod lane;
 mod options;
 mod queue;

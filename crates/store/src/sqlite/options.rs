@@ -32,7 +32,7 @@ pub struct SqliteOptions {
 }
 
 impl SqliteOptions {
-    /// Two threads that write and two that read, 256 files open at a time, 256 calls of an org that wait to write and as many
+    /// Eight threads that write and two that read, 256 files open at a time, 256 calls of an org that wait to write and as many
     /// to read, five seconds for another process to let go of a file, and the clock of the machine.
     pub fn new() -> Self {
         Self {
@@ -42,7 +42,8 @@ impl SqliteOptions {
             readers: const { NonZeroUsize::new(2).unwrap() },
             waiting: const { NonZeroUsize::new(256).unwrap() },
             wall: Arc::new(SystemClock::new()),
-            writers: const { NonZeroUsize::new(2).unwrap() },
+            // They do little but wait for the disk, which brings in the files of many in the time of one.
+            writers: const { NonZeroUsize::new(8).unwrap() },
         }
     }
 
@@ -59,8 +60,11 @@ impl SqliteOptions {
         self
     }
 
-    /// How many files are open at a time, to write and to read: the one that was not used for longest is closed. Each thread
-    /// has its share, and one at least.
+    /// How many files are open at a time, half of them to write and half to read: the one that was not used for longest is
+    /// closed. Each thread has its share, and one at least.
+    ///
+    /// An org in use needs one of each. Closing and opening files costs more than most of what is done to them: with more orgs
+    /// in use than a third of this number, raise it. An open file takes up to three of the process's file descriptors.
     pub fn files(mut self, files: NonZeroUsize) -> Self {
         self.files = files;
         self
@@ -84,7 +88,8 @@ impl SqliteOptions {
         self
     }
 
-    /// How many threads write. An org is always written by the same one.
+    /// How many threads write. An org is always written by the same one. More of them than the machine has cores is right: a
+    /// thread waits for the disk most of the time.
     pub fn writers(mut self, threads: NonZeroUsize) -> Self {
         self.writers = threads;
         self

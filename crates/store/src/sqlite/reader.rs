@@ -23,10 +23,10 @@ fn serve(files: &mut Files, org: OrgId, job: Job, wall: &dyn WallClock) {
     let now = millis(wall);
     match job {
         Job::Get(class, key, reply) => answer(files, org, reply, |connection| {
-            rows::get(connection, class, &key, now)
+            rows::get(connection, org, class, &key, now)
         }),
         Job::Scan(scan, reply) => answer(files, org, reply, |connection| {
-            rows::scan(connection, &scan, now)
+            rows::scan(connection, org, &scan, now)
         }),
         // Not asked for here.
         Job::Commit(..) | Job::Prepare(_) | Job::Scrub(_) => job.fail(StoreError::new(

@@ -1,13 +1,18 @@
 //! Rows in tables.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use sha2::{Digest as _, Sha256};
+use stageflow_context::OrgId;
 
-use super::trouble;
+use super::{checksum, trouble};
 use crate::{Class, Row, Scan, StoreError, Write};
 
 /// Carries out one change. Whether its condition was met; if not, it has done nothing.
-pub(super) fn apply(connection: &Connection, write: &Write, now: u64) -> Result<bool, StoreError> {
+pub(super) fn apply(
+    connection: &Connection,
+    org: OrgId,
+    write: &Write,
+    now: u64,
+) -> Result<bool, StoreError> {
     let (class, key) = (write.class(), write.key());
     let found = match write {
         Write::Delete { .. } => None,
@@ -20,7 +25,7 @@ pub(super) fn apply(connection: &Connection, write: &Write, now: u64) -> Result<
         (Write::Swap { row, seen, .. }, Some(version)) if version == *seen => (row, version + 1),
         (Write::Insert { .. } | Write::Swap { .. }, _) => return Ok(false),
     };
-    put(connection, class, row, version).map(|()| true)
+    put(connection, (org, class), row, version).map(|()| true)
 }
 
 fn version(
@@ -52,7 +57,12 @@ fn delete(connection: &Connection, class: Class, key: &str) -> Result<(), StoreE
         .map_err(trouble::of(doing))
 }
 
-fn put(connection: &Connection, class: Class, row: &Row, version: u64) -> Result<(), StoreError> {
+fn put(
+    connection: &Connection,
+    (org, class): (OrgId, Class),
+    row: &Row,
+    version: u64,
+) -> Result<(), StoreError> {
     let doing = "writing a row";
     let sql = format!(
         "INSERT INTO {} (key, user, at, until, version, body, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
@@ -60,7 +70,7 @@ fn put(connection: &Connection, class: Class, row: &Row, version: u64) -> Result
         class.as_str()
     );
     let user = row.user.map(|user| user.to_string());
-    let sum = sum(row, user.as_deref(), version);
+    let sum = checksum::of(org, class, row, user.as_deref(), version);
     let mut statement = connection
         .prepare_cached(&sql)
         .map_err(trouble::of(doing))?;
@@ -73,6 +83,7 @@ fn put(connection: &Connection, class: Class, row: &Row, version: u64) -> Result
 
 pub(super) fn get(
     connection: &Connection,
+    org: OrgId,
     class: Class,
     key: &str,
     now: u64,
@@ -87,10 +98,16 @@ pub(super) fn get(
         .prepare_cached(&sql)
         .map_err(trouble::of(doing))?;
     let found = statement.query_row(params![key, now], read).optional();
+    let checked = |found| checked(found, org, class);
     found.map_err(trouble::of(doing))?.map(checked).transpose()
 }
 
-pub(super) fn scan(connection: &Connection, scan: &Scan, now: u64) -> Result<Vec<Row>, StoreError> {
+pub(super) fn scan(
+    connection: &Connection,
+    org: OrgId,
+    scan: &Scan,
+    now: u64,
+) -> Result<Vec<Row>, StoreError> {
     let doing = "reading rows";
     let of_user = match scan.user {
         Some(_) => "user = ?6",
@@ -124,6 +141,7 @@ pub(super) fn scan(connection: &Connection, scan: &Scan, now: u64) -> Result<Vec
     let found = statement
         .query_map(values, read)
         .map_err(trouble::of(doing))?;
+    let checked = |found| checked(found, org, scan.class);
     found
         .map(|row| row.map_err(trouble::of(doing)).and_then(checked))
         .collect()
@@ -169,29 +187,14 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
     })
 }
 
-fn checked(found: Found) -> Result<Row, StoreError> {
+fn checked(found: Found, org: OrgId, class: Class) -> Result<Row, StoreError> {
     let Found { mut row, user, sum } = found;
     let doing = "comparing a row with its checksum";
-    if self::sum(&row, user.as_deref(), row.version)[..] != sum {
+    if checksum::of(org, class, &row, user.as_deref(), row.version)[..] != sum {
         return Err(trouble::corrupt(doing));
     }
     if let Some(user) = user {
         row.user = Some(user.parse().map_err(|_| trouble::corrupt(doing))?);
     }
     Ok(row)
-}
-
-/// The first eight bytes of the SHA-256 of all that a row says. SQLite has no checksums of its own.
-fn sum(row: &Row, user: Option<&str>, version: u64) -> [u8; 8] {
-    let mut hash = Sha256::new();
-    for text in [&row.key, user.unwrap_or_default(), &row.body] {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
-    for number in [row.at, row.until.unwrap_or(u64::MAX), version] {
-        hash.update(number.to_be_bytes());
-    }
-    let mut first = [0; 8];
-    first.copy_from_slice(&hash.finalize()[..8]);
-    first
 }

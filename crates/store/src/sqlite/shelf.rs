@@ -44,17 +44,20 @@ impl Inner {
             wall,
             writers,
         } = options;
-        let threads = writers.saturating_add(readers.get());
-        let each = NonZeroUsize::new(files.get() / threads.get()).unwrap_or(NonZeroUsize::MIN);
         let folder = Arc::new(Folder::make(folder, busy, check)?);
-        let own = || (Files::new(Arc::clone(&folder), each), Arc::clone(&wall));
+        // An org has a file to write and one to read, however many threads there are of each kind.
+        let own = |threads: NonZeroUsize| {
+            let each = files.get() / 2 / threads.get();
+            let each = NonZeroUsize::new(each).unwrap_or(NonZeroUsize::MIN);
+            (Files::new(Arc::clone(&folder), each), Arc::clone(&wall))
+        };
         let write = |number| {
-            let (files, wall) = own();
+            let (files, wall) = own(writers);
             let name = format!("stageflow-write-{number}");
             Lane::start(name, move |queue| writer::run(queue, files, &*wall))
         };
         let read = |number| {
-            let (files, wall) = own();
+            let (files, wall) = own(readers);
             let name = format!("stageflow-read-{number}");
             Lane::start(name, move |queue| reader::run(queue, files, &*wall))
         };

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 use stageflow_context::{OrgId, WallClock};
 
 use super::files::{Files, Open, Wish};
@@ -122,7 +122,7 @@ fn group(file: &mut Open, commits: Vec<Commit>, now: u64) -> Result<(), Lost> {
     file.groups += 1;
     let forgets = file.groups % FORGET_EVERY == 1;
     let all: Vec<&[Write]> = commits.iter().map(|(writes, _)| &**writes).collect();
-    match transaction(&mut file.connection, &all, now, forgets) {
+    match transaction(file, &all, now, forgets) {
         Ok(answers) => {
             for ((_, reply), answer) in commits.into_iter().zip(answers) {
                 reply.send(Ok(answer));
@@ -147,13 +147,15 @@ fn group(file: &mut Open, commits: Vec<Commit>, now: u64) -> Result<(), Lost> {
 
 /// On the disk when it returns, or undone.
 fn transaction(
-    connection: &mut Connection,
+    file: &mut Open,
     commits: &[&[Write]],
     now: u64,
     forgets: bool,
 ) -> Result<Vec<bool>, StoreError> {
     let doing = "committing";
-    let mut transaction = connection
+    let org = file.org;
+    let mut transaction = file
+        .connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(trouble::of(doing))?;
     let mut answers = Vec::with_capacity(commits.len());
@@ -161,7 +163,7 @@ fn transaction(
         let savepoint = transaction.savepoint().map_err(trouble::of(doing))?;
         let mut is_met = true;
         for write in *writes {
-            is_met = is_met && rows::apply(&savepoint, write, now)?;
+            is_met = is_met && rows::apply(&savepoint, org, write, now)?;
         }
         if is_met {
             savepoint.commit().map_err(trouble::of(doing))?;

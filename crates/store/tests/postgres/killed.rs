@@ -78,11 +78,17 @@ async fn what_was_said_to_be_kept_survives_five_kills() {
         verify(&connect(&cluster).await, &kept).await;
     }
     let mut admin = Box::pin(PgConnection::connect(&admin)).await.unwrap();
-    let fsync: String = sqlx::query_scalar("SHOW fsync")
-        .fetch_one(&mut admin)
-        .await
-        .unwrap();
-    assert_eq!(fsync, "on", "otherwise this says nothing");
+    for setting in [
+        "SHOW fsync",
+        "SHOW full_page_writes",
+        "SHOW synchronous_commit",
+    ] {
+        let on: String = sqlx::query_scalar(setting)
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+        assert_eq!(on, "on", "{setting}: otherwise this says nothing");
+    }
 }
 
 /// Everything that was said to be kept is there, and everything that is there is whole: both rows of a pair, or none.

@@ -2,7 +2,9 @@
 
 #![cfg(test)]
 
+mod badges;
 mod conforms;
+mod erased;
 mod keeping;
 mod killed;
 mod support;

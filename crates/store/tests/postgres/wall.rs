@@ -121,12 +121,32 @@ async fn a_hole_is_found_at_the_start_and_whenever_one_looks() {
             "the function \"tenant\" is not ours",
         ),
         (
+            "DROP POLICY own_delete ON sf.runs",
+            "CREATE POLICY own_delete ON sf.runs FOR DELETE TO sf_app USING (org_id = (SELECT sf.tenant()))",
+            "the table \"runs\" lacks a policy",
+        ),
+        (
+            "ALTER FUNCTION sf.tenant() SET search_path = public",
+            "ALTER FUNCTION sf.tenant() SET search_path = pg_catalog, pg_temp",
+            "the function \"tenant\" is not ours",
+        ),
+        (
+            "ALTER FUNCTION sf.tenant() IMMUTABLE",
+            "ALTER FUNCTION sf.tenant() STABLE",
+            "the function \"tenant\" is not ours",
+        ),
+        (
+            "GRANT TEMPORARY ON DATABASE THIS TO PUBLIC",
+            "REVOKE TEMPORARY ON DATABASE THIS FROM PUBLIC",
+            "the user may make temporary tables",
+        ),
+        (
             "GRANT CREATE ON SCHEMA sf TO sf_app",
             "REVOKE CREATE ON SCHEMA sf FROM sf_app",
             "the user may make things in the schema \"sf\"",
         ),
     ] {
-        lab.admin(make).await;
+        lab.admin(&make.replace("THIS", &lab.name)).await;
         for (kind, cause) in [
             refused(&lab, "sf_app", KEY).await,
             told(&store.check().await.unwrap_err()),
@@ -134,7 +154,7 @@ async fn a_hole_is_found_at_the_start_and_whenever_one_looks() {
             assert_eq!((kind, &*cause), (StoreErrorKind::NotAllowed, &*cause));
             assert!(cause.contains(why), "{make}: {cause}");
         }
-        lab.admin(mend).await;
+        lab.admin(&mend.replace("THIS", &lab.name)).await;
         store.check().await.unwrap();
     }
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use rand::RngExt as _;
 use rand::rngs::ChaCha8Rng;
-use stageflow::context::{Fingerprint, OrgId, StageErrorKind};
+use stageflow::context::{OrgId, StageErrorKind};
 use stageflow::interceptors::IdempotencyStore;
 use stageflow::interceptors::idempotency::{
-    Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
+    Asker, Begun, Finished, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
 };
 use stageflow::prelude::*;
 use tokio::time::{sleep, timeout};
@@ -68,6 +68,11 @@ impl Store {
         Scope::new(scope.pipeline(), stage, scope.key().clone()).for_org(org)
     }
 
+    fn asker(&self, asker: &Asker) -> Asker {
+        let parameters = asker.parameters.filter(|_| !self.any_parameters);
+        asker.clone().with_parameters(parameters)
+    }
+
     fn lease(&self, lease: Duration) -> Duration {
         if self.leaks { Duration::MAX } else { lease }
     }
@@ -82,23 +87,23 @@ impl IdempotencyStore for Store {
     async fn begin(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
-        let fingerprint = fingerprint.filter(|_| !self.any_parameters);
+        let asker = self.asker(asker);
         let (scope, lease) = (self.scope(scope), self.lease(lease));
-        self.inside.begin(&scope, fingerprint, lease).await
+        self.inside.begin(&scope, &asker, lease).await
     }
 
     async fn wait(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
-        let fingerprint = fingerprint.filter(|_| !self.any_parameters);
+        let asker = self.asker(asker);
         let (scope, lease) = (self.scope(scope), self.lease(lease));
-        self.inside.wait(&scope, fingerprint, lease).await
+        self.inside.wait(&scope, &asker, lease).await
     }
 
     async fn renew(

@@ -46,15 +46,16 @@ impl Gate {
         match now.come(org) {
             Coming::In => Entry::Come(self.permit(org)),
             Coming::Full => Entry::Full(now.seen(org), now.might_take(org)),
-            Coming::Wait => {
-                let (tell, told) = oneshot::channel();
-                Entry::Wait(Place {
-                    number: now.wait(org, tell),
-                    gate: Arc::clone(self),
-                    org,
-                    told,
-                })
-            }
+            Coming::Wait => Entry::Wait(self.wait(now, org)),
+        }
+    }
+
+    /// The same, and it waits however many do.
+    pub(crate) fn enter_anyway(self: &Arc<Self>, org: OrgId) -> Entry {
+        let mut now = self.lock();
+        match now.come(org) {
+            Coming::In => Entry::Come(self.permit(org)),
+            Coming::Full | Coming::Wait => Entry::Wait(self.wait(now, org)),
         }
     }
 
@@ -89,6 +90,16 @@ impl Gate {
 
     pub(crate) fn seen(&self, org: OrgId) -> Seen {
         self.lock().seen(org)
+    }
+
+    fn wait(self: &Arc<Self>, mut now: MutexGuard<'_, Now>, org: OrgId) -> Place {
+        let (tell, told) = oneshot::channel();
+        Place {
+            number: now.wait(org, tell),
+            gate: Arc::clone(self),
+            org,
+            told,
+        }
     }
 
     fn leave(self: &Arc<Self>, org: OrgId, how: Left) {

@@ -8,6 +8,7 @@ use stageflow_context::{Budget, BudgetLimits, OrgId};
 
 use crate::fair::{Gate, Rule};
 use crate::rate::Rate;
+use crate::stages::Loans;
 use crate::window::Window;
 use crate::{EventUsage, QuotaDimension, StageUsage, Tenant, TenantStanding, Tier};
 
@@ -24,6 +25,7 @@ pub(crate) struct Member {
     refused: [AtomicU64; REASONS],
     events: Mutex<EventUsage>,
     stages: Arc<Gate>,
+    loans: Loans,
     stages_rejected: AtomicU64,
 }
 
@@ -118,6 +120,7 @@ impl Member {
             refused: [const { AtomicU64::new(0) }; REASONS],
             events: Mutex::default(),
             stages,
+            loans: Loans::default(),
             stages_rejected: AtomicU64::new(0),
         }
     }
@@ -175,6 +178,11 @@ impl Member {
         now.standing = standing;
     }
 
+    /// Places of stages that wait for what they started.
+    pub(crate) fn loans(&self) -> &Loans {
+        &self.loans
+    }
+
     pub(crate) fn stages(&self) -> &Arc<Gate> {
         &self.stages
     }
@@ -200,13 +208,13 @@ impl Member {
         stages.inside == 0 && stages.waiting == 0 && self.any_plan().is_rested()
     }
 
-    pub(crate) fn usage(&self, line: &Gate) -> crate::Usage {
+    pub(crate) fn usage(&self, line: &Gate) -> crate::TenantUsage {
         let (runs, stages) = (line.seen(self.org), self.stages.seen(self.org));
         let counts = self
             .refused
             .iter()
             .map(|count| count.load(Ordering::SeqCst));
-        crate::Usage {
+        crate::TenantUsage {
             runs: crate::RunUsage {
                 started: runs.started,
                 finished: runs.finished,

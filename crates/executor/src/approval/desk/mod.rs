@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use stageflow_context::{ApprovalId, OrgId, RunId, SystemClock, WallClock};
+use stageflow_context::{ApprovalId, OrgId, RunId, SystemClock, UserId, WallClock};
+use stageflow_interceptors::ForgetUser;
 use tokio::sync::Notify;
 
 use super::{
@@ -273,6 +274,13 @@ impl View {
                 None => asked.await,
             }
         }
+    }
+}
+
+/// Requests of theirs that are over are forgotten. Those of runs that wait stay until the run has ended.
+impl ForgetUser for ApprovalDesk {
+    fn forget_user(&self, org: Option<OrgId>, user: UserId) -> u64 {
+        self.inner.table().forget_user(org, user)
     }
 }
 

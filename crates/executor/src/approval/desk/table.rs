@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use stageflow_context::{ApprovalId, OrgId};
+use stageflow_context::{ApprovalId, OrgId, UserId};
 use tokio::sync::Notify;
 
 use crate::approval::{
@@ -192,6 +192,17 @@ impl Table {
             .iter()
             .filter_map(|id| self.closed.get(id))
             .filter(move |record| scope.covers(&record.request))
+    }
+
+    /// Forgets what was closed for this user. How many requests.
+    pub(super) fn forget_user(&mut self, org: Option<OrgId>, user: UserId) -> u64 {
+        let before = self.closed.len();
+        self.closed.retain(|_, record| {
+            let request = &record.request;
+            (request.org, request.user) != (org, Some(user))
+        });
+        self.order.retain(|id| self.closed.contains_key(id));
+        (before - self.closed.len()) as u64
     }
 
     /// What to wait for until a request is decided.

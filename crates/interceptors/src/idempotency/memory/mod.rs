@@ -9,13 +9,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stageflow_context::Fingerprint;
+use stageflow_context::{OrgId, UserId};
 use tokio::time::Instant;
 
 use self::table::Table;
 use super::{
-    Begun, Finished, IdempotencyStore, KeepFor, Keeps, Kept, Renewed, Scope, StoreError, Token,
+    Asker, Begun, Finished, IdempotencyStore, KeepFor, Keeps, Kept, Renewed, Scope, StoreError,
+    Token,
 };
+use crate::ForgetUser;
 
 /// Keeps answers in memory, for the engines of one process. A clone is the same store: give one to every engine that must not
 /// do the same work again.
@@ -78,6 +80,13 @@ impl MemoryIdempotencyStore {
     }
 }
 
+/// Answers of theirs are forgotten, as if their time were over. Work that goes on stays: there is no answer yet.
+impl ForgetUser for MemoryIdempotencyStore {
+    fn forget_user(&self, org: Option<OrgId>, user: UserId) -> u64 {
+        self.lock().forget_user(org, user)
+    }
+}
+
 impl Default for MemoryIdempotencyStore {
     fn default() -> Self {
         Self::new()
@@ -93,26 +102,24 @@ impl IdempotencyStore for MemoryIdempotencyStore {
     async fn begin(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
-        self.lock().begin(scope, fingerprint, lease, Instant::now())
+        self.lock().begin(scope, asker, lease, Instant::now())
     }
 
     async fn wait(
         &self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, StoreError> {
         loop {
-            let begun = self
-                .lock()
-                .begin(scope, fingerprint, lease, Instant::now())?;
+            let begun = self.lock().begin(scope, asker, lease, Instant::now())?;
             let Begun::Held(_) = begun else {
                 return Ok(begun);
             };
-            if let Some(begun) = self.queued(scope, lease).await {
+            if let Some(begun) = self.queued(scope, asker, lease).await {
                 return Ok(begun);
             }
         }

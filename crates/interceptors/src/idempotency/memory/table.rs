@@ -5,12 +5,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stageflow_context::Fingerprint;
+use stageflow_context::{Fingerprint, OrgId, UserId};
 use tokio::sync::oneshot::{Receiver, Sender, channel};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::idempotency::{Begun, Finished, KeepFor, Kept, Renewed, Scope, StoreError, Token};
+use crate::idempotency::{
+    Asker, Begun, Finished, KeepFor, Kept, Renewed, Scope, StoreError, Token,
+};
 
 /// All entries, and in which order they go. It knows no clock: each call says what time it is.
 pub(super) struct Table {
@@ -26,6 +28,8 @@ pub(super) struct Table {
 
 struct Entry {
     fingerprint: Option<Fingerprint>,
+    /// For whom the holder works, or did.
+    user: Option<UserId>,
     state: State,
 }
 
@@ -49,6 +53,7 @@ struct Held {
 }
 
 struct Waiter {
+    user: Option<UserId>,
     lease: Duration,
     tell: Sender<Begun>,
 }
@@ -80,14 +85,14 @@ impl Table {
     pub(super) fn begin(
         &mut self,
         scope: &Scope,
-        fingerprint: Option<&Fingerprint>,
+        asker: &Asker,
         lease: Duration,
         now: Instant,
     ) -> Result<Begun, StoreError> {
         self.forget_old(now);
         match self.entries.get(scope) {
             Some(entry) if !entry.is_over(now) => {
-                if entry.fingerprint.as_ref() != fingerprint {
+                if entry.fingerprint != asker.parameters {
                     return Ok(Begun::Mismatch);
                 }
                 if let State::Done(done) = &entry.state {
@@ -103,7 +108,8 @@ impl Table {
         self.make_room(now)?;
         let token = Token::new(self.next_number());
         let entry = Entry {
-            fingerprint: fingerprint.copied(),
+            fingerprint: asker.parameters,
+            user: asker.user,
             state: State::Held(Held {
                 token,
                 until: watch::Sender::new(after(now, lease)),
@@ -118,12 +124,13 @@ impl Table {
     pub(super) fn queue(
         &mut self,
         scope: &Scope,
+        user: Option<UserId>,
         lease: Duration,
     ) -> Option<(u64, Receiver<Begun>, watch::Receiver<Instant>)> {
         let ticket = self.next_number();
         let held = self.held_under(scope)?;
         let (tell, told) = channel();
-        held.queue.insert(ticket, Waiter { lease, tell });
+        held.queue.insert(ticket, Waiter { user, lease, tell });
         let until = held.until.subscribe();
         self.waiting += 1;
         Some((ticket, told, until))
@@ -178,7 +185,7 @@ impl Table {
             return Finished::Lost;
         }
         let scope = Arc::clone(scope);
-        let fingerprint = entry.fingerprint;
+        let (fingerprint, user) = (entry.fingerprint, entry.user);
         let Some(State::Held(held)) = self.entries.remove(&scope).map(|entry| entry.state) else {
             return Finished::Lost;
         };
@@ -199,7 +206,12 @@ impl Table {
                 number,
             };
             let state = State::Done(done);
-            self.entries.insert(scope, Entry { fingerprint, state });
+            let entry = Entry {
+                fingerprint,
+                user,
+                state,
+            };
+            self.entries.insert(scope, entry);
         }
         Finished::Kept
     }
@@ -231,6 +243,9 @@ impl Table {
             }
             self.waiting -= 1;
             if taken {
+                if let Some(entry) = self.entries.get_mut(scope) {
+                    entry.user = waiter.user;
+                }
                 return;
             }
         }
@@ -286,6 +301,17 @@ impl Table {
             }
             None => Err(StoreError::full(self.most.get())),
         }
+    }
+
+    /// Forgets the answers to this user. How many.
+    pub(super) fn forget_user(&mut self, org: Option<OrgId>, user: UserId) -> u64 {
+        let theirs = self.entries.iter().filter(|(scope, entry)| {
+            let is_answer = matches!(entry.state, State::Done(_));
+            is_answer && scope.org() == org && entry.user == Some(user)
+        });
+        let theirs: Vec<_> = theirs.map(|(scope, _)| Arc::clone(scope)).collect();
+        theirs.iter().for_each(|scope| self.remove(scope));
+        theirs.len() as u64
     }
 
     /// Forgets the answer with this number.

@@ -7,12 +7,17 @@ use tokio::sync::oneshot::Receiver;
 use tokio::time::{Instant, sleep_until};
 
 use super::MemoryIdempotencyStore;
-use crate::idempotency::{Begun, Scope};
+use crate::idempotency::{Asker, Begun, Scope};
 
 impl MemoryIdempotencyStore {
     /// Waits behind the holder; `None` if there is none any more.
-    pub(super) async fn queued(&self, scope: &Scope, lease: Duration) -> Option<Begun> {
-        let (ticket, answer, mut lease) = self.lock().queue(scope, lease)?;
+    pub(super) async fn queued(
+        &self,
+        scope: &Scope,
+        asker: &Asker,
+        lease: Duration,
+    ) -> Option<Begun> {
+        let (ticket, answer, mut lease) = self.lock().queue(scope, asker.user, lease)?;
         let mut waiting = Waiting {
             store: self,
             scope,

@@ -1,14 +1,13 @@
 //! A store that makes mistakes, or breaks off.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use stageflow::context::OrgId;
 use stageflow::interceptors::async_trait;
 use stageflow::tenancy::TenantScope;
-use stageflow_store::{
-    Class, Row, Scan, Shelf, SqliteStore, Store, StoreError, StoreErrorKind, Write,
-};
+use stageflow_store::{Class, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write};
 
 /// What it does wrong while a user is erased.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,11 +17,13 @@ pub(super) enum Fault {
     KeepsContent,
     ClaimsOnly,
     LeavesBytes,
+    NamesNobody,
+    TakesHolds,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Faulty {
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     fault: Fault,
     /// How many commits it makes before it breaks off.
     left: Arc<AtomicU64>,
@@ -31,8 +32,8 @@ pub(super) struct Faulty {
 }
 
 impl Faulty {
-    pub(super) fn new(store: &SqliteStore, fault: Fault) -> Self {
-        let (store, left) = (store.clone(), Arc::new(AtomicU64::new(u64::MAX)));
+    pub(super) fn new(store: &Arc<dyn Store>, fault: Fault) -> Self {
+        let (store, left) = (Arc::clone(store), Arc::new(AtomicU64::new(u64::MAX)));
         let claimed = Arc::default();
         Self {
             store,
@@ -59,10 +60,15 @@ impl Store for Faulty {
     }
 }
 
-#[derive(Debug)]
 struct FaultyShelf {
     shelf: Arc<dyn Shelf>,
     faulty: Faulty,
+}
+
+impl fmt::Debug for FaultyShelf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shelf, f)
+    }
 }
 
 #[async_trait]
@@ -117,7 +123,17 @@ impl Shelf for FaultyShelf {
         };
         match skips && scan.user.is_some() {
             true => Ok(Vec::new()),
-            false => self.shelf.scan(scan).await,
+            false => {
+                let is_answers = scan.class == Class::Answers;
+                let mut rows = self.shelf.scan(scan).await?;
+                if is_answers && self.faulty.fault == Fault::TakesHolds {
+                    // Whoever erases takes it for work that nobody is at.
+                    for row in &mut rows {
+                        row.body = row.body.replace("\"held\"", "\"let go\"");
+                    }
+                }
+                Ok(rows)
+            }
         }
     }
 

@@ -4,7 +4,7 @@ mod door;
 mod town;
 
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -12,7 +12,7 @@ use rand::RngExt as _;
 use stageflow::context::OrgId;
 use stageflow::executor::RunErrorKind;
 use stageflow::prelude::*;
-use stageflow::tenancy::{Quota, Tenants, Tier, Usage};
+use stageflow::tenancy::{Quota, TenantUsage, Tenants, Tier};
 use tokio::time::{Instant, sleep_until};
 
 use crate::stats::quantile;
@@ -29,14 +29,16 @@ const OWN: usize = 4;
 const QUEUE: usize = 500;
 /// So many runs at a time: the others need two thirds of it.
 const AT_A_TIME: usize = 10;
+/// So many tokens each tenant may use: the one that storms has none left before its runs are through.
+const TOKENS: u64 = 12_000;
 /// When runs are started.
 const DAY: Duration = Duration::from_secs(60);
 
 pub(super) fn scenario() -> Scenario {
     Scenario::new("FRI-QUOTAS", "one tenant storms, the others work")
         .proves(
-            "no quota is overrun, the books of every tenant are those of whoever counts along, and a tenant that starts a hundred \
-             times as much moves the tail of the others by half at most",
+            "no quota is overrun, nothing starts for a tenant without tokens, the books of every tenant are those of whoever \
+             counts along, and a tenant that starts a hundred times as much moves the tail of the others by half at most",
         )
         .theme(Theme::Fri)
         .tier(Pace::Daily)
@@ -46,6 +48,7 @@ pub(super) fn scenario() -> Scenario {
         .control(Control::own("fifo", "lets in whoever came first, whoever it is"))
         .control(Control::own("leak", "one place in two hundred does not come back"))
         .control(Control::own("off-by-one", "one more of each tenant than its quota says"))
+        .control(Control::own("unmetered", "what runs use is not their tenant's"))
         .run(run)
 }
 
@@ -68,8 +71,11 @@ enum Ended {
 /// What came of a day.
 struct Day {
     rides: Vec<Ride>,
-    usages: HashMap<OrgId, Usage>,
+    usages: HashMap<OrgId, TenantUsage>,
     overruns: usize,
+    /// What each has used, as the runs themselves count it.
+    used: HashMap<OrgId, u64>,
+    too_late: usize,
 }
 
 fn run(lab: &mut Lab) -> Result<(), LabError> {
@@ -77,8 +83,10 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
         let calm = day(lab, trial.seed, false)?;
         let stormy = day(lab, trial.seed, true)?;
         lab.count_trials((calm.rides.len() + stormy.rides.len()) as u64);
-        judge(lab, &calm);
-        judge(lab, &stormy);
+        for day in [&calm, &stormy] {
+            judge(lab, day);
+            judge_tokens(lab, day);
+        }
         compare(lab, &calm, &stormy);
         Ok(())
     })
@@ -87,7 +95,9 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
 fn tenants(lab: &Lab, town: &Town) -> Result<Tenants, LabError> {
     let own = OWN + usize::from(lab.is_broken("off-by-one"));
     let size = |n| NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
+    let tokens = NonZeroU64::new(TOKENS).unwrap_or(NonZeroU64::MIN);
     let quota = Quota::new().runs(size(own)).queue(size(QUEUE));
+    let quota = quota.tokens(tokens);
     let mut builder = Tenants::builder()
         .runs_at_a_time(size(AT_A_TIME))
         .tier(Tier::new("all").quota(quota));
@@ -99,7 +109,7 @@ fn tenants(lab: &Lab, town: &Town) -> Result<Tenants, LabError> {
 
 /// A minute: the same runs of the others, with the storm or without.
 fn day(lab: &mut Lab, seed: Seed, storms: bool) -> Result<Day, LabError> {
-    let town = Town::new(TENANTS + 1, OWN, AT_A_TIME);
+    let town = Town::new(TENANTS + 1, OWN, AT_A_TIME, TOKENS);
     let tenants = tenants(lab, &town)?;
     let engine = lab.engine().blocking_threshold(Duration::from_secs(3600));
     let engine = door::keep(lab, engine, &tenants).build();
@@ -141,6 +151,8 @@ fn day(lab: &mut Lab, seed: Seed, storms: bool) -> Result<Day, LabError> {
             .map(|(tenant, usage)| (tenant.org(), usage))
             .collect(),
         overruns: town.overruns(),
+        used: town.used().collect(),
+        too_late: town.too_late(),
     })
 }
 
@@ -206,6 +218,32 @@ fn judge(lab: &Lab, day: &Day) {
             || format!("{usage:?}"),
         );
     }
+}
+
+/// Nothing starts without tokens, and what is in the books is what the calls have said.
+fn judge_tokens(lab: &Lab, day: &Day) {
+    lab.metric("too_late", "runs", day.too_late as f64);
+    lab.check(
+        day.too_late == 0,
+        "nothing starts for a tenant that has used up its tokens",
+        Breach::WrongStatus,
+        || format!("{} runs", day.too_late),
+    );
+    if lab.is_broken("fifo") {
+        return;
+    }
+    let told = |org| day.used.get(org).copied().unwrap_or_default();
+    let usages = day.usages.iter();
+    let wrong = usages.filter(|(org, usage)| usage.spent.tokens != told(org));
+    let wrong: Vec<String> = wrong
+        .map(|(org, usage)| format!("{org}: {} and {}", usage.spent.tokens, told(org)))
+        .collect();
+    lab.check(
+        wrong.is_empty(),
+        "what the books say was used is what the calls have said",
+        Breach::WrongStatus,
+        || format!("{} tenants, such as {:?}", wrong.len(), wrong.first()),
+    );
 }
 
 /// The tails of the others, with the storm and without, side by side.

@@ -4,29 +4,19 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use stageflow::auth::{Authorize, Decision, PolicyEngine, Principal, Rbac, Resource};
-use stageflow::interceptors::{Admission, Arrival, Claim, Pass, Phase, Refusal, RefusalKind};
+use stageflow::interceptors::{Admission, Claim, Pass, Phase, Refusal, RefusalKind};
 use stageflow::prelude::*;
+use stageflow_testkit::door;
 
 /// Lets in whom the run was given, into their own org.
-pub(super) struct Door;
-
-#[async_trait]
-impl Admission for Door {
-    fn name(&self) -> &str {
-        "door"
-    }
-
-    fn phase(&self) -> Phase {
-        Phase::Security
-    }
-
-    async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
+pub(super) fn known() -> impl Admission {
+    door(|arrival| {
         let Some(who) = arrival.attached().get::<Principal>() else {
             return Err(Refusal::new(RefusalKind::Unauthenticated, "it is nobody"));
         };
         arrival.belongs_to(who.org(), who.user());
         Ok(Pass::free())
-    }
+    })
 }
 
 /// Roles, and what no role permits is allowed unless it is something with `secret`.

@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::{Breach, Control, Lab, LabError, Scenario, Theme, Tier};
 use case::{Case, Expected, Request, Step};
-use layers::{Door, Inside, OpenHanded, Pretends, Remembers};
+use layers::{Inside, OpenHanded, Pretends, Remembers, known};
 
 const ENTRIES: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
 
@@ -76,7 +76,7 @@ fn engine(lab: &Lab, case: &Case, sink: &RecordingSink) -> Result<Engine, LabErr
     let builder = lab
         .engine()
         .events(sink.clone())
-        .admit(Door)
+        .admit(known())
         .admit(authorize.for_stages())
         .intercept(Cache::new(ENTRIES))
         .intercept(Retry::exponential(2));

@@ -6,6 +6,7 @@ use serde_json::Value;
 use stageflow::context::RunIdentity;
 
 use super::chain::{DOOR, LEVELS, Nest, STAGES, name};
+use crate::scenarios::t2_spans::envelope::{Envelope, check_foreign, check_forest};
 use crate::scenarios::t2_spans::forest::{Forest, text};
 use crate::scenarios::t2_spans::rebuild::{Tally, by, check_run};
 use crate::{Breach, Lab};
@@ -27,18 +28,14 @@ pub(super) fn cause(
 ) {
     totals.causes += 1;
     let tally = &mut totals.tally;
-    let expected = fields(identity);
+    let trace = identity.trace_id().map(|id| id.to_string());
+    let envelope = Envelope::of(identity, trace.unwrap_or_default());
     for record in records {
-        check_fields(lab, record, &expected, tally);
+        envelope.check(lab, record, tally);
+        check_place(lab, record, identity, tally);
     }
     let told: Vec<&Value> = records.iter().collect();
-    let mut forest = Forest::of(&told, false);
-    forest.check(None);
-    tally.orphans += forest.orphans;
-    tally.unclosed += forest.unclosed;
-    for (law, what) in forest.wrong {
-        lab.check(false, law, Breach::Lost, || what);
-    }
+    check_forest(lab, Forest::of(&told, false), None, tally);
     let plans = nest.levels().map(|level| (level.name(), &**level.plan()));
     let plans: BTreeMap<_, _> = plans.collect();
     for told in by(records, "run_id").values() {
@@ -48,42 +45,8 @@ pub(super) fn cause(
     check_counts(lab, records, tally);
 }
 
-/// What every record says of the cause.
-fn fields(identity: &RunIdentity) -> [(&'static str, String); 6] {
-    let some = |id: Option<String>| id.unwrap_or_default();
-    [
-        ("correlation_id", identity.correlation_id().to_string()),
-        (
-            "request_id",
-            some(identity.request_id().map(|id| id.to_string())),
-        ),
-        (
-            "session_id",
-            some(identity.session_id().map(|id| id.to_string())),
-        ),
-        ("user_id", some(identity.user_id().map(|id| id.to_string()))),
-        ("org_id", some(identity.org_id().map(|id| id.to_string()))),
-        (
-            "trace_id",
-            some(identity.trace_id().map(|id| id.to_string())),
-        ),
-    ]
-}
-
-fn check_fields(lab: &Lab, record: &Value, expected: &[(&'static str, String)], tally: &mut Tally) {
-    tally.records += 1;
-    for (field, expected) in expected {
-        let found = text(record, field);
-        if found.is_empty() {
-            *tally.missing.entry(field).or_default() += 1;
-        }
-        lab.check(
-            found == expected,
-            "every record carries who it is about",
-            Breach::Leaked,
-            || format!("`{field}` should be {expected}: {record}"),
-        );
-    }
+/// It says where it belongs, and what a run has said is told of that one.
+fn check_place(lab: &Lab, record: &Value, identity: &RunIdentity, tally: &mut Tally) {
     let of_run = text(record, "type").starts_with("run.");
     let placed = record["stage"].is_string() != of_run
         && record["attempt"].is_u64() != of_run
@@ -96,14 +59,8 @@ fn check_fields(lab: &Lab, record: &Value, expected: &[(&'static str, String)], 
         || record.to_string(),
     );
     let canary = &record["data"]["canary"];
-    let foreign = canary.is_string() && canary != &*expected[0].1;
-    tally.crossovers += u64::from(foreign);
-    lab.check(
-        !foreign,
-        "what a run says is told of that run",
-        Breach::Leaked,
-        || record.to_string(),
-    );
+    let foreign = canary.is_string() && canary != &*identity.correlation_id().to_string();
+    check_foreign(lab, record, foreign, tally);
 }
 
 /// Each run names the run and the stage that it is inside, and hangs below the attempt that started it.

@@ -9,6 +9,7 @@ use stageflow::graph::Plan;
 use stageflow_testkit::Recorded;
 
 use super::chain::{Asked, FLAKY, INNER, INSIDE, Job, OUTER, STAGES, Twist};
+use super::envelope::{Envelope, check_foreign, check_forest};
 use super::forest::{Forest, text};
 use super::rebuild::{Tally, by, check_run};
 use crate::{Breach, Lab};
@@ -45,17 +46,15 @@ pub(super) fn check_case(
     case: &Case,
     tally: &mut Tally,
 ) {
+    let envelope = Envelope::of(&case.identity, case.trace.clone());
     for record in records {
-        check_fields(lab, record, case, tally);
+        envelope.check(lab, record, tally);
+        check_place(lab, record, case, tally);
+        check_said(lab, record, case, tally);
     }
     let hasty = case.job.twist == Twist::TimeOut;
-    let mut forest = Forest::of(records, hasty);
-    forest.check(case.came.as_deref());
-    tally.orphans += forest.orphans;
-    tally.unclosed += forest.unclosed;
-    for (law, what) in forest.wrong {
-        lab.check(false, law, Breach::Lost, || what);
-    }
+    let forest = Forest::of(records, hasty);
+    check_forest(lab, forest, case.came.as_deref(), tally);
     let runs = by(records.iter().copied(), "run_id");
     for told in runs.values() {
         check_run(lab, told, plans, tally);
@@ -64,41 +63,6 @@ pub(super) fn check_case(
     if !hasty {
         check_counts(lab, records, &case.job, tally);
     }
-}
-
-/// Every field is there, and says what it should.
-fn check_fields(lab: &Lab, record: &Value, case: &Case, tally: &mut Tally) {
-    tally.records += 1;
-    let who = &case.identity;
-    let some = |id: Option<String>| id.unwrap_or_default();
-    let expected = [
-        ("correlation_id", who.correlation_id().to_string()),
-        (
-            "request_id",
-            some(who.request_id().map(|id| id.to_string())),
-        ),
-        (
-            "session_id",
-            some(who.session_id().map(|id| id.to_string())),
-        ),
-        ("user_id", some(who.user_id().map(|id| id.to_string()))),
-        ("org_id", some(who.org_id().map(|id| id.to_string()))),
-        ("trace_id", case.trace.clone()),
-    ];
-    for (field, expected) in expected {
-        let found = text(record, field);
-        if found.is_empty() {
-            *tally.missing.entry(field).or_default() += 1;
-        }
-        lab.check(
-            found == expected,
-            "every record carries who it is about",
-            Breach::Leaked,
-            || format!("`{field}` should be {expected}: {record}"),
-        );
-    }
-    check_place(lab, record, case, tally);
-    check_said(lab, record, case, tally);
 }
 
 /// It says where it belongs.
@@ -136,13 +100,7 @@ fn check_place(lab: &Lab, record: &Value, case: &Case, tally: &mut Tally) {
 fn check_said(lab: &Lab, record: &Value, case: &Case, tally: &mut Tally) {
     let kind = text(record, "type");
     let foreign = kind == "spans.said" && text(&record["data"], "canary") != case.job.canary;
-    tally.crossovers += u64::from(foreign);
-    lab.check(
-        !foreign,
-        "what a run says is told of that run",
-        Breach::Leaked,
-        || record.to_string(),
-    );
+    check_foreign(lab, record, foreign, tally);
     let refused = record["data"]["trace_refused"].is_string();
     lab.check(
         refused == (case.refused && kind == "run.started"),

@@ -2,6 +2,7 @@
 
 mod chain;
 mod cost;
+pub(super) mod envelope;
 pub(super) mod forest;
 mod judge;
 pub(super) mod rebuild;

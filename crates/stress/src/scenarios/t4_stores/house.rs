@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use stageflow::auth::{AuthError, AuthErrorKind, Authenticator, Principal};
-use stageflow::context::OrgId;
+use stageflow::context::{Operation, OrgId};
 use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, TenantScope, Tenants, Tier};
 use stageflow_store::{Class, Row, SqliteOptions, SqliteStore, Store as _, Write};
@@ -31,9 +32,13 @@ pub(super) enum Mistake {
     Cache,
     /// What is kept is kept by key alone, beside the store.
     Keys,
+    /// A call is named after what is a tenant's own.
+    Names,
     None,
     /// A foreign document is refused without a word.
     Silence,
+    /// An exporter adds what it heard last.
+    Stamp,
     /// A badge is taken at its word for any org.
     Trust,
 }
@@ -55,9 +60,10 @@ impl House {
         guests: &[Guest],
         mistake: Mistake,
     ) -> Result<Arc<Self>, LabError> {
-        // All files stay open: closing and opening them would be most of the work.
-        let files = NonZeroUsize::new(guests.len()).unwrap_or(NonZeroUsize::MIN);
-        let options = SqliteOptions::new().files(files);
+        let writers = const { NonZeroUsize::new(16).unwrap() };
+        let options = SqliteOptions::new()
+            .files(files_for(guests.len()))
+            .writers(writers);
         let store = SqliteStore::open(folder, options).map_err(LabError::new)?;
         let queue = const { NonZeroUsize::new(1 << 16).unwrap() };
         let tier = Tier::new("all").quota(Quota::new().runs(AT_A_TIME).queue(queue));
@@ -220,8 +226,31 @@ async fn tool(
     let arguments: Value = json!({ "to": &*said, "from": visit.guest.canary });
     cx.try_emit("tool.called", arguments.clone())?;
     let key = format!("call {}", visit.number);
-    house.keep(&cx, &key, &arguments.to_string()).await?;
+    // What a call is called is a label of metrics.
+    let name = match house.mistake {
+        Mistake::Names => format!("keep for {}", visit.guest.canary),
+        _ => "keep".to_owned(),
+    };
+    cx.operation(Operation::tool(name), async |_| {
+        house.keep(&cx, &key, &arguments.to_string()).await
+    })
+    .await?;
     Ok(said.to_string())
+}
+
+/// So many that all stay open, if the system lets them: closing and opening them would be most of the work.
+fn files_for(guests: usize) -> NonZeroUsize {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // What is allowed without asking has to do, then.
+    let _refused = setrlimit(Resource::Nofile, limit);
+    let allowed = getrlimit(Resource::Nofile).current;
+    let allowed = allowed.map_or(usize::MAX, |most| {
+        usize::try_from(most).unwrap_or(usize::MAX)
+    });
+    // A file takes three descriptors, and others want some, too.
+    let files = guests.saturating_mul(4).min(allowed / 4);
+    NonZeroUsize::new(files).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Whoever has the badge of an org belongs to it.

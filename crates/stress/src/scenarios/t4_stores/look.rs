@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 
+use memchr::memmem;
 use stageflow::context::OrgId;
 use stageflow::events::EventRecord;
 use stageflow::prelude::*;
@@ -24,6 +25,8 @@ pub(super) struct Tally {
     pub(super) leaks: u64,
     pub(super) bytes: u64,
     pub(super) without_org: u64,
+    /// Series of metrics that say which org.
+    pub(super) series: u64,
 }
 
 pub(super) struct Looker<'a> {
@@ -38,10 +41,8 @@ impl Looker<'_> {
         self.tally.bytes += bytes.len() as u64;
         let own = owner.and_then(|org| self.guests.get(&org));
         let own = own.map(|guest| guest.canary.as_bytes());
-        let mut rest = bytes;
-        while let Some(at) = rest.windows(6).position(|six| six == b"canary") {
-            let found = &rest[at..rest.len().min(at + LENGTH)];
-            rest = &rest[at + 6..];
+        for at in memmem::find_iter(bytes, b"canary") {
+            let found = &bytes[at..bytes.len().min(at + LENGTH)];
             if Some(found) == own {
                 *self.tally.own.entry(channel).or_default() += 1;
                 continue;
@@ -67,14 +68,14 @@ impl Looker<'_> {
         }
     }
 
-    /// Lines of a log; each names its org.
-    pub(super) fn lines(&mut self, lines: &[String]) {
+    /// Lines and spans of a log; each names its org.
+    pub(super) fn lines(&mut self, channel: &'static str, lines: &[String]) {
         for line in lines {
             let org = line
                 .find("org_id=")
                 .and_then(|at| line.get(at + 7..at + 43));
             let org = org.and_then(|org| org.parse().ok());
-            self.bytes("log", org, line.as_bytes());
+            self.bytes(channel, org, line.as_bytes());
         }
     }
 

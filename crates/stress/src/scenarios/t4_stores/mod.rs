@@ -1,30 +1,44 @@
 //! Tenants that share a store, a cache, a queue and an engine do not meet.
 
+mod checks;
+mod collector;
 mod house;
 mod look;
 mod visits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use stageflow::auth::Authenticate;
 use stageflow::context::OrgId;
-use stageflow::events::EventKind;
-use stageflow::executor::RunErrorKind;
 use stageflow::prelude::*;
-use stageflow_testkit::Recorded;
 use tokio::time::Instant;
+use tracing::instrument::WithSubscriber as _;
 
 use super::t4_tenants::ears::Tape;
 use super::t4_tenants::jain;
 use crate::stats::median;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Theme, Tier, Trial};
-use house::{AT_A_TIME, Badges, House, Mistake};
+use collector::Mail;
+use house::{Badges, House, Mistake};
 use look::{Looker, Tally};
 use visits::{Guest, Luck, Reach, Visit, guests, visits};
+
+/// Where a tenant's own data does come out.
+const CHANNELS: [&str; 10] = [
+    "events",
+    "log",
+    "log spans",
+    "spans",
+    "log records",
+    "report",
+    "errors",
+    "outputs",
+    "rows",
+    "files",
+];
 
 /// How many tenants there are, and how many runs each of them starts.
 #[derive(Clone, Copy)]
@@ -41,6 +55,9 @@ const MANY: Size = Size {
     tenants: 1000,
     runs: 10,
 };
+
+/// A tenth of the crowd is enough for controls: what they break is broken for any two tenants.
+const CONTROL_TENANTS: usize = 100;
 
 pub(super) fn scenario() -> Scenario {
     named("T4-STORES", "tenants that share a store do not meet")
@@ -63,21 +80,32 @@ pub(super) fn crowd() -> Scenario {
 fn named(id: &'static str, title: &'static str) -> Scenario {
     Scenario::new(id, title)
         .proves(
-            "no event, log line, report, error, output, row or file of a tenant holds what is another's; every attempt to \
-             reach for it is refused and told of, and quotas hold",
+            "no event, log line, span, report, error, output, row or file of a tenant holds what is another's, and no metric \
+             what is anybody's; every attempt to reach for it is refused and told of, and quotas hold",
         )
         .theme(Theme::Fri)
         .targets(["CORE-010", "SEC-001"])
-        .modes(["T1", "T3", "T6", "T7", "T8"])
+        .modes(["T1", "T3", "T4", "T6", "T7", "T8"])
         .control(Control::engine("confuses-runs", "events carry the identity of the first run", "ConfuseRuns", 50))
         .control(Control::own("shared-cache", "a cache that orgs share"))
         .control(Control::own("keys-without-org", "what is kept is kept by its key alone"))
         .control(Control::own("silent-denial", "a foreign document is refused without a word"))
         .control(Control::own("trusts-claims", "a badge is taken at its word for any org"))
         .control(Control::own("no-quota", "nobody counts how many runs a tenant has"))
+        .control(Control::own("stamps-spans", "an exporter adds to spans what it heard last, whoever said it"))
+        .control(Control::own("names-calls", "a call is named after the tenant's data, which makes it a label"))
 }
 
 fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
+    let most = if lab.is_control() {
+        CONTROL_TENANTS
+    } else {
+        usize::MAX
+    };
+    let size = Size {
+        tenants: size.tenants.min(most),
+        ..size
+    };
     let mut tally = Tally::default();
     let mut latencies = HashMap::<OrgId, Vec<f64>>::new();
     for runtime in lab.runtimes(&[Runtime::Ct, Runtime::Mt4N]) {
@@ -90,9 +118,7 @@ fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
         return Ok(());
     }
     // A search that finds nothing at all would prove nothing.
-    for channel in [
-        "events", "log", "report", "errors", "outputs", "rows", "files",
-    ] {
+    for channel in CHANNELS {
         let own = tally.own.get(channel).copied().unwrap_or(0);
         let law = "every channel is looked through";
         lab.check(own > 0, law, Breach::WrongStatus, || {
@@ -100,6 +126,13 @@ fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
         });
         lab.metric(&format!("own_in_{channel}"), "canaries", own as f64);
     }
+    lab.check(
+        tally.series > 0,
+        "metrics are kept apart by org",
+        Breach::WrongStatus,
+        || "no series says which org".to_owned(),
+    );
+    lab.metric("series_of_orgs", "series", tally.series as f64);
     let medians: Vec<f64> = latencies.values().map(|taken| median(taken)).collect();
     lab.metric("jain_index", "ratio", jain(&medians));
     lab.gate("jain_index", Op::AtLeast, 0.95);
@@ -114,6 +147,8 @@ fn mistake(lab: &Lab) -> Mistake {
         () if lab.is_broken("keys-without-org") => Mistake::Keys,
         () if lab.is_broken("silent-denial") => Mistake::Silence,
         () if lab.is_broken("trusts-claims") => Mistake::Trust,
+        () if lab.is_broken("stamps-spans") => Mistake::Stamp,
+        () if lab.is_broken("names-calls") => Mistake::Names,
         () => Mistake::None,
     }
 }
@@ -138,7 +173,7 @@ fn round(
         house.move_in(&guests).await?;
         let runs = visits
             .iter()
-            .map(|visit| watched(&engine, &pipeline, visit));
+            .map(|visit| watched(&engine, &pipeline, visit).with_subscriber(tape.dispatch()));
         let reports = join_all(runs).await;
         engine.settled().await;
         Ok::<_, LabError>(reports)
@@ -154,8 +189,9 @@ fn round(
         latencies.entry(visit.guest.org).or_default().push(*taken);
     }
     let recorded = tape.all();
-    check_denials(lab, &house, &visits, &reports, &recorded);
-    check_use(lab, &house, &visits);
+    let ran = checks::ran(&visits);
+    checks::denials(lab, &house, &visits, &reports, &recorded);
+    checks::usage(lab, &house, &ran);
     let by_org = guests.iter().map(|guest| (guest.org, guest.clone()));
     let by_org: HashMap<OrgId, Guest> = by_org.collect();
     let mut looker = Looker {
@@ -164,84 +200,26 @@ fn round(
         tally,
     };
     looker.events(&recorded);
-    looker.lines(&tape.lines());
+    looker.lines("log", &tape.lines());
+    looker.lines("log spans", &tape.spans());
+    let mut owners = HashMap::new();
     for (visit, (report, _)) in visits.iter().zip(&reports) {
         looker.report(visit.guest.org, report);
+        owners.insert(report.identity().trace().to_bytes(), visit.guest.org);
     }
+    let mail = Mail {
+        recorded: &recorded,
+        owners: &owners,
+        ran: &ran,
+        mistake: house.mistake,
+    };
     lab.on(runtime, async {
+        collector::look(&mut looker, mail).await?;
         looker.rows(&house).await?;
         house.store.close().await;
         Ok::<_, LabError>(())
     })??;
     looker.files(folder.path())
-}
-
-/// Every attempt to reach for somebody else's was refused, and told of with both orgs.
-fn check_denials(
-    lab: &Lab,
-    house: &House,
-    visits: &[Visit],
-    reports: &[(RunReport<String>, f64)],
-    recorded: &[Recorded],
-) {
-    let attempts = visits.iter().filter(|visit| visit.is_foreign()).count() as u64;
-    let at_the_door = |(report, _): &&(RunReport<String>, f64)| {
-        let error = report.output().err();
-        error.is_some_and(|error| match error.kind() {
-            RunErrorKind::NotAdmitted(refusal) => refusal.code() == "SF0610",
-            _ => false,
-        })
-    };
-    let denied =
-        house.denied.load(Ordering::Relaxed) + reports.iter().filter(at_the_door).count() as u64;
-    let told = |one: &&Recorded| match one.event.kind() {
-        EventKind::Audit(notice) => {
-            let payload = notice.payload();
-            match &**notice.name() {
-                "tenant.access_denied" => payload["org"].is_string(),
-                "auth.failure" => payload["org"].is_string() && payload["asked_org"].is_string(),
-                _ => false,
-            }
-        }
-        _ => false,
-    };
-    let audited = recorded.iter().filter(told).count() as u64;
-    lab.metric("foreign_attempts", "attempts", attempts as f64);
-    let law = "every attempt to reach for another's is refused and told of";
-    lab.check(
-        attempts == denied && attempts == audited,
-        law,
-        Breach::CrossTenant,
-        || format!("{attempts} attempts, {denied} denials, {audited} audits"),
-    );
-    let found = house.found.load(Ordering::Relaxed);
-    let law = "nobody finds what another one keeps, whatever its key";
-    lab.check(found == 0, law, Breach::CrossTenant, || {
-        format!("{found} rows of others were found")
-    });
-}
-
-/// What the registry says of each tenant is what it did, and within its quota.
-fn check_use(lab: &Lab, house: &House, visits: &[Visit]) {
-    let mut ran: HashMap<OrgId, u64> = HashMap::new();
-    for visit in visits
-        .iter()
-        .filter(|visit| visit.reach != Reach::ForeignOrg)
-    {
-        *ran.entry(visit.guest.org).or_default() += 1;
-    }
-    for (org, ran) in ran {
-        let used = house.tenants.usage(org).unwrap_or_default();
-        let law = "what a tenant has used is what it did";
-        lab.check(used.runs.finished == ran, law, Breach::CrossTenant, || {
-            format!("{org}: {:?}, and {ran} runs", used.runs)
-        });
-        let peak = used.runs.peak_running;
-        let law = "no tenant has more than its quota";
-        lab.check(peak <= AT_A_TIME.get(), law, Breach::ResourceLeak, || {
-            format!("{org}: {peak} runs at a time")
-        });
-    }
 }
 
 fn engine(lab: &Lab, house: &Arc<House>, tape: &Arc<Tape>) -> Engine {
@@ -256,6 +234,7 @@ fn engine(lab: &Lab, house: &Arc<House>, tape: &Arc<Tape>) -> Engine {
         .redaction(Redaction::off())
         .admit(Authenticate::with(Badges(house.mistake)))
         .intercept(cache)
+        .intercept(Trace::new())
         .events(house.tenants.meter(Arc::clone(tape)))
         .blocking_threshold(Duration::from_secs(3600));
     if lab.is_broken("no-quota") {

@@ -1,7 +1,7 @@
 //! A sink that hears everything in every form: as events, as text, and as `tracing` lines.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use stageflow::events::{Batch, Receipt};
 use stageflow::prelude::*;
@@ -34,17 +34,30 @@ impl EventSink for Ears {
 pub(in crate::scenarios) struct Tape {
     recording: RecordingSink,
     dispatch: Dispatch,
-    lines: Arc<Mutex<Vec<String>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// What `tracing` was told.
+#[derive(Default)]
+struct Kept {
+    lines: Vec<String>,
+    /// Spans with all that was ever recorded on them; the number of a span is one more than its place.
+    spans: Vec<String>,
 }
 
 impl Tape {
     pub(in crate::scenarios) fn new() -> Self {
-        let lines = Arc::<Mutex<Vec<String>>>::default();
+        let kept = Arc::<Mutex<Kept>>::default();
         Self {
             recording: RecordingSink::new(),
-            dispatch: Dispatch::new(Lines(Arc::clone(&lines))),
-            lines,
+            dispatch: Dispatch::new(Lines(Arc::clone(&kept))),
+            kept,
         }
+    }
+
+    /// For a run that is to tell this tape what it says in spans and log lines of its own.
+    pub(in crate::scenarios) fn dispatch(&self) -> Dispatch {
+        self.dispatch.clone()
     }
 
     /// The events.
@@ -54,8 +67,12 @@ impl Tape {
 
     /// The lines a log would have.
     pub(in crate::scenarios) fn lines(&self) -> Vec<String> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut lines)
+        std::mem::take(&mut lock(&self.kept).lines)
+    }
+
+    /// The spans of [`Tape::dispatch`], when all of them have ended.
+    pub(in crate::scenarios) fn spans(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.kept).spans)
     }
 }
 
@@ -69,27 +86,41 @@ impl EventSink for Tape {
     }
 }
 
-/// Writes every `tracing` event as a line.
-struct Lines(Arc<Mutex<Vec<String>>>);
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes every `tracing` event as a line, and every span as another.
+struct Lines(Arc<Mutex<Kept>>);
 
 impl Subscriber for Lines {
     fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
         true
     }
 
-    fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
+    fn new_span(&self, span: &span::Attributes<'_>) -> span::Id {
+        let mut line = Line(String::new());
+        span.record(&mut line);
+        let spans = &mut lock(&self.0).spans;
+        spans.push(line.0);
+        span::Id::from_u64(spans.len() as u64)
     }
 
-    fn record(&self, _span: &span::Id, _values: &span::Record<'_>) {}
+    fn record(&self, span: &span::Id, values: &span::Record<'_>) {
+        let mut line = Line(String::new());
+        values.record(&mut line);
+        let place = usize::try_from(span.into_u64() - 1).unwrap_or(usize::MAX);
+        if let Some(said) = lock(&self.0).spans.get_mut(place) {
+            said.push_str(&line.0);
+        }
+    }
 
     fn record_follows_from(&self, _span: &span::Id, _follows: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
         let mut line = Line(String::new());
         event.record(&mut line);
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.push(line.0);
+        lock(&self.0).lines.push(line.0);
     }
 
     fn enter(&self, _span: &span::Id) {}

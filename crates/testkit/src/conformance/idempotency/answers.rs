@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use futures_util::future::join;
-use stageflow_context::{ErrorClass, OrgId, Part, StageError, StageErrorKind, Step};
+use stageflow_context::{ErrorClass, Fingerprint, OrgId, Part, StageError, StageErrorKind, Step};
 use stageflow_interceptors::IdempotencyStore;
-use stageflow_interceptors::idempotency::{Begun, Finished, KeepFor, Kept, Scope};
+use stageflow_interceptors::idempotency::{Asker, Begun, Finished, KeepFor, Kept, Scope};
 use tokio::time::sleep;
 
 use super::common::{
@@ -21,7 +21,10 @@ pub(super) async fn one_answer(store: &impl IdempotencyStore) -> Found {
         let begun = begin(store, &scope).await?;
         let holds = matches!(&begun, Begun::Done(kept) if told(kept) == told(&answer(store, 17)));
         expect(&format!("`begin` for the {time}. time"), &begun, holds)?;
-        let begun = store.wait(&scope, None, LEASE).await.map_err(text)?;
+        let begun = store
+            .wait(&scope, &Asker::new(), LEASE)
+            .await
+            .map_err(text)?;
         expect("`wait`", &begun, matches!(begun, Begun::Done(_)))?;
     }
     Ok(())
@@ -80,6 +83,10 @@ pub(super) async fn apart(store: &impl IdempotencyStore) -> Found {
     Ok(())
 }
 
+fn asker(parameters: Option<&Fingerprint>) -> Asker {
+    Asker::new().with_parameters(parameters.copied())
+}
+
 pub(super) async fn parameters(store: &impl IdempotencyStore) -> Found {
     let (a, b) = (of(1)?, of(2)?);
     let cases = [
@@ -91,12 +98,18 @@ pub(super) async fn parameters(store: &impl IdempotencyStore) -> Found {
     ];
     for (case, (first, others)) in cases.into_iter().enumerate() {
         let scope = scope(&format!("parameters-{case}"))?;
-        let begun = store.begin(&scope, first, LEASE).await.map_err(text)?;
+        let begun = store
+            .begin(&scope, &asker(first), LEASE)
+            .await
+            .map_err(text)?;
         let Begun::Mine(token) = begun else {
             return Err(format!("`begin` gave {begun:?} where there is nobody else"));
         };
         for (other, same) in others {
-            let begun = store.begin(&scope, other, LEASE).await.map_err(text)?;
+            let begun = store
+                .begin(&scope, &asker(other), LEASE)
+                .await
+                .map_err(text)?;
             let holds =
                 matches!(begun, Begun::Held(_)) == same && matches!(begun, Begun::Mismatch) != same;
             expect(
@@ -107,7 +120,10 @@ pub(super) async fn parameters(store: &impl IdempotencyStore) -> Found {
         }
         finish(store, &scope, token, answer(store, 1)).await?;
         for (other, same) in others {
-            let begun = store.begin(&scope, other, LEASE).await.map_err(text)?;
+            let begun = store
+                .begin(&scope, &asker(other), LEASE)
+                .await
+                .map_err(text)?;
             let holds =
                 matches!(begun, Begun::Done(_)) == same && matches!(begun, Begun::Mismatch) != same;
             expect(
@@ -143,7 +159,7 @@ pub(super) async fn waiters_only(store: &impl IdempotencyStore) -> Found {
         let kept = answer(store, 7);
         store.finish(&scope, token, kept, KeepFor::Waiters).await
     };
-    let (waited, finished) = join(store.wait(&scope, None, LEASE), holder).await;
+    let (waited, finished) = join(store.wait(&scope, &Asker::new(), LEASE), holder).await;
     let finished = finished.map_err(text)?;
     expect("`finish`", &finished, finished == Finished::Kept)?;
     let waited = waited.map_err(text)?;

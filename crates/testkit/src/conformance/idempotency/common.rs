@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use stageflow_context::{DynValue, Fingerprint};
 use stageflow_interceptors::IdempotencyStore;
-use stageflow_interceptors::idempotency::{Begun, Finished, KeepFor, Keeps, Kept, Scope, Token};
+use stageflow_interceptors::idempotency::{
+    Asker, Begun, Finished, KeepFor, Keeps, Kept, Scope, Token,
+};
 
 /// Long enough that a busy machine does not let it run out by accident.
 pub(super) const LEASE: Duration = Duration::from_secs(1);
@@ -60,7 +62,7 @@ pub(super) fn text(error: impl fmt::Display) -> String {
 }
 
 pub(super) async fn begin(store: &impl IdempotencyStore, scope: &Scope) -> Result<Begun, String> {
-    store.begin(scope, None, LEASE).await.map_err(text)
+    store.begin(scope, &Asker::new(), LEASE).await.map_err(text)
 }
 
 pub(super) async fn mine(store: &impl IdempotencyStore, scope: &Scope) -> Result<Token, String> {

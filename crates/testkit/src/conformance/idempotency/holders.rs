@@ -2,7 +2,7 @@
 
 use futures_util::future::{join, join_all};
 use stageflow_interceptors::IdempotencyStore;
-use stageflow_interceptors::idempotency::{Begun, Finished, KeepFor, Renewed};
+use stageflow_interceptors::idempotency::{Asker, Begun, Finished, KeepFor, Renewed};
 use tokio::time::{sleep, timeout};
 
 use super::common::{
@@ -34,8 +34,8 @@ pub(super) async fn released(store: &impl IdempotencyStore) -> Found {
         store.release(&scope, last).await.map_err(text)?;
         // Twice does no harm.
         store.release(&scope, last).await.map_err(text)?;
-        let fingerprint = of(parameters)?;
-        let begun = store.begin(&scope, Some(&fingerprint), LEASE).await;
+        let asker = Asker::new().with_parameters(of(parameters)?);
+        let begun = store.begin(&scope, &asker, LEASE).await;
         match begun.map_err(text)? {
             Begun::Mine(token) if token > last => last = token,
             other => {
@@ -51,7 +51,8 @@ pub(super) async fn released(store: &impl IdempotencyStore) -> Found {
 pub(super) async fn waiting(store: &impl IdempotencyStore) -> Found {
     let scope = scope("waiting")?;
     let token = mine(store, &scope).await?;
-    let waiters = join_all((0..8).map(|_| store.wait(&scope, None, LEASE)));
+    let nobody = Asker::new();
+    let waiters = join_all((0..8).map(|_| store.wait(&scope, &nobody, LEASE)));
     let holder = async {
         sleep(LEASE / 10).await;
         finish(store, &scope, token, answer(store, 3)).await
@@ -69,7 +70,11 @@ pub(super) async fn waiting(store: &impl IdempotencyStore) -> Found {
 pub(super) async fn handed_over(store: &impl IdempotencyStore) -> Found {
     let scope = scope("handed-over")?;
     let token = mine(store, &scope).await?;
-    let waiter = async || match store.wait(&scope, None, LEASE).await.map_err(text)? {
+    let waiter = async || match store
+        .wait(&scope, &Asker::new(), LEASE)
+        .await
+        .map_err(text)?
+    {
         Begun::Mine(next) => {
             expect("the next token", &next, next > token)?;
             sleep(LEASE / 10).await;
@@ -101,10 +106,15 @@ pub(super) async fn handed_over(store: &impl IdempotencyStore) -> Found {
 pub(super) async fn stopped_waiting(store: &impl IdempotencyStore) -> Found {
     let scope = scope("stopped-waiting")?;
     let token = mine(store, &scope).await?;
-    let impatient = join_all((0..8).map(|_| timeout(LEASE / 4, store.wait(&scope, None, LEASE))));
+    let nobody = Asker::new();
+    let impatient =
+        join_all((0..8).map(|_| timeout(LEASE / 4, store.wait(&scope, &nobody, LEASE))));
     let _stopped = impatient.await;
     store.release(&scope, token).await.map_err(text)?;
-    let begun = store.wait(&scope, None, LEASE).await.map_err(text)?;
+    let begun = store
+        .wait(&scope, &Asker::new(), LEASE)
+        .await
+        .map_err(text)?;
     expect("`wait`", &begun, matches!(begun, Begun::Mine(_)))
 }
 
@@ -124,7 +134,11 @@ pub(super) async fn alive(store: &impl IdempotencyStore) -> Found {
 pub(super) async fn dead(store: &impl IdempotencyStore) -> Found {
     let scope = scope("dead")?;
     let old = mine(store, &scope).await?;
-    let new = match store.wait(&scope, None, LEASE).await.map_err(text)? {
+    let new = match store
+        .wait(&scope, &Asker::new(), LEASE)
+        .await
+        .map_err(text)?
+    {
         Begun::Mine(new) if new > old => new,
         other => return Err(format!("after {old:?} was silent, `wait` gave {other:?}")),
     };
@@ -152,7 +166,7 @@ pub(super) async fn abandoned(store: &impl IdempotencyStore) -> Found {
     let scope = scope("abandoned")?;
     let token = mine(store, &scope).await?;
     store.abandon(&scope, token);
-    let begun = timeout(LEASE * 2, store.wait(&scope, None, LEASE)).await;
+    let begun = timeout(LEASE * 2, store.wait(&scope, &Asker::new(), LEASE)).await;
     let begun = begun.map_err(|_| "`wait` went on for two leases".to_owned())?;
     let begun = begun.map_err(text)?;
     expect(
