@@ -162,8 +162,7 @@ impl TenantScope {
             ));
         } else {
             // There is no run to tell it of.
-            let _within = self.span().entered();
-            tracing::warn!(target: "stageflow", operation, error = %error, "a tenant reached for what is not its own");
+            tracing::warn!(target: "stageflow", org_id = %self.org, operation, error = %error, "a tenant reached for what is not its own");
         }
         Err(error)
     }
