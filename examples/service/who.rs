@@ -30,7 +30,15 @@ impl FromRequestParts<Arc<Service>> for Caller {
 
 fn bearer(headers: &HeaderMap) -> Result<Credentials, AuthError> {
     let missing = || AuthError::new(AuthErrorKind::Missing, "the request has no bearer token");
-    let shown = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let shown = all.next().ok_or_else(missing)?;
+    if all.next().is_some() {
+        // Which of them counts must not be for whoever stands in between to choose.
+        return Err(AuthError::new(
+            AuthErrorKind::Unreadable,
+            "the request has more than one `Authorization` header",
+        ));
+    }
     let token = shown.to_str().ok().and_then(|shown| {
         let (scheme, token) = shown.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())

@@ -284,6 +284,22 @@ fn a_fetch_that_panics_is_one_that_failed() {
 }
 
 #[test]
+fn a_name_that_two_keys_have_is_nobodys() {
+    let [one, other] = [(); 2].map(|()| key("same"));
+    let alone = key("alone");
+    let publisher = Publisher::of(jwks(&[&one, &other, &alone]));
+    paused(async {
+        let desk = Desk::of_tokens(&publisher, 0);
+        for twice in [&one, &other] {
+            shows(&desk, twice)
+                .await
+                .assert_refused(Outcome::Denied, "SF0604");
+        }
+        shows(&desk, &alone).await.assert_in(own());
+    });
+}
+
+#[test]
 fn what_is_no_set_of_keys_lets_nobody_in() {
     let hundred_and_one = format!(
         r#"{{"keys":[{}]}}"#,

@@ -9,4 +9,5 @@ mod matrix;
 mod messages;
 mod props;
 mod provider;
+mod refused;
 mod support;

@@ -1,8 +1,10 @@
 // A real OpenID provider for one test: one client, access tokens that are JWTs with an org.
-// Arguments: the port, the org. It says `ready` when it listens.
+// Arguments: the port, the org, and the name of its key, which it makes at its start. It says `ready` when it listens.
+import { generateKeyPairSync } from 'node:crypto';
 import { Provider } from 'oidc-provider';
 
-const [port, org] = process.argv.slice(2);
+const [port, org, kid = 'first'] = process.argv.slice(2);
+const key = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
 const issuer = `http://127.0.0.1:${port}`;
 
 const resources = {
@@ -17,6 +19,7 @@ const resources = {
 };
 
 const provider = new Provider(issuer, {
+  jwks: { keys: [{ ...key, kid, use: 'sig', alg: 'RS256' }] },
   clients: [{
     client_id: 'importer',
     client_secret: 'a secret of the test',

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -28,11 +29,21 @@ struct Provider {
 
 impl Provider {
     fn start(org: &str) -> Self {
+        Self::start_at(free_port(), org, "first")
+    }
+
+    /// The same at another time, with a new key of this name.
+    fn start_again(self, org: &str, kid: &str) -> Self {
+        let port = self.port;
+        drop(self);
+        Self::start_at(port, org, kid)
+    }
+
+    fn start_at(port: u16, org: &str, kid: &str) -> Self {
         let folder = installed().unwrap_or_else(|why| panic!("{why}"));
-        let port = free_port();
         let process = Command::new("node")
             .current_dir(&folder)
-            .args(["provider.mjs", &port.to_string(), org])
+            .args(["provider.mjs", &port.to_string(), org, kid])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -97,6 +108,9 @@ fn free_port() -> u16 {
 
 /// The folder with the provider, put in place first if it is not there.
 fn installed() -> Result<PathBuf, String> {
+    // One test at a time: there is one folder.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oidc-provider-{VERSION}"));
     let failed = |what: &str, why: &dyn std::fmt::Display| format!("{what}: {why}");
     fs::create_dir_all(&folder).map_err(|error| failed("no folder for the provider", &error))?;
@@ -165,4 +179,30 @@ async fn tokens_of_a_real_provider_come_in_for_their_audience_and_org() {
     desk.run(run(&changed))
         .await
         .assert_refused(Outcome::Denied, "SF0604");
+}
+
+#[tokio::test]
+async fn a_provider_changes_its_keys_while_the_service_runs() {
+    const FLOOR: Duration = Duration::from_secs(1);
+    let own = org(0xacce);
+    let provider = Provider::start(&own.to_string());
+    let issuer = provider.issuer();
+    let keys = Jwks::discover(&issuer).unwrap().floor(FLOOR);
+    let rules = JwtRules::new(issuer, AUDIENCE);
+    let desk = Desk::new(Authenticate::with(JwtAuthenticator::new(keys, rules)));
+    let shown = |token: &str| RunOptions::new().credentials(Credentials::bearer(token.to_owned()));
+
+    let old = provider.token(AUDIENCE).await;
+    desk.run(shown(&old)).await.assert_in(own);
+    let began = tokio::time::Instant::now();
+    let provider = provider.start_again(&own.to_string(), "second");
+    let new = provider.token(AUDIENCE).await;
+    // Whoever comes too early is refused, and may come again.
+    tokio::time::sleep_until(began + FLOOR).await;
+    desk.run(shown(&new)).await.assert_in(own);
+    // The new set does not have it any more.
+    desk.run(shown(&old))
+        .await
+        .assert_refused(Outcome::Denied, "SF0604");
+    desk.run(shown(&new)).await.assert_in(own);
 }

@@ -9,6 +9,7 @@
 mod correlation;
 mod engine_lines;
 mod forging;
+mod reaching;
 
 use std::io::{self, Write};
 use std::sync::{Arc, LazyLock, Mutex};

@@ -38,8 +38,12 @@ use crate::{AuthError, AuthErrorKind, Authenticator, Lenience, Principal};
 pub struct Authenticate {
     authenticator: Box<dyn Authenticator>,
     undecided: Lenience,
+    on_failure: Option<Box<Tell>>,
     clock: Arc<dyn WallClock>,
 }
+
+/// Takes what must be known afterwards of front ends.
+type Tell = dyn Fn(AuditNotice) + Send + Sync;
 
 /// Somebody who was let in, and how.
 struct Known {
@@ -54,6 +58,7 @@ impl Authenticate {
         Self {
             authenticator: Box::new(authenticator),
             undecided: Lenience::refuse(),
+            on_failure: None,
             clock: Arc::new(SystemClock::new()),
         }
     }
@@ -73,6 +78,16 @@ impl Authenticate {
         }
     }
 
+    /// The same, and this takes what must be known of those who are refused at front ends: `auth.failure`, as of a run, for
+    /// [`Authenticate::authenticate`]. There is no run then, and so no sink that could be told; nor is it called for runs. Without it, it is a warning in the log, with the target `stageflow`.
+    #[must_use]
+    pub fn on_failure(self, tell: impl Fn(AuditNotice) + Send + Sync + 'static) -> Self {
+        Self {
+            on_failure: Some(Box::new(tell)),
+            ..self
+        }
+    }
+
     /// Who shows these credentials, for front ends that must know before a run starts: attach the principal to the run. What
     /// [`Authenticate::lenience`] says does not count here.
     ///
@@ -84,6 +99,29 @@ impl Authenticate {
     ///
     /// The future may be dropped at any point.
     pub async fn authenticate(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
+        let proved = self.prove(credentials).await;
+        proved.inspect_err(|error| self.tell_failure(error, method_of(credentials)))
+    }
+
+    /// Of a front end there is no run that could tell it.
+    #[cold]
+    fn tell_failure(&self, error: &AuthError, method: &str) {
+        match &self.on_failure {
+            Some(tell) => {
+                let told = failure(error, method, None);
+                tell(AuditNotice::new(AuditArea::Auth, "failure", told));
+            }
+            None => tracing::warn!(
+                target: "stageflow",
+                reason = error.kind().as_str(),
+                code = error.code(),
+                method,
+                "somebody was refused at a front end"
+            ),
+        }
+    }
+
+    async fn prove(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
         let principal = self.authenticator.authenticate(credentials).await?;
         self.undecided.proved(credentials, &principal);
         Ok(principal)
@@ -94,7 +132,7 @@ impl Authenticate {
             let principal = arrival.attached().get::<Principal>().ok_or_else(missing)?;
             return self.known((*principal).clone(), None);
         };
-        match self.authenticate(credentials).await {
+        match self.prove(credentials).await {
             Ok(principal) => self.known(principal, None),
             Err(error) if error.kind() == AuthErrorKind::Undecided => {
                 match self.undecided.stand_in(credentials, &error) {
@@ -222,11 +260,17 @@ fn missing() -> AuthError {
 /// What somebody showed, in a word.
 fn method(arrival: &Arrival<'_>) -> &'static str {
     match arrival.credentials() {
-        Some(Credentials::ApiKey(_)) => "api_key",
-        Some(Credentials::Bearer(_)) => "bearer",
-        Some(_) => "other",
+        Some(credentials) => method_of(credentials),
         None if arrival.attached().get::<Principal>().is_some() => "attached",
         None => "none",
+    }
+}
+
+fn method_of(credentials: &Credentials) -> &'static str {
+    match credentials {
+        Credentials::ApiKey(_) => "api_key",
+        Credentials::Bearer(_) => "bearer",
+        _ => "other",
     }
 }
 

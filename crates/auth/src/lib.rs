@@ -58,7 +58,7 @@
 //! # Errors
 //!
 //! [`AuthError`] (`SF0601` to `SF0611`) says why it is not proved who asks, `KeyError` (`SF0612`) why there are no keys to hold
-//! tokens against, [`ApiKeyError`] (`SF0613`) why a key cannot be taken; [`AccessError`] (`SF0621` to `SF0625`, `SF0634`) why somebody may
+//! tokens against, [`ApiKeyError`] (`SF0613`) why a key cannot be taken; [`AccessError`] (`SF0621` to `SF0625`, `SF0634`, `SF0640`) why somebody may
 //! not do something, [`RbacError`] (`SF0626` to `SF0630`) and `CedarError` (`SF0631` to `SF0633`) what is wrong with policies.
 //! Whoever asked reads none of them, but [`Refusal::public`](stageflow_interceptors::Refusal::public).
 //!

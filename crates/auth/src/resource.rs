@@ -20,17 +20,28 @@ use stageflow_context::OrgId;
 pub struct Resource {
     kind: Cow<'static, str>,
     id: Cow<'static, str>,
-    org: Option<OrgId>,
+    owner: Owner,
     region: Option<Cow<'static, str>>,
+}
+
+/// Whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Everybody,
+    Nobody,
+    Org(OrgId),
 }
 
 impl Resource {
     /// A resource of this kind, with this id among those of its kind. Nobody owns it, and it is nowhere in particular.
+    ///
+    /// What nobody owns is not everybody's: [`Authorize`](crate::Authorize) denies it. Say whose it is with [`Resource::owned_by`],
+    /// or that it is [`shared`](Resource::shared).
     pub fn new(kind: impl Into<Cow<'static, str>>, id: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind: kind.into(),
             id: id.into(),
-            org: None,
+            owner: Owner::Nobody,
             region: None,
         }
     }
@@ -38,8 +49,15 @@ impl Resource {
     /// The same, which belongs to this org.
     #[must_use]
     pub fn owned_by(self, org: impl Into<Option<OrgId>>) -> Self {
-        let org = org.into();
-        Self { org, ..self }
+        let owner = org.into().map_or(Owner::Nobody, Owner::Org);
+        Self { owner, ..self }
+    }
+
+    /// The same, which all orgs share, such as a model or a price list: who may do what to it is up to the policy alone.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        let owner = Owner::Everybody;
+        Self { owner, ..self }
     }
 
     /// The same, which is in this region.
@@ -64,7 +82,16 @@ impl Resource {
     /// The org it belongs to, if it belongs to one.
     #[must_use]
     pub fn org(&self) -> Option<OrgId> {
-        self.org
+        match self.owner {
+            Owner::Org(org) => Some(org),
+            Owner::Everybody | Owner::Nobody => None,
+        }
+    }
+
+    /// Whether all orgs share it.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.owner == Owner::Everybody
     }
 
     /// The region it is in, if that is known.

@@ -193,7 +193,7 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RunReport<O>> {
         let this = &mut *self;
         if let Some(door) = &mut this.door {
-            let Poll::Ready(arrived) = door.as_mut().poll(cx) else {
+            let Poll::Ready(arrived) = door.poll(cx) else {
                 this.rest();
                 return Poll::Pending;
             };
@@ -243,11 +243,15 @@ impl<O: Send + Sync + 'static> Future for Run<'_, O> {
 
 impl<O> Drop for Run<'_, O> {
     fn drop(&mut self) {
+        let left = self.door.take().and_then(Door::leave);
         let rest: BoxFuture<'static, Box<RunData>> =
             match std::mem::replace(&mut self.state, State::Over) {
                 State::Over => return,
                 State::Ending(ending) => ending,
-                State::Stages(driver) => {
+                State::Stages(mut driver) => {
+                    if let Some(left) = left {
+                        driver.tell_of(left);
+                    }
                     if !driver.has_begun() {
                         return;
                     }

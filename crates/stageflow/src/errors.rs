@@ -46,6 +46,7 @@
 //! | SF0621 to SF0625, SF0634 | [`AccessError`](crate::auth::AccessError), as the cause of a [`StageError`](crate::context::StageError) | somebody may not do something |
 //! | SF0626 to SF0630 | [`RbacError`](crate::auth::RbacError) | roles are put together |
 //! | SF0631 to SF0633 | `CedarError`, with the feature `cedar` | Cedar policies are read |
+//! | SF0640 | [`AccessError`](crate::auth::AccessError), as SF0621 to SF0625 | it belongs to another org, or to nobody |
 //! | SF0601 to SF0611 | [`AuthError`](crate::auth::AuthError), as the cause of a [`Refusal`](crate::interceptors::Refusal) | a run is not let in, as it is not proved who asks |
 //! | SF0612 | `KeyError`, with the feature `jwt` | keys for tokens are read or fetched |
 //! | SF0613 | [`ApiKeyError`](crate::auth::ApiKeyError) | a key for a program is added |

@@ -131,7 +131,8 @@ impl TenantScope {
 
     /// Whether this tenant may touch what is `owner`'s. What has no owner is nobody's, and not everybody's.
     ///
-    /// An attempt to reach for somebody else's is an event, `tenant.access_denied`, if the scope comes from a stage.
+    /// An attempt to reach for somebody else's is an event, `tenant.access_denied`, if the scope comes from a stage. Of any other
+    /// scope there is no run that could tell it: it is a warning in the log, with the target `stageflow` and the tenant's `org_id`.
     ///
     /// # Errors
     ///
@@ -159,6 +160,9 @@ impl TenantScope {
                 "access_denied",
                 payload,
             ));
+        } else {
+            // There is no run to tell it of.
+            tracing::warn!(target: "stageflow", org_id = %self.org, operation, error = %error, "a tenant reached for what is not its own");
         }
         Err(error)
     }

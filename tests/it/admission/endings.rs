@@ -1,9 +1,11 @@
 //! How a run ends that is not let in, and what is told of it.
 
+use std::pin::Pin;
 use std::time::Duration;
 
+use stageflow::events::EventKind;
 use stageflow::executor::RunErrorKind;
-use stageflow::interceptors::{Pass, RefusalKind};
+use stageflow::interceptors::{Admission, Arrival, Pass, Refusal, RefusalKind};
 use stageflow::prelude::*;
 use stageflow_testkit::{Gate, paused};
 
@@ -112,6 +114,55 @@ fn a_panic_at_the_door_lets_nobody_in() {
             error,
             "SF0414: pipeline `one` was not let in: admission `odd`: it panicked: what?"
         );
+        assert_eq!(
+            lab.sink.names(),
+            ["run.started", "tenant.refused", "run.ended"]
+        );
+    });
+}
+
+/// Panics before it has made its future.
+struct Hasty;
+
+impl Admission for Hasty {
+    fn name(&self) -> &str {
+        "hasty"
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::Security
+    }
+
+    fn admit<'s, 'a, 'b, 'f>(
+        &'s self,
+        _: &'a mut Arrival<'b>,
+    ) -> Pin<Box<dyn Future<Output = Result<Pass, Refusal>> + Send + 'f>>
+    where
+        's: 'f,
+        'a: 'f,
+        'b: 'f,
+    {
+        panic!("at once")
+    }
+}
+
+#[test]
+fn a_panic_before_there_is_anything_to_wait_for_is_the_same() {
+    paused(async {
+        let lab = Lab::with(|engine| engine.admit(Hasty));
+        let log = Log::default();
+        let (pipeline, _) = one_stage(&log);
+        let options = RunOptions::new().org(org());
+        let report = lab.engine.run(&pipeline, 1, options).await;
+        assert_eq!(report.outcome(), Outcome::Failed);
+        assert_eq!(log.lines(), [""; 0]);
+        assert_eq!(
+            lab.sink.names(),
+            ["run.started", "auth.failure", "run.ended"]
+        );
+        let orgs = lab.sink.all();
+        let mut orgs = orgs.iter().map(|one| one.run.identity().org_id());
+        assert!(orgs.all(|org| org.is_none()), "nobody proved it");
     });
 }
 
@@ -186,5 +237,48 @@ fn a_run_that_is_dropped_at_the_door_leaves_nothing() {
         assert_eq!(log.lines(), ["given back"]);
         assert_eq!(lab.engine.live_tasks(), 0);
         assert!(lab.sink.names().is_empty(), "it never began");
+    });
+}
+
+#[test]
+fn what_was_said_of_a_run_that_is_dropped_at_the_door_is_told() {
+    paused(async {
+        let (gate, whose, log) = (Gate::new(), org(), Log::default());
+        let held = log.clone();
+        let lab = Lab::with(|engine| {
+            engine
+                .admit(
+                    Porter::new("token", move |arrival| {
+                        arrival.belongs_to(whose, None);
+                        arrival.audit(said("login"));
+                        Ok(Pass::holding(super::Token(held.clone(), "given back")))
+                    })
+                    .proving(),
+                )
+                .admit(Porter::open("queue").behind(&gate))
+        });
+        let (pipeline, _) = one_stage(&log);
+        let run = lab.engine.run(&pipeline, 1, RunOptions::new());
+        assert!(tokio::time::timeout(1.secs(), run).await.is_err());
+        assert_eq!(log.lines(), ["given back"]);
+        assert_eq!(lab.engine.live_tasks(), 0);
+        assert_eq!(lab.sink.names(), ["run.started", "auth.login", "run.ended"]);
+        lab.sink.assert_ok();
+        let told = lab.sink.all();
+        assert!(
+            told.iter()
+                .all(|one| one.run.identity().org_id() == Some(whose))
+        );
+        let ended = told.last().map(|one| one.event.kind().clone());
+        assert!(
+            matches!(
+                &ended,
+                Some(EventKind::RunEnded {
+                    outcome: Outcome::Cancelled,
+                    ..
+                })
+            ),
+            "{ended:?}"
+        );
     });
 }

@@ -53,8 +53,8 @@ fn what_a_stage_must_not_touch_ends_the_run_as_denied() {
                 .await;
             assert_eq!(report.outcome(), Outcome::Denied);
             let error = AccessError::among(&report.output().unwrap_err()).unwrap();
-            assert_eq!((error.code(), error.resource().id()), ("SF0621", "17"));
-            assert_eq!(error.decision().policy(), "org-only");
+            assert_eq!((error.code(), error.resource().id()), ("SF0640", "17"));
+            assert_eq!(error.decision().policy(), "authorize");
             assert_eq!(told(&lab.sink), ["read kb:read denied"]);
         }
     });

@@ -77,7 +77,7 @@ fn what_is_not_permitted_does_not_run_and_the_run_is_denied() {
             decisions(&lab.sink)[2],
             json!({
                 "subject": "ada", "org": org, "action": "kb:write",
-                "resource": { "kind": "stage", "id": "answer/write", "org": org, "region": null },
+                "resource": { "kind": "stage", "id": "answer/write", "org": org, "owner": "own", "region": null },
                 "decision": "denied", "effect": "denied", "reason": "no role of theirs permits it",
                 "policy": "rbac", "stage": "write", "lapsed": false,
             })

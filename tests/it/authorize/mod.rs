@@ -3,6 +3,7 @@
 mod asking;
 mod decisions;
 mod lapsed;
+mod orgs;
 mod parts;
 mod random;
 mod reuse;

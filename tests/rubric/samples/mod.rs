@@ -1,6 +1,7 @@
 //! One error of every kind, made the way a program would meet it, with what its message should show.
 
 mod access;
+mod access_orgs;
 mod admission;
 mod approval;
 mod audit;
@@ -57,6 +58,7 @@ pub(crate) struct Sample {
 pub(crate) fn all() -> Vec<Sample> {
     [
         access::samples(),
+        access_orgs::samples(),
         context::samples(),
         graph::samples(),
         loops::samples(),

@@ -29,6 +29,8 @@ struct Inner {
 pub enum AccessErrorKind {
     /// The policy says no.
     Denied,
+    /// What it is to be done to belongs to another org, or to nobody. No policy was asked.
+    ForeignResource,
     /// Their time is over, and the layer says that they may do nothing then: see [`WhenLapsed`](crate::WhenLapsed).
     Lapsed,
     /// A stage asked, and the engine shares no policy with stages.
@@ -86,6 +88,7 @@ impl AccessError {
             AccessErrorKind::Nobody => "SF0623",
             AccessErrorKind::OtherOrg => "SF0624",
             AccessErrorKind::NoPolicy => "SF0625",
+            AccessErrorKind::ForeignResource => "SF0640",
             AccessErrorKind::Lapsed => "SF0634",
         }
     }
@@ -115,15 +118,20 @@ impl AccessError {
         match self.0.kind {
             AccessErrorKind::Lapsed | AccessErrorKind::Nobody => "show valid credentials",
             AccessErrorKind::Undecided => "this cannot be decided at present; try again later",
-            AccessErrorKind::Denied | AccessErrorKind::NoPolicy | AccessErrorKind::OtherOrg => {
-                "you may not do this"
-            }
+            AccessErrorKind::Denied
+            | AccessErrorKind::ForeignResource
+            | AccessErrorKind::NoPolicy
+            | AccessErrorKind::OtherOrg => "you may not do this",
         }
     }
 
     fn help(&self) -> &'static str {
         match self.0.kind {
             AccessErrorKind::Denied => "change the policy, or let somebody ask who may",
+            AccessErrorKind::ForeignResource => {
+                "look for an id that came with the input; say whose it is with `Resource::owned_by`, or that all orgs have it with \
+                 `Resource::shared`"
+            }
             AccessErrorKind::Lapsed => {
                 "let them show new credentials and start again, or say `.when_lapsed(WhenLapsed::AsAdmitted)`"
             }

@@ -3,6 +3,7 @@
 mod access;
 mod error;
 mod lapsed;
+mod owned;
 mod rules;
 mod ruling;
 mod shared;
@@ -21,7 +22,7 @@ use stageflow_interceptors::{Call, Claim, Flow, Hook, Phase};
 
 use crate::{PolicyEngine, Principal, Resource};
 use lapsed::Lapse;
-use rules::Rules;
+use rules::{Orgs, Rules};
 
 /// What the layer is called in events and errors.
 const NAME: &str = "authorize";
@@ -34,6 +35,9 @@ const NAME: &str = "authorize";
 /// run's org, and it is in the region that [`Authorize::in_region`] says. What the stage requires is asked in its order, until
 /// something is denied; each question is one event `auth.decision`. Of a map each item is a call of its own, and of a loop each
 /// round.
+///
+/// What belongs to another org than whoever asks, or to nobody, is denied before the policy is asked: see
+/// [`Authorize::across_orgs`] and [`Resource::shared`]. So it takes no policy to keep orgs apart.
 ///
 /// A denial ends the run as denied, with an [`AccessError`] as the cause. A stage that requires nothing costs nothing.
 ///
@@ -72,6 +76,7 @@ impl Authorize {
         Self(Rules {
             policy: Arc::new(policy),
             when_undecided: WhenUndecided::default(),
+            orgs: Orgs::Apart,
             region: None,
             lapse: Lapse::default(),
         })
@@ -83,6 +88,31 @@ impl Authorize {
     pub fn when_undecided(self, then: WhenUndecided) -> Self {
         Self(Rules {
             when_undecided: then,
+            ..self.0
+        })
+    }
+
+    /// Lets the policy decide about things of other orgs, too, and about those that nobody owns: for support staff and for
+    /// programs that look after all tenants. Otherwise they are denied before any policy is asked, whatever it would say. Events have in `resource.owner` what was decided about:
+    /// `own`, `other`, `nobody` or `everybody`.
+    ///
+    /// ```
+    /// use stageflow_auth::{Authorize, Principal, Rbac, Resource, Role};
+    /// use stageflow_context::{OrgId, SystemIds};
+    ///
+    /// let [acme, other] = [(); 2].map(|()| OrgId::generate(&SystemIds::new()));
+    /// let rbac = || Rbac::new([Role::new("support").permits("kb:read")]);
+    /// let sam = Principal::new("sam", acme).with_role("support");
+    /// let theirs = Resource::new("document", "17").owned_by(other);
+    ///
+    /// assert!(!Authorize::new(rbac()?).rule(&sam, "kb:read", theirs.clone()).is_allowed());
+    /// assert!(Authorize::new(rbac()?).across_orgs().rule(&sam, "kb:read", theirs).is_allowed());
+    /// # Ok::<(), stageflow_auth::RbacError>(())
+    /// ```
+    #[must_use]
+    pub fn across_orgs(self) -> Self {
+        Self(Rules {
+            orgs: Orgs::LeftToPolicy,
             ..self.0
         })
     }

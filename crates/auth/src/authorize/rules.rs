@@ -11,6 +11,7 @@ use stageflow_interceptors::panic_message;
 
 use super::error::AccessErrorKind;
 use super::lapsed::Lapse;
+use super::owned::Owned;
 use super::ruling::Ruling;
 use super::{NAME, WhenLapsed, WhenUndecided};
 use crate::{Decision, PolicyEngine, Principal, Resource, Verdict};
@@ -20,20 +21,50 @@ use crate::{Decision, PolicyEngine, Principal, Resource, Verdict};
 pub(super) struct Rules {
     pub(super) policy: Arc<dyn PolicyEngine>,
     pub(super) when_undecided: WhenUndecided,
+    pub(super) orgs: Orgs,
     /// Where the stages are that it is around.
     pub(super) region: Option<Cow<'static, str>>,
     pub(super) lapse: Lapse,
+}
+
+/// What is done about things of other orgs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Orgs {
+    /// They are denied, whatever the policy would say.
+    Apart,
+    /// The policy decides.
+    LeftToPolicy,
 }
 
 impl Rules {
     /// Whether somebody may do something.
     pub(super) fn rule(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
         let over = self.lapse.of(who);
-        match (over, self.lapse.then) {
-            (Some(over), WhenLapsed::Deny) => lapsed(who, over, action, resource),
-            _ => Ruling {
-                lapsed: over.is_some(),
-                ..self.ask(who, action, resource)
+        let ruling = match (over, self.lapse.then) {
+            (Some(over), WhenLapsed::Deny) => return lapsed(who, over, action, resource),
+            _ => self.within_org(who, action, resource),
+        };
+        Ruling {
+            lapsed: over.is_some(),
+            ..ruling
+        }
+    }
+
+    /// What the policy says, unless it is another org's.
+    fn within_org(&self, who: &Principal, action: &str, resource: Resource) -> Ruling {
+        let objection = match self.orgs {
+            Orgs::Apart => Owned::by(&resource, who).objection(),
+            Orgs::LeftToPolicy => None,
+        };
+        match objection {
+            None => self.ask(who, action, resource),
+            Some(reason) => Ruling {
+                who: Some(who.clone()),
+                action: action.into(),
+                resource,
+                decision: Decision::deny(reason).by(NAME),
+                objection: Some(AccessErrorKind::ForeignResource),
+                lapsed: false,
             },
         }
     }
@@ -141,6 +172,7 @@ impl fmt::Debug for Rules {
         f.debug_struct("Rules")
             .field("policy", &self.policy.name())
             .field("when_undecided", &self.when_undecided)
+            .field("orgs", &self.orgs)
             .field("region", &self.region)
             .field("when_lapsed", &self.lapse)
             .finish()

@@ -4,6 +4,7 @@ use serde_json::json;
 use stageflow_context::{AuditArea, AuditNotice};
 
 use super::error::{AccessError, AccessErrorKind};
+use super::owned::Owned;
 use crate::{Decision, Principal, Resource, Verdict};
 
 /// One question and what came of it: who wanted to do what to what, what the policy decided, and whether they may.
@@ -88,6 +89,7 @@ impl Ruling {
                 "kind": resource.kind(),
                 "id": resource.id(),
                 "org": resource.org().map(|org| org.to_string()),
+                "owner": who.as_ref().map(|who| Owned::by(resource, who).as_str()),
                 "region": resource.region(),
             },
             "decision": decision.verdict().as_str(),

@@ -4,6 +4,7 @@ mod algorithm;
 mod claims;
 mod rules;
 mod token;
+mod unique;
 
 pub use algorithm::TokenAlgorithm;
 pub use rules::JwtRules;

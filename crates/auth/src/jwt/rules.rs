@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use super::TokenAlgorithm;
 
+/// Else a typing error makes tokens last for ever.
+const MOST_LEEWAY: Duration = Duration::from_mins(5);
+
 /// Which tokens count, and what their claims mean.
 ///
 /// Names of claims are names, or JSON pointers if they start with `/`: `org_id`, `https://example.org/org`,
@@ -43,7 +46,7 @@ pub struct JwtRules {
 }
 
 impl JwtRules {
-    /// Tokens that `issuer` made for `audience`, each compared to the letter.
+    /// Tokens that `issuer` made for `audience`, each compared to the letter. If one of them is empty, no token counts.
     pub fn new(issuer: impl Into<Arc<str>>, audience: impl Into<Arc<str>>) -> Self {
         Self {
             issuer: issuer.into(),
@@ -68,9 +71,11 @@ impl JwtRules {
     }
 
     /// The same, for clocks that are at most so far apart: 5 s if nothing else is said. A token counts from `nbf - leeway` on,
-    /// that moment included, until `exp + leeway`, that moment not included.
+    /// that moment included, until `exp + leeway`, that moment not included. More than 5 minutes count as 5 minutes: clocks
+    /// that are further apart are wrong.
     #[must_use]
     pub fn leeway(self, leeway: Duration) -> Self {
+        let leeway = leeway.min(MOST_LEEWAY);
         Self { leeway, ..self }
     }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::TokenAlgorithm;
+use super::{TokenAlgorithm, unique};
 use crate::{AuthError, AuthErrorKind};
 
 /// A token in its three parts.
@@ -64,9 +64,9 @@ impl<'a> Token<'a> {
     /// What it says, which is only worth something once the signature was found to be right.
     pub(super) fn claims(&self) -> Result<Map<String, Value>, AuthError> {
         decoded(self.payload)
-            .and_then(|json| serde_json::from_slice(&json).ok())
+            .and_then(|json| unique::object(&json))
             .ok_or_else(|| {
-                unreadable("the `payload` of the token is not one: a JSON object in base64url; send it as it was given")
+                unreadable("the `payload` of the token is not one: a JSON object in base64url that says nothing twice; send it as it was given")
             })
     }
 }

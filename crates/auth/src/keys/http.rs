@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, ClientBuilder, Url, redirect};
 use serde::Deserialize;
 
 use super::{Jwks, JwksFetch, KeyError, KeyErrorKind};
@@ -15,7 +15,9 @@ use super::{Jwks, JwksFetch, KeyError, KeyErrorKind};
 ///
 /// Only `https`, unless the address is on this machine, or it was said otherwise by name.
 pub struct HttpFetch {
-    client: Client,
+    /// For this machine, which no proxy stands before.
+    here: Client,
+    away: Client,
     from: From,
     wire: Wire,
     max_bytes: NonZeroUsize,
@@ -55,7 +57,8 @@ impl HttpFetch {
     }
 
     /// The keys of this issuer, which says where they are (OpenID Connect Discovery). What it says of itself must be this very
-    /// `issuer`, to the letter. It is asked each time that keys are fetched.
+    /// `issuer`, to the letter. It is asked each time that keys are fetched. An issuer that is not on this machine cannot name keys
+    /// that are.
     ///
     /// # Errors
     ///
@@ -93,20 +96,21 @@ impl HttpFetch {
             From::Address(url) | From::Discovery { document: url, .. } => url,
         };
         wire.allows(url)?;
-        let client = Client::builder()
-            .redirect(redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            // An idle connection is of no use to something that is asked once in a minute.
-            .pool_max_idle_per_host(0);
-        let client = if is_here(url) {
-            client.no_proxy()
-        } else {
+        let client = || {
+            Client::builder()
+                .redirect(redirect::Policy::none())
+                .connect_timeout(Duration::from_secs(5))
+                // An idle connection is of no use to something that is asked once in a minute.
+                .pool_max_idle_per_host(0)
+        };
+        let made = |client: ClientBuilder| {
             client
+                .build()
+                .map_err(|error| unreachable(url).because(error))
         };
         Ok(Self {
-            client: client
-                .build()
-                .map_err(|error| unreachable(url).because(error))?,
+            here: made(client().no_proxy())?,
+            away: made(client())?,
             from,
             wire,
             max_bytes: const { NonZeroUsize::new(256 * 1024).unwrap() },
@@ -116,7 +120,11 @@ impl HttpFetch {
     /// What is at `url`, as text.
     async fn get(&self, url: &Url) -> Result<String, KeyError> {
         let failed = |error| unreachable(url).because(error);
-        let answer = self.client.get(url.clone()).send().await.map_err(failed)?;
+        let client = match is_here(url) {
+            true => &self.here,
+            false => &self.away,
+        };
+        let answer = client.get(url.clone()).send().await.map_err(failed)?;
         let status = answer.status();
         if !status.is_success() {
             return Err(KeyError::new(
@@ -179,6 +187,7 @@ impl JwksFetch for HttpFetch {
         }
         let keys = address(&said.jwks_uri)?;
         self.wire.allows(&keys)?;
+        stays_away(document, &keys)?;
         self.get(&keys).await
     }
 }
@@ -217,6 +226,21 @@ impl Wire {
             )),
         }
     }
+}
+
+/// An issuer elsewhere has no keys on this machine: whoever writes its document must not choose what is asked here.
+fn stays_away(document: &Url, keys: &Url) -> Result<(), KeyError> {
+    if is_here(document) || !is_here(keys) {
+        return Ok(());
+    }
+    Err(KeyError::new(
+        KeyErrorKind::Insecure,
+        format!(
+            "`{}` says that its keys are on this machine, at `{}`; look whether the issuer is right",
+            plain(document),
+            plain(keys)
+        ),
+    ))
 }
 
 fn address(url: &str) -> Result<Url, KeyError> {
@@ -271,5 +295,32 @@ impl fmt::Debug for HttpFetch {
             .field("url", &plain(url))
             .field("wire", &self.wire)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_issuer_on_this_machine_has_keys_on_it() {
+        let allowed = |document: &str, keys: &str| {
+            let [document, keys] = [document, keys].map(|url| Url::parse(url).unwrap());
+            let wire = Wire::Safe.allows(&keys);
+            wire.and_then(|()| stays_away(&document, &keys))
+                .map_err(|error| error.kind())
+        };
+        let (away, here) = ("https://id.example.org/d", "http://127.0.0.1:8080/d");
+        assert_eq!(allowed(away, "https://keys.example.org/k"), Ok(()));
+        assert_eq!(allowed(here, "http://127.0.0.1:8080/k"), Ok(()));
+        assert_eq!(allowed(here, "https://keys.example.org/k"), Ok(()));
+        for keys in [
+            "http://127.0.0.1:9/k",
+            "http://localhost/k",
+            "http://[::1]/k",
+            "https://127.0.0.1/k",
+        ] {
+            assert_eq!(allowed(away, keys), Err(KeyErrorKind::Insecure), "{keys}");
+        }
     }
 }

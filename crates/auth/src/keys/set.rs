@@ -57,12 +57,17 @@ impl KeySet {
         Ok(Self(read))
     }
 
-    /// The key of this name; without a name the only one there is.
+    /// The key of this name; without a name the only one there is. A name that two keys have is nobody's: which of them was meant
+    /// must not depend on their order.
     pub(super) fn find(&self, kid: Option<&str>) -> Option<Arc<VerifyingKey>> {
         match (kid, &*self.0) {
             (None, [only]) => Some(Arc::clone(only)),
             (None, _) => None,
-            (Some(_), keys) => keys.iter().find(|key| key.kid() == kid).cloned(),
+            (Some(_), keys) => {
+                let mut named = keys.iter().filter(|key| key.kid() == kid);
+                let first = named.next();
+                first.filter(|_| named.next().is_none()).cloned()
+            }
         }
     }
 }

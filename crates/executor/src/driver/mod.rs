@@ -156,18 +156,30 @@ impl<'p> Driver<'p> {
         })
     }
 
-    fn begin_run(&mut self) {
+    /// The run has gone away from the door, and what was said there must be known.
+    #[cold]
+    pub(crate) fn tell_of(&mut self, left: Arrived) {
+        drop(self.let_in(left));
+        self.now = self.shared.now();
+        self.tell_beginning();
+    }
+
+    fn tell_beginning(&mut self) {
         self.begun = true;
-        let watchdog = self.shared.engine.watchdog.as_ref();
-        self.beacon = watchdog.map(|watchdog| watchdog.beacon(&self.shared, Told::ByDriver));
-        if self.shared.engine.registry.is_closing() {
-            self.signal(CancelReason::Shutdown);
-        }
         self.data.events.push(self.now, EventKind::RunStarted);
         for notice in std::mem::take(&mut self.data.said) {
             let kind = EventKind::Audit(Box::new(notice));
             self.data.events.push(self.now, kind);
         }
+    }
+
+    fn begin_run(&mut self) {
+        let watchdog = self.shared.engine.watchdog.as_ref();
+        self.beacon = watchdog.map(|watchdog| watchdog.beacon(&self.shared, Told::ByDriver));
+        if self.shared.engine.registry.is_closing() {
+            self.signal(CancelReason::Shutdown);
+        }
+        self.tell_beginning();
         if !self.refuse() {
             self.machine.on(Input::Begin, self.now);
         }

@@ -142,6 +142,12 @@ impl<'a> Arrival<'a> {
         });
     }
 
+    /// What was said so far, which is not said again. Called by engines, of a run that goes away before it is let in.
+    #[must_use]
+    pub fn take_said(&mut self) -> Vec<AuditNotice> {
+        std::mem::take(&mut self.said)
+    }
+
     /// What is known at the end. Called by engines.
     #[must_use]
     pub fn into_parts(self) -> (RunIdentity, Attached, Option<Budget>, Vec<AuditNotice>) {
