@@ -125,7 +125,7 @@ pub(crate) fn header() -> Arc<RunHeader> {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(7)));
     let stages = Arc::from([StageName::nth(0)]);
     let context = ContextSnapshot::new(identity);
-    Arc::new(RunHeader::new(
+    Arc::new(RunHeader::by_hand(
         context,
         Arc::from("bench"),
         stages,

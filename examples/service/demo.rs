@@ -109,8 +109,8 @@ pub(crate) fn print(signer: &Signer, url: &str) -> io::Result<()> {
         out,
         "\nWith the two lines above in your shell:\n\n\
          curl -T docs/manual/18-sinks-under-load.md -H \"authorization: Bearer $ACME\" {url}/v1/documents/sinks.md\n\
-         curl -H \"authorization: Bearer $ACME\" --json '{{\"question\": \"What happens when a queue is full?\"}}' {url}/v1/ask\n\
-         curl -N -H \"authorization: Bearer $ACME\" --json '{{\"question\": \"What is the default policy?\"}}' {url}/v1/ask/stream\n\
+         curl -H \"authorization: Bearer $ACME\" --json '{{\"question\": \"Which events are never dropped?\"}}' {url}/v1/ask\n\
+         curl -N -H \"authorization: Bearer $ACME\" --json '{{\"question\": \"What is a transient failure?\"}}' {url}/v1/ask/stream\n\
          curl -H \"authorization: Bearer $ACME\" {url}/v1/usage\n\
          curl -H \"authorization: Bearer $GLOBEX\" {url}/v1/documents"
     )

@@ -93,7 +93,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let policy = who_may_what(&arguments)?;
-    let (authenticator, tenants, signer) = who_may_come(&arguments)?;
+    let Guests {
+        authenticator,
+        tenants,
+        signer,
+    } = guests(&arguments)?;
     let data = &arguments.data;
     let keys = std::fs::create_dir_all(data).and_then(|()| Secrets::load(&data.join("secret")));
     let secrets = keys.map_err(|error| format!("--data {}: {error}", data.display()))?;
@@ -137,10 +141,16 @@ fn who_may_what(arguments: &Arguments) -> Result<Arc<dyn PolicyEngine>, BoxError
     }
 }
 
-/// Whose tokens count, and who the tenants are; and who signs tokens for trying it out, if nobody else does.
-fn who_may_come(
-    arguments: &Arguments,
-) -> Result<(Arc<dyn Authenticator>, Tenants, Option<Signer>), BoxError> {
+/// Who may come.
+struct Guests {
+    /// Whose tokens count.
+    authenticator: Arc<dyn Authenticator>,
+    tenants: Tenants,
+    /// Who signs tokens for trying it out, if nobody else does.
+    signer: Option<Signer>,
+}
+
+fn guests(arguments: &Arguments) -> Result<Guests, BoxError> {
     let tenants = tiers()
         .into_iter()
         .fold(Tenants::builder(), TenantsBuilder::tier);
@@ -149,15 +159,18 @@ fn who_may_come(
         let tenants = tenants
             .tenant(ACME.org.parse()?, ACME.tier)
             .tenant(GLOBEX.org.parse()?, GLOBEX.tier);
-        return Ok((
-            Arc::new(signer.authenticator()?),
-            tenants.build()?,
-            Some(signer),
-        ));
+        return Ok(Guests {
+            authenticator: Arc::new(signer.authenticator()?),
+            tenants: tenants.build()?,
+            signer: Some(signer),
+        });
     };
     let rules = JwtRules::new(issuer.as_str(), audience.as_str());
     let authenticator = JwtAuthenticator::new(Jwks::discover(issuer)?, rules);
     // Whoever the identity provider says is an org is a tenant here.
-    let tenants = tenants.unknown(Unknown::Tier("free".into())).build()?;
-    Ok((Arc::new(authenticator), tenants, None))
+    Ok(Guests {
+        authenticator: Arc::new(authenticator),
+        tenants: tenants.unknown(Unknown::Tier("free".into())).build()?,
+        signer: None,
+    })
 }

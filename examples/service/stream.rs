@@ -71,22 +71,24 @@ async fn tell(service: Arc<Service>, question: String, caller: Caller, send: Sen
     let _ = send.send(end).await;
 }
 
-/// What of a run's stream is for those outside: what `answer` and the stages under it do, without their errors.
+/// The stage that answers: what it and the stages under it do is for those outside.
+const ANSWER: &str = "answer";
+
+/// What of a run's stream is for those outside, without errors.
 fn public(item: &StreamItem) -> Option<Told> {
-    let stage = || item.path.strip_prefix("answer");
+    let stage = || match item.path.strip_prefix(ANSWER)? {
+        "" => Some(ANSWER),
+        under => under.strip_prefix('/'),
+    };
     let (name, data) = match &item.kind {
         StreamKind::Chunk(chunk) => ("chunk", chunk.clone()),
         StreamKind::Lagged { missed } => ("lagged", json!({ "missed": missed })),
-        StreamKind::Lifecycle(EventKind::StageStarted { .. }) => (
-            "started",
-            json!({ "stage": stage()?.trim_start_matches('/') }),
-        ),
+        StreamKind::Lifecycle(EventKind::StageStarted { .. }) => {
+            ("started", json!({ "stage": stage()? }))
+        }
         StreamKind::Lifecycle(EventKind::StageEnded { outcome, .. }) => {
-            let stage = stage()?.trim_start_matches('/');
-            (
-                "ended",
-                json!({ "stage": stage, "outcome": outcome.as_str() }),
-            )
+            let outcome = outcome.as_str();
+            ("ended", json!({ "stage": stage()?, "outcome": outcome }))
         }
         _ => return None,
     };

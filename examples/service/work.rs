@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use stageflow::context::{AuditArea, AuditNotice, RunId, SealKeys, UserId};
+use stageflow::context::{AuditArea, AuditNotice, RunId, SealKeys, Subject, UserId};
 use stageflow::graph::BuildError;
 use stageflow::prelude::*;
 use stageflow::tenancy::{TenantScope, Tenants};
@@ -230,5 +230,12 @@ async fn audit(desk: Arc<Desk>, cx: StageCx, _: Arc<()>) -> Result<AuditTrail, S
 
 async fn erase(desk: Arc<Desk>, cx: StageCx, user: Arc<UserId>) -> Result<String, Stop> {
     let scope = TenantScope::of(&cx)?;
-    Ok(desk.erasure.erase(&scope, *user).await?.to_json())
+    // Of those who erase themselves nothing stays, not even this.
+    let by = cx.attached::<Subject>();
+    let by = by.filter(|_| scope.user() != Some(*user));
+    let erasure = match by {
+        Some(by) => desk.erasure.clone().by(by.as_str()),
+        None => desk.erasure.clone(),
+    };
+    Ok(erasure.erase(&scope, *user).await?.to_json())
 }

@@ -23,7 +23,7 @@ impl Exporter for Nowhere {
 fn full(overflow: Overflow) -> (BoundedSink, Pump, Arc<RunHeader>) {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
     let context = ContextSnapshot::new(identity);
-    let header = RunHeader::new(
+    let header = RunHeader::by_hand(
         context,
         Arc::from("p"),
         Arc::from([]),

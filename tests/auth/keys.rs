@@ -1,15 +1,17 @@
 //! Keys that are published, changed, and away: in virtual time, and counted where they are published.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use stageflow::auth::{Jwks, JwksFetch, JwtAuthenticator, KeyError, async_trait};
 use stageflow::context::OrgId;
 use stageflow::prelude::*;
 use stageflow_testkit::paused;
 use stageflow_testkit::tokens::{Signer, SigningKey, jwks};
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
-use crate::support::{Desk, Publisher, Went, claims, org, rsa};
+use crate::support::{Desk, Publisher, Went, claims, clock, org, rsa, rules};
 
 fn own() -> OrgId {
     org(1)
@@ -156,8 +158,128 @@ fn whoever_gives_up_does_not_close_the_door_for_others() {
             .credentials(token)
             .deadline(Duration::from_millis(50));
         assert_eq!(desk.outcome(hurried).await, Outcome::TimedOut);
+        // It goes on where it was left.
+        shows(&desk, rsa()).await.assert_in(own());
+        assert_eq!(publisher.asked(), 1);
+    });
+}
+
+/// Shows a token of this key, and goes away while the keys are fetched.
+async fn shows_and_leaves(desk: &Desk, key: &SigningKey) {
+    let token = Credentials::bearer(key.token(&claims(own())));
+    let run = desk.outcome(RunOptions::new().credentials(token));
+    let left = tokio::time::timeout(Duration::from_millis(20), run).await;
+    assert!(left.is_err(), "it did not wait for the keys");
+}
+
+#[test]
+fn a_hundred_that_go_away_make_one_request() {
+    for known in [true, false] {
+        let publisher = Publisher::of(rsa().jwks());
+        paused(async {
+            let desk = Desk::of_tokens(&publisher, 0);
+            if known {
+                shows(&desk, rsa()).await.assert_in(own());
+                seconds(61).await;
+            }
+            let before = publisher.asked();
+            let made_up = key("made-up");
+            // At the same time: one after the other they would drive it to its end.
+            join_all((0..50).map(|_| shows_and_leaves(&desk, &made_up))).await;
+            join_all((0..50).map(|_| shows_and_leaves(&desk, &made_up))).await;
+            assert_eq!(publisher.asked() - before, 1, "with keys: {known}");
+        });
+    }
+}
+
+#[test]
+fn nobody_who_leaves_keeps_a_new_key_out() {
+    let (old, new) = (key("old"), key("new"));
+    let publisher = Publisher::of(old.jwks());
+    paused(async {
+        let desk = Desk::of_tokens(&publisher, 0);
+        shows(&desk, &old).await.assert_in(own());
+        seconds(61).await;
+        publisher.publish(jwks(&[&old, &new]));
+        shows_and_leaves(&desk, &key("made-up")).await;
+        // Long after `timeout`, and within the minute.
+        seconds(20).await;
+        shows(&desk, &new).await.assert_in(own());
+        shows(&desk, &old).await.assert_in(own());
+        assert_eq!(publisher.asked(), 2);
+    });
+}
+
+#[test]
+fn a_removed_key_is_denied_also_when_somebody_left() {
+    let (old, new) = (key("old"), key("new"));
+    let publisher = Publisher::of(jwks(&[&old, &new]));
+    paused(async {
+        let desk = Desk::of_tokens(&publisher, 0);
+        shows(&desk, &old).await.assert_in(own());
+        publisher.publish(new.jwks());
+        seconds(601).await;
+        shows_and_leaves(&desk, &old).await;
+        shows(&desk, &old)
+            .await
+            .assert_refused(Outcome::Denied, "SF0604");
+        shows(&desk, &new).await.assert_in(own());
+        assert_eq!(publisher.asked(), 2);
+    });
+}
+
+#[test]
+fn who_waits_for_a_provider_that_hangs_waits_once() {
+    let publisher = Publisher::of(rsa().jwks());
+    publisher.falls_silent();
+    paused(async {
+        let desk = Desk::of_tokens(&publisher, 0);
+        shows_and_leaves(&desk, rsa()).await;
+        seconds(20).await;
+        let began = Instant::now();
+        shows(&desk, rsa())
+            .await
+            .assert_refused(Outcome::Failed, "SF0611");
+        assert_eq!(began.elapsed(), Duration::from_secs(5), "its own time");
+        shows(&desk, rsa())
+            .await
+            .assert_refused(Outcome::Failed, "SF0611");
+        assert_eq!(
+            began.elapsed(),
+            Duration::from_secs(5),
+            "nobody waits again"
+        );
+        publisher.publish(rsa().jwks());
+        seconds(36).await;
         shows(&desk, rsa()).await.assert_in(own());
         assert_eq!(publisher.asked(), 2);
+    });
+}
+
+/// Panics the first time.
+struct Clumsy(AtomicU32, String);
+
+#[async_trait]
+impl JwksFetch for Clumsy {
+    async fn fetch(&self) -> Result<String, KeyError> {
+        assert!(self.0.fetch_add(1, Ordering::Relaxed) > 0, "it fell");
+        Ok(self.1.clone())
+    }
+}
+
+#[test]
+fn a_fetch_that_panics_is_one_that_failed() {
+    paused(async {
+        let keys = Jwks::new(Clumsy(AtomicU32::new(0), rsa().jwks()));
+        let tokens = JwtAuthenticator::new(keys, rules()).with_clock(clock(0));
+        let desk = Desk::knowing(tokens, 0);
+        for _ in 0..2 {
+            let went = shows(&desk, rsa()).await;
+            went.assert_refused(Outcome::Failed, "SF0611");
+            assert!(went.said.contains("it fell"), "{}", went.said);
+        }
+        seconds(60).await;
+        shows(&desk, rsa()).await.assert_in(own());
     });
 }
 

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use stageflow::context::testing::HostByHand;
 use stageflow::context::{
     Cancel, Cleanups, EmitError, Note, OutputBag, RunHost, RunId, StageIndex, StageName, SystemIds,
 };
@@ -31,6 +32,8 @@ pub(crate) fn cx(name: &str) -> StageCx {
     };
     StageCx::new(Arc::new(bare), StageIndex::new(0), NonZeroU32::MIN)
 }
+
+impl HostByHand for Bare {}
 
 impl RunHost for Bare {
     fn identity(&self) -> &RunIdentity {

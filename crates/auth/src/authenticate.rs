@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use stageflow_context::{AuditArea, AuditNotice, Credentials, OrgId, SystemClock, WallClock};
+use stageflow_context::{
+    AuditArea, AuditNotice, Credentials, OrgId, Subject, SystemClock, WallClock,
+};
 use stageflow_interceptors::{Admission, Arrival, Pass, Phase, Refusal, RefusalKind};
 
 use crate::{AuthError, AuthErrorKind, Authenticator, Lenience, Principal};
@@ -16,7 +18,7 @@ use crate::{AuthError, AuthErrorKind, Authenticator, Lenience, Principal};
 ///
 /// It proves who shows the run's credentials; or it takes the [`Principal`] that a front end has proved and attached to the run.
 /// Credentials count more than what is attached. Afterwards the run belongs to the principal's org and user, whatever it said
-/// of itself, and each of its stages has the principal as `cx.attached::<Principal>()`.
+/// of itself, and each of its stages has the principal as `cx.attached::<Principal>()`, and its name as [`Subject`].
 ///
 /// There is no default: without an authenticator there is no `Authenticate`.
 ///
@@ -150,6 +152,7 @@ impl Authenticate {
             "issuer": principal.issuer(),
         });
         say(arrival, "login", told);
+        arrival.attach(Subject::new(principal.subject()));
         arrival.attach(principal);
         None
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::StageIndex;
 use crate::layer_notice::word;
+use crate::{StageIndex, Subject};
 
 /// What an [`AuditNotice`] is about: the first word of its name, which no stage can forge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +62,25 @@ impl AuditNotice {
             payload,
             at: None,
         }
+    }
+
+    /// The same, with who asked as its `subject`, unless it has one already.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use stageflow_context::{AuditArea, AuditNotice, Subject};
+    ///
+    /// let notice = AuditNotice::new(AuditArea::Tenant, "refused", json!({ "why": "suspended" }));
+    /// let notice = notice.asked_by(&Subject::new("nightly-import"));
+    /// assert_eq!(notice.payload()["subject"], "nightly-import");
+    /// ```
+    #[must_use]
+    pub fn asked_by(mut self, subject: &Subject) -> Self {
+        if let Value::Object(payload) = &mut self.payload {
+            let subject = || subject.as_str().into();
+            payload.entry("subject".to_owned()).or_insert_with(subject);
+        }
+        self
     }
 
     /// The same, said about this attempt of a stage.

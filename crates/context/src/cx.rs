@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     Amounts, AuditNotice, Budget, CancelReason, Cleanup, CleanupResult, ContextSnapshot, EmitError,
     EmitErrorKind, Note, OutputConflict, Part, PartCall, PartLimits, Reservation, RunHost, RunId,
-    RunIdentity, SpanId, StageIndex, StageName, Step, Stop, StopKind,
+    RunIdentity, SpanId, StageIndex, StageName, Step, Stop, StopKind, Subject,
 };
 
 /// A stage's view of the run it belongs to: owned, cheap to clone, and good for as long as the stage keeps it.
@@ -77,8 +77,12 @@ impl StageCx {
     }
 
     /// Says something that must be known afterwards about who may do what, as an event of its own. For libraries that guard
-    /// what belongs to somebody; a stage's own words are notes.
+    /// what belongs to somebody; a stage's own words are notes. It names who asks, if that was [proved](crate::Subject).
     pub fn audit(&self, notice: AuditNotice) {
+        let notice = match self.attached::<Subject>() {
+            Some(subject) => notice.asked_by(&subject),
+            None => notice,
+        };
         self.host.audit(notice.of_stage(self.stage, self.attempt));
     }
 

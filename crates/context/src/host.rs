@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::engine_only::EngineHost;
 use crate::{
     Attached, AuditNotice, Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError,
     Idempotency, LayerNotice, Note, Operation, OperationEnd, OutputBag, Part, PartCall, PartFuture,
@@ -57,7 +58,10 @@ pub enum OperationStart {
 /// What an engine offers to the stages of one run. Implemented by engines and by test harnesses, not by stages.
 ///
 /// Nothing here blocks: stages call it from wherever they run.
-pub trait RunHost: Any + Send + Sync {
+///
+/// What a host says about whose a run is opens that tenant's store. So a type is a host only if it says that it is an engine's;
+/// in tests, with `testing::HostByHand` and the feature `testing`.
+pub trait RunHost: EngineHost + Any + Send + Sync {
     /// Who and which run.
     fn identity(&self) -> &RunIdentity;
 

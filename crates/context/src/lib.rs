@@ -58,7 +58,9 @@
 //!
 //! # Feature flags
 //!
-//! None.
+//! | feature | default | what it brings |
+//! |---|---|---|
+//! | `testing` | off | `testing`: hosts of runs that no engine has started, for tests of hosts. It takes down a wall between tenants: leave it to `[dev-dependencies]` |
 //!
 //! # Where it sits
 //!
@@ -77,6 +79,8 @@ mod cleanup;
 mod clock;
 mod credentials;
 mod cx;
+#[doc(hidden)]
+pub mod engine_only;
 mod error;
 mod given;
 mod host;
@@ -100,6 +104,9 @@ mod snapshot;
 mod spans;
 mod stop;
 mod stream;
+mod subject;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod trace;
 mod traced;
 mod undo_cx;
@@ -148,6 +155,7 @@ pub use snapshot::{
 };
 pub use stop::{BoxError, ResultExt, Stop, StopKind};
 pub use stream::Tier;
+pub use subject::Subject;
 pub use trace::{
     Baggage, BaggageEntry, TraceContext, TraceFlags, TraceParent, TraceParentError,
     TraceParentErrorKind,

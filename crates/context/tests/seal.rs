@@ -305,12 +305,65 @@ fn a_key_is_never_written_down() {
     assert!(!shown.contains("171") && !shown.contains("ab, "), "{shown}");
 }
 
+/// Kinds that were one once: cut off at 48 letters, or with `_` in the place of all that is no letter.
+#[test]
+fn kinds_that_look_alike_are_not_the_same() {
+    let long = "k".repeat(100);
+    let kinds = [
+        "a_b",
+        "a-b",
+        "a.b",
+        "A_b",
+        "a b",
+        "a%2db",
+        "",
+        "%",
+        "x",
+        &long,
+        &long[1..],
+        &long[..64],
+    ];
+    for sealed in kinds {
+        let bytes = keys().seal(&SealedAs::new(sealed, 1), b"hello");
+        for opened in kinds {
+            let opens = kind(bytes.as_bytes(), &SealedAs::new(opened, 1));
+            match sealed == opened {
+                true => assert_eq!(opens.unwrap(), b"hello", "{opened}"),
+                false => assert_eq!(opens, Err(Kind::WrongKind), "{sealed} {opened}"),
+            }
+        }
+    }
+    assert_eq!(SealedAs::new("a_b", 1).kind(), "a_b");
+}
+
+/// Tags of each key, in their order: the first is what is made now.
+#[test]
+fn what_was_made_with_any_of_the_keys_is_found() {
+    let keys = [1, 2, 3].map(|number| SealKey::new(number, [number as u8; 32]));
+    let [one, two, three] = keys.clone();
+    let all = SealKeys::new(two).opening(one).opening(three);
+    let tags = all.tags("p", &[b"a", b"b"]);
+    assert_eq!(tags[0], all.tag("p", &[b"a", b"b"]));
+    let numbers: Vec<_> = tags.iter().map(Tag::key).collect();
+    assert_eq!(numbers, [2, 1, 3]);
+    for (tag, key) in tags.iter().zip([&keys[1], &keys[0], &keys[2]]) {
+        assert_eq!(*tag, SealKeys::new(key.clone()).tag("p", &[b"a", b"b"]));
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_come_back(bytes in prop::collection::vec(any::<u8>(), 0..2000), kind in ".{0,40}", version in any::<u32>()) {
         let place = SealedAs::new(&kind, version);
         let sealed = keys().seal(&place, &bytes);
         prop_assert_eq!(sealed.open(&keys(), &place).unwrap(), bytes);
+    }
+
+    #[test]
+    fn no_two_texts_are_one_kind(one in ".{0,80}", other in ".{0,80}") {
+        let written = |kind: &str| SealedAs::new(kind, 1).kind().to_owned();
+        prop_assert_eq!(one == other, written(&one) == written(&other));
+        prop_assert!(written(&one).len() <= 90 && !written(&one).contains([' ', '\n', '=']));
     }
 
     #[test]

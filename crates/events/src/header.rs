@@ -10,6 +10,17 @@ use stageflow_context::{
 use crate::Redaction;
 
 /// What all events of one run have in common: the envelope. Written by the engine, shared by the events.
+///
+/// It says whose the run is, and by that opens the tenant's store. So nobody else can write one, nor write over who it is about; in
+/// tests of sinks there is `RunHeader::by_hand`, with the feature `testing`.
+///
+/// ```compile_fail,E0599
+/// # use stageflow_context::ContextSnapshot;
+/// # use stageflow_events::RunHeader;
+/// fn of_another(header: RunHeader, context: ContextSnapshot) -> RunHeader {
+///     header.with_context(context)
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunHeader {
     context: ContextSnapshot,
@@ -22,10 +33,7 @@ pub struct RunHeader {
 }
 
 impl RunHeader {
-    /// The header of a run of `pipeline` with these stages, which started at `started_at`. Secrets are left out as
-    /// [`Redaction::standard`] has it.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         context: ContextSnapshot,
         pipeline: Arc<str>,
         stages: Arc<[StageName]>,
@@ -42,9 +50,21 @@ impl RunHeader {
         }
     }
 
-    /// The same run, as more is known of whose it is.
+    /// The header of a run that no engine has started, in tests of sinks: of `pipeline` with these stages, started at `started_at`.
+    /// Secrets are left out as [`Redaction::standard`] has it.
+    #[cfg(any(test, feature = "testing"))]
     #[must_use]
-    pub fn with_context(self, context: ContextSnapshot) -> Self {
+    pub fn by_hand(
+        context: ContextSnapshot,
+        pipeline: Arc<str>,
+        stages: Arc<[StageName]>,
+        started_at: SystemTime,
+    ) -> Self {
+        Self::new(context, pipeline, stages, started_at)
+    }
+
+    /// The same run, as more is known of whose it is.
+    pub(crate) fn of_context(self, context: ContextSnapshot) -> Self {
         Self { context, ..self }
     }
 

@@ -72,6 +72,7 @@
 //! | feature | default | what it brings |
 //! |---|---|---|
 //! | `log-lines` | off | `LogLines`, a layer for `tracing-subscriber` that writes log lines as JSON, with the ids of the run they belong to |
+//! | `testing` | off | `RunHeader::by_hand`: envelopes that no engine has written, for tests of sinks. It takes down a wall between tenants: leave it to `[dev-dependencies]` |
 //!
 //! # Where it sits
 //!
@@ -84,6 +85,8 @@
 mod approval;
 mod bounded;
 mod cloud_event;
+#[doc(hidden)]
+pub mod engine_only;
 mod event;
 mod export;
 mod fan_out;

@@ -10,7 +10,7 @@ use stageflow_events::{Batch, Event, EventKind, EventSink, MemorySink, RunHeader
 fn batch(from: u64, count: u64) -> Batch {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
     let stages = Arc::from([StageName::nth(0)]);
-    let header = RunHeader::new(
+    let header = RunHeader::by_hand(
         ContextSnapshot::new(identity),
         Arc::from("p"),
         stages,

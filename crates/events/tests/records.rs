@@ -15,7 +15,7 @@ use stageflow_events::{
 fn header(started_at: SystemTime) -> RunHeader {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
     let stages = [StageName::nth(0), StageName::nth(1)];
-    RunHeader::new(
+    RunHeader::by_hand(
         ContextSnapshot::new(identity),
         Arc::from("answer"),
         Arc::from(stages),

@@ -4,6 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use stageflow_context::RunHost as _;
+use stageflow_context::engine_only::EngineWord;
+use stageflow_events::engine_only::{header, readdressed};
 use stageflow_events::{Batch, Doings, Event, EventKind, EventSink, Lane, Receipt, RunHeader};
 use stageflow_graph::Plan;
 use stageflow_interceptors::drop_quietly;
@@ -16,6 +18,12 @@ use crate::machine::Tick;
 use crate::sabotage::{Fault, Saboteur};
 use crate::shared::RunShared;
 use crate::stream::Tap;
+
+/// What the envelope says is what the run was started with, or what its admissions have found out.
+#[expect(clippy::disallowed_methods, reason = "this is the engine")]
+fn engine_word() -> EngineWord {
+    EngineWord::given()
+}
 
 /// How many events are handed over at once.
 const BATCH: usize = 64;
@@ -66,7 +74,8 @@ impl EventBuffer {
     pub(crate) fn new(shared: &Arc<RunShared>) -> Self {
         let (plan, engine) = (&shared.plan, &shared.engine);
         let outlet = engine.sink.as_ref().map(|sink| {
-            let header = RunHeader::new(
+            let header = header(
+                engine_word(),
                 engine.saboteur.snapshot(shared.snapshot()),
                 Arc::clone(plan.name()),
                 Arc::clone(plan.names()),
@@ -166,7 +175,8 @@ impl EventBuffer {
     pub(crate) fn readdress(&mut self, shared: &RunShared) {
         if let Some(outlet) = &mut self.outlet {
             let snapshot = shared.engine.saboteur.snapshot(shared.snapshot());
-            outlet.header = Arc::new((*outlet.header).clone().with_context(snapshot));
+            let header = (*outlet.header).clone();
+            outlet.header = Arc::new(readdressed(engine_word(), header, snapshot));
         }
     }
 

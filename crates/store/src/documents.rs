@@ -1,5 +1,7 @@
 //! Documents of an org, and what is remembered of its users.
 
+mod audited;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use stageflow_tenancy::TenantScope;
 
 use crate::time::millis;
 use crate::{Class, Row, Scan, Shelf, Store, StoreError, Write, body};
+
+pub use audited::AuditedDocuments;
 
 /// A document.
 #[derive(Clone, Debug, PartialEq)]

@@ -110,7 +110,7 @@ pub use audit::{
     AnchorError, AuditAnchor, AuditDetail, AuditDraft, AuditEntry, AuditError, AuditErrorKind,
     AuditSink, AuditTrail, AuditVerified, Decision, verify_jsonl,
 };
-pub use documents::{Document, Documents};
+pub use documents::{AuditedDocuments, Document, Documents};
 pub use erasure::{
     Compacted, Compactor, Erasure, ErasureError, ErasureErrorKind, ErasureReceipt, ReceiptError,
     ReceiptErrorKind,

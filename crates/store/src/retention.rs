@@ -8,10 +8,10 @@ use serde_json::json;
 use stageflow_context::SealKeys;
 use stageflow_tenancy::TenantScope;
 
-use crate::audit::{Line, Marks, entry_key, source_key};
+use crate::audit::{Marks, Verifier, source_key, text_of};
 use crate::{
-    AuditAnchor, AuditDraft, AuditError, AuditErrorKind, AuditTrail, Class, Row, Scan, Shelf,
-    Store, StoreError, StoreErrorKind, Write,
+    AuditAnchor, AuditDraft, AuditError, AuditTrail, Class, Row, Scan, Shelf, Store, StoreError,
+    StoreErrorKind, Write,
 };
 
 /// How long the entries of an audit trail are kept: whole years, one at least. What is asked about later, and by whom, is not
@@ -68,6 +68,7 @@ pub struct Retention {
     documents: Option<Duration>,
     events: Option<Duration>,
     runs: Option<Duration>,
+    by: Option<Arc<str>>,
 }
 
 /// What a sweep took away.
@@ -92,6 +93,7 @@ impl Retention {
             documents: None,
             events: None,
             runs: None,
+            by: None,
         }
     }
 
@@ -137,6 +139,13 @@ impl Retention {
         self
     }
 
+    /// Done by whoever this is: sweeps name them in the audit trail, for as long as it is kept. `retention` if nothing is said.
+    #[must_use]
+    pub fn by(self, who: impl Into<Arc<str>>) -> Self {
+        let by = Some(who.into());
+        Self { by, ..self }
+    }
+
     /// Takes away what of this tenant is older than it may be, `at_most` so many rows and never more than 1 000, class by
     /// class; call it again until it [is done](Swept::is_done). `now` counts from 1970.
     ///
@@ -177,7 +186,9 @@ impl Retention {
             if writes.is_empty() {
                 return Ok(swept);
             }
-            let draft = AuditDraft::new("tenant.retention_swept").details(swept.told());
+            let draft = AuditDraft::new("tenant.retention_swept")
+                .by(self.by.as_deref().unwrap_or("retention"))
+                .details(swept.told());
             if trail.append_with(vec![draft], writes).await?.is_some() {
                 return Ok(swept);
             }
@@ -284,41 +295,68 @@ impl<'a> Sweep<'a> {
         keys: &SealKeys,
         before: u64,
     ) -> Result<(), AuditError> {
+        const TRIES: u32 = 8;
+
+        let class = Class::Audit;
+        let mut tries = 0;
+        loop {
+            let seen = self.shelf.get(class, Marks::Start.key()).await?;
+            let start = trail.start().await?;
+            let cut = self.cut(Verifier::new(trail.org(), keys, start, None)?, before);
+            let cut = cut.await;
+            tries += 1;
+            if cut.is_err() && tries < TRIES && trail.start().await? != start {
+                // Somebody else sweeps, and was faster.
+                continue;
+            }
+            let Cut { writes, rows, end } = cut?;
+            if rows > 0 {
+                let mark = Marks::Start.write(trail.org(), keys, &end);
+                let row = Row::new(Marks::Start.key(), before, text_of(&mark)?);
+                self.writes.extend(writes);
+                // Nobody puts the start back to where it was.
+                self.writes.push(match seen.map(|seen| seen.version) {
+                    Some(seen) => Write::Swap { class, row, seen },
+                    None => Write::Insert { class, row },
+                });
+                self.take(class, rows);
+            }
+            return Ok(());
+        }
+    }
+
+    /// What is to be cut off. Nothing goes that is not as it was written: the new start would vouch for it.
+    async fn cut(&mut self, mut verifier: Verifier<'_>, before: u64) -> Result<Cut, AuditError> {
         let class = Class::Audit;
         let first = Scan::of(class).starting_with("e/").most(self.room + 1);
-        let rows = self.shelf.scan(first).await?;
-        let mut old: Vec<Row> = rows.into_iter().take_while(|row| row.at < before).collect();
-        if old.len() > self.room as usize {
-            old.truncate(self.room as usize);
-            self.swept.has_more = true;
-        }
-        let Some(last) = old.last() else {
-            return Ok(());
+        let mut cut = Cut {
+            writes: Vec::new(),
+            rows: 0,
+            end: verifier.head(),
         };
-        let start = anchor_of(last)?;
-        for row in &old {
-            let key = row.key.clone();
-            self.writes.push(Write::Delete { class, key });
-            if let Some(source) = Line::parse(&row.body).and_then(|line| line.linked()?.source) {
-                let key = source_key(&source);
-                self.writes.push(Write::Delete { class, key });
+        for row in self.shelf.scan(first).await? {
+            let linked = verifier.row(&row)?;
+            if linked.at >= before {
+                break;
             }
+            if cut.rows == self.room as usize {
+                self.swept.has_more = true;
+                break;
+            }
+            let source = linked.source.as_deref().map(source_key);
+            let keys = [Some(row.key), source].into_iter().flatten();
+            cut.writes
+                .extend(keys.map(|key| Write::Delete { class, key }));
+            cut.rows += 1;
+            cut.end = verifier.head();
         }
-        let body = crate::audit::text_of(&Marks::Start.write(trail.org(), keys, &start))?;
-        let row = Row::new(Marks::Start.key(), before, body);
-        self.writes.push(Write::Put { class, row });
-        self.take(class, old.len());
-        Ok(())
+        Ok(cut)
     }
 }
 
-/// What the entry in this row is known by.
-fn anchor_of(row: &Row) -> Result<AuditAnchor, AuditError> {
-    let altered = || AuditError::new(AuditErrorKind::Altered, 0, AuditAnchor::NONE);
-    let entry = Line::parse(&row.body).and_then(|line| line.read());
-    let entry = entry.ok_or_else(altered)?;
-    match row.key == entry_key(entry.number) {
-        true => Ok(AuditAnchor::new(entry.number, entry.link)),
-        false => Err(altered()),
-    }
+/// What is cut off a trail, and the last entry of it.
+struct Cut {
+    writes: Vec<Write>,
+    rows: usize,
+    end: AuditAnchor,
 }

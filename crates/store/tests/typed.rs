@@ -24,7 +24,12 @@ fn header(org: Option<OrgId>, user: Option<UserId>) -> Arc<RunHeader> {
         .with_user_id(user);
     let context = ContextSnapshot::new(identity);
     let started_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-    Arc::new(RunHeader::new(context, "p".into(), [].into(), started_at))
+    Arc::new(RunHeader::by_hand(
+        context,
+        "p".into(),
+        [].into(),
+        started_at,
+    ))
 }
 
 fn story() -> Vec<Event> {

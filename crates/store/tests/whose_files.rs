@@ -1,6 +1,7 @@
 //! Files that are not the org's whose name they have, folders that others may write to, and files of an older version.
 
-#![cfg(all(test, unix))]
+#![cfg(test)]
+#![cfg(unix)]
 
 use std::error::Error as _;
 use std::fs;

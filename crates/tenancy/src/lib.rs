@@ -52,7 +52,7 @@
 //! * No tenant has more runs at a time than its quota, and all together no more than the registry lets in.
 //! * Between two tenants that could both have every turn, the turns had, each divided by its weight, differ by one round at most.
 //! * What waits holds nothing; what goes while it waits leaves no hole; a place that is free wakes one.
-//! * Every run that has asked is in the books once: [`Usage::asked`]. Of events, offered = accepted + dropped.
+//! * Every run that has asked is in the books once: [`TenantUsage::asked`]. Of events, offered = accepted + dropped.
 //! * What a tenant has used is not forgotten before its quota has it back.
 //! * There is no [`TenantScope`] without a run or the registry.
 //!
@@ -101,4 +101,4 @@ pub use tenant::{Tenant, TenantStanding};
 pub use tenant_error::{TenantError, TenantErrorKind};
 pub use tenants_error::{TenantsError, TenantsErrorKind};
 pub use tier::Tier;
-pub use usage::{EventUsage, RunUsage, StageUsage, Strangers, Usage};
+pub use usage::{EventUsage, RunUsage, StageUsage, Strangers, TenantUsage};

@@ -15,6 +15,18 @@ use crate::{Tenant, TenantError};
 /// A tenant whose turn it is: the only way to what a store keeps. There is no way to make one of an [`OrgId`]: it comes from
 /// a run, whose envelope the engine has written, or from [`Tenants::enter`](crate::Tenants::enter), which asks the registry.
 ///
+/// # How far this wall goes
+///
+/// No id that comes with data becomes a scope. Outside of an engine nobody can write the envelope of a run
+/// ([`RunHeader`]) or host one ([`RunHost`]), nor write another org over one that there is: it does not compile. What tests need
+/// for that is behind the feature `testing` of `stageflow-context` and `stageflow-events`, which the testkit turns on; in a program
+/// that has it outside of `[dev-dependencies]` the wall is down.
+///
+/// Whoever has an engine can start a run for any org that its admissions let in, and whoever has a registry can enter any org
+/// that it knows: these two say who the tenants are, so keep them where requests are taken, and out of stages. And it is a wall of
+/// the compiler, against mistakes: Rust shows things to all crates or to none, so code that goes out of its way to name
+/// `stageflow_context::engine_only` gets past it, as `unsafe` code would. Row-level security in the database is the second wall.
+///
 /// ```compile_fail,E0451
 /// # use stageflow_context::OrgId;
 /// # use stageflow_tenancy::TenantScope;

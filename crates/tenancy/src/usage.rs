@@ -9,10 +9,10 @@ use crate::QuotaDimension;
 /// What a tenant has used since it is known, and uses now.
 ///
 /// Every run that asked is in exactly one place: it was refused, it has gone while it waited, it waits, it runs, or it has finished
-/// ([`Usage::asked`]).
+/// ([`TenantUsage::asked`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Usage {
+pub struct TenantUsage {
     /// Its runs; not those that stages have started.
     pub runs: RunUsage,
     /// Runs that were refused, by the word that events have for why: a [`QuotaDimension`], `suspended` or `foreign_budget`.
@@ -97,7 +97,7 @@ pub struct Strangers {
     pub events: EventUsage,
 }
 
-impl Usage {
+impl TenantUsage {
     /// How many runs have asked to be let in.
     #[must_use]
     pub fn asked(&self) -> u64 {

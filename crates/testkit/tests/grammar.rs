@@ -85,7 +85,7 @@ fn header() -> Arc<RunHeader> {
         .iter()
         .map(|name| name.parse().unwrap())
         .collect();
-    Arc::new(RunHeader::new(
+    Arc::new(RunHeader::by_hand(
         ContextSnapshot::new(identity),
         "diamond".into(),
         names.into(),

@@ -69,7 +69,7 @@ fn stage_ends() -> EventKind {
 /// The rules that such a story of a run with one stage breaks.
 fn broken(story: Vec<EventKind>) -> Vec<Rule> {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
-    let header = Arc::new(RunHeader::new(
+    let header = Arc::new(RunHeader::by_hand(
         ContextSnapshot::new(identity),
         "alone".into(),
         ["a".parse().unwrap()].into(),

@@ -92,7 +92,7 @@ fn kind(say: Say) -> EventKind {
 /// The rules that such a story within a stage breaks.
 fn broken(story: &[Say]) -> Vec<Rule> {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
-    let header = Arc::new(RunHeader::new(
+    let header = Arc::new(RunHeader::by_hand(
         ContextSnapshot::new(identity),
         "alone".into(),
         ["a".parse().unwrap()].into(),

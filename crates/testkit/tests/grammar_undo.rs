@@ -75,7 +75,7 @@ fn broken(rest: &[Say]) -> Vec<Rule> {
     let plan = plan();
     let context = ContextSnapshot::new(RunIdentity::new(RunId::generate(&SeededIds::new(1))));
     let names = Arc::clone(plan.names());
-    let run = RunHeader::new(
+    let run = RunHeader::by_hand(
         context,
         Arc::clone(plan.name()),
         names,

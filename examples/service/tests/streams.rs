@@ -82,6 +82,7 @@ async fn an_answer_is_read_while_it_is_made() {
     let text = stream(&running).await.text().await.unwrap();
     let events = events(&text);
     let at = |sought: &(&str, Value)| events.iter().position(|event| event == sought).unwrap();
+    assert_eq!(events[0], ("started", json!({ "stage": "answer" })));
     let started = at(&("started", json!({ "stage": "retrieve" })));
     let ended = at(&(
         "ended",

@@ -6,6 +6,7 @@ mod refused;
 mod spent;
 mod spent_sum;
 mod stages;
+mod who;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! Who may not do something, and policies that cannot be.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use stageflow::auth::{
     Access, AccessError, AccessErrorKind, Authorize, CedarPolicy, Decision, PolicyEngine,
     Principal, Rbac, RbacProblem, Resource, Role, WhenLapsed,
 };
-use stageflow::context::{OrgId, SeededIds};
+use stageflow::context::{FixedClock, OrgId, SeededIds};
 use stageflow::interceptors::{Admission, Pass};
 use stageflow::prelude::*;
 use stageflow_testkit::{door, paused};
@@ -108,7 +108,9 @@ fn decisions() -> Vec<Sample> {
 /// What somebody is told whose time is over.
 fn lapsed(ada: Principal) -> Sample {
     let ada = ada.until(SystemTime::UNIX_EPOCH);
+    let clock = FixedClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(90));
     let layer = Authorize::new(Says(Decision::allow("she may"))).when_lapsed(WhenLapsed::Deny);
+    let layer = layer.with_clock(clock);
     let ruling = layer.rule(&ada, "kb:read", Resource::new("stage", "answer/search"));
     let error = ruling.into_result().unwrap_err();
     let kind = kind_name("AccessErrorKind", &error.kind());

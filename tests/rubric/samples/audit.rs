@@ -4,7 +4,7 @@ use std::num::{NonZeroU8, NonZeroU32};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stageflow::context::{
     ContextSnapshot, OrgId, RunId, RunIdentity, SealKey, SealKeys, SystemIds, UserId,
 };
@@ -41,17 +41,17 @@ fn keys() -> SealKeys {
 fn scope(org: OrgId) -> TenantScope {
     let identity = RunIdentity::new(RunId::generate(&SystemIds::new())).with_org_id(org);
     let context = ContextSnapshot::new(identity);
-    let header = RunHeader::new(context, "answer".into(), [].into(), SystemTime::UNIX_EPOCH);
+    let header = RunHeader::by_hand(context, "answer".into(), [].into(), SystemTime::UNIX_EPOCH);
     TenantScope::of_header(&header).unwrap()
 }
 
-fn drafts(count: u64) -> Vec<AuditDraft> {
+pub(super) fn drafts(count: u64) -> Vec<AuditDraft> {
     (0..count)
         .map(|n| AuditDraft::new("auth.login").details(json!({ "n": n, "key": CANARY })))
         .collect()
 }
 
-async fn three() -> (Arc<dyn Shelf>, AuditTrail) {
+pub(super) async fn three() -> (Arc<dyn Shelf>, AuditTrail) {
     let org = OrgId::generate(&SystemIds::new());
     let shelf = MemoryStore::new().open(&scope(org)).await.unwrap();
     let trail = AuditTrail::new(Arc::clone(&shelf), keys());
@@ -59,7 +59,7 @@ async fn three() -> (Arc<dyn Shelf>, AuditTrail) {
     (shelf, trail)
 }
 
-fn key(number: u64) -> String {
+pub(super) fn key(number: u64) -> String {
     format!("e/{number:020}")
 }
 
@@ -67,8 +67,11 @@ async fn body(shelf: &Arc<dyn Shelf>, key: &str) -> String {
     shelf.get(Class::Audit, key).await.unwrap().unwrap().body
 }
 
+/// Writes over a row, with what an entry says of itself beside it.
 async fn put(shelf: &Arc<dyn Shelf>, key: &str, body: String) {
-    let (class, row) = (Class::Audit, Row::new(key, 1, body));
+    let line: Value = serde_json::from_str(&body).unwrap_or_default();
+    let at = line["entry"]["at"].as_u64().unwrap_or(1);
+    let (class, row) = (Class::Audit, Row::new(key, at, body));
     assert!(shelf.commit(vec![Write::Put { class, row }]).await.unwrap());
 }
 
@@ -82,7 +85,7 @@ async fn delete(shelf: &Arc<dyn Shelf>, key: String) {
     );
 }
 
-fn audit(error: &AuditError, facts: &'static str) -> Sample {
+pub(super) fn audit(error: &AuditError, facts: &'static str) -> Sample {
     let kind = kind_name("AuditErrorKind", &error.kind());
     let sample = Sample::of("AuditError", &kind, error.code(), error);
     sample

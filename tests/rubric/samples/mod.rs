@@ -4,6 +4,7 @@ mod access;
 mod admission;
 mod approval;
 mod audit;
+mod audit_rows;
 mod authentication;
 mod branches;
 mod child;
@@ -65,6 +66,7 @@ pub(crate) fn all() -> Vec<Sample> {
         approval::samples(),
         authentication::samples(),
         audit::samples(),
+        audit_rows::samples(),
         child::samples(),
         pools::samples(),
         retry::samples(),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use super::attempt::{Attempts, Pace};
 use super::set::KeySet;
-use super::{KeyError, KeyErrorKind, KeySource, VerifyingKey};
+use super::{KeyError, KeySource, VerifyingKey};
 use crate::{AuthError, AuthErrorKind};
 
 /// Brings the text of a JSON Web Key Set from where it is published.
@@ -25,7 +25,8 @@ pub trait JwksFetch: Send + Sync + 'static {
     ///
     /// # Cancellation
     ///
-    /// The future is dropped when it takes too long, or when nobody waits for it any more.
+    /// The future is dropped when it takes too long. When nobody waits for it any more it is polled no further, until somebody
+    /// needs the keys again: then it goes on, or is dropped if the next attempt is due.
     async fn fetch(&self) -> Result<String, KeyError>;
 }
 
@@ -41,19 +42,21 @@ pub trait JwksFetch: Send + Sync + 'static {
 ///
 /// So a key that was added counts at the first token that names it, and one that was removed is refused `max_age` later at
 /// the latest; with the server away, `max_age + grace`. However many tokens with made-up keys come in, the server sees one
-/// request in `floor`. Only one fetch goes on at a time, and whoever needs it waits for it.
+/// request in `floor` (by discovery two: the document and the keys). Only one fetch goes on at a time, and whoever needs it waits
+/// for it, `timeout` at most.
 ///
-/// A fetch that nobody waited for to the end counts as an attempt once there are keys. Before that it does not, so that one run
-/// with a short deadline does not close the door for the others.
+/// A fetch belongs to nobody. Whoever began it may go away, because of a short deadline or on purpose: it counts as an attempt all
+/// the same, and the next one who needs the keys drives it on. So nobody can close the door for the others, nor make the server see
+/// more.
 pub struct Jwks {
-    fetch: Box<dyn JwksFetch>,
+    fetch: Arc<dyn JwksFetch>,
     max_age: Duration,
     floor: Duration,
     grace: Duration,
     timeout: Duration,
     most: NonZeroUsize,
-    kept: ArcSwapOption<Kept>,
-    attempt: Mutex<Option<Attempt>>,
+    kept: Arc<ArcSwapOption<Kept>>,
+    attempts: Attempts,
 }
 
 /// Keys, and when they were known to be published.
@@ -62,26 +65,18 @@ struct Kept {
     since: Instant,
 }
 
-/// The last time somebody asked.
-#[derive(Clone)]
-struct Attempt {
-    at: Instant,
-    /// Why it came to nothing, if it did.
-    failed: Option<KeyError>,
-}
-
 impl Jwks {
     /// The keys that `fetch` brings. Nothing is fetched before the first token comes.
     pub fn new(fetch: impl JwksFetch) -> Self {
         Self {
-            fetch: Box::new(fetch),
+            fetch: Arc::new(fetch),
             max_age: Duration::from_mins(10),
             floor: Duration::from_secs(60),
             grace: Duration::from_hours(1),
             timeout: Duration::from_secs(5),
             most: const { NonZeroUsize::new(100).unwrap() },
-            kept: ArcSwapOption::empty(),
-            attempt: Mutex::new(None),
+            kept: Arc::default(),
+            attempts: Attempts::default(),
         }
     }
 
@@ -115,50 +110,23 @@ impl Jwks {
         Self { most, ..self }
     }
 
-    /// Fetches anew, unless somebody has since `asked`, or did too short a time ago. Gives why the last attempt failed, if it
-    /// did.
-    async fn refresh(&self, asked: Instant) -> Option<KeyError> {
-        let mut last = self.attempt.lock().await;
-        if let Some(last) = &*last {
-            let newer = last.at > asked;
-            if newer || last.at.elapsed() < self.floor {
-                return last.failed.clone();
-            }
-        }
-        if self.kept.load().is_some() {
-            // Already now: this future may be dropped.
-            let failed = Some(given_up());
-            *last = Some(Attempt {
-                at: Instant::now(),
-                failed,
-            });
-        }
-        let failed = self.fetch_now().await.err();
-        if let Some(error) = &failed {
-            tracing::warn!(error = %error, "the keys that tokens are signed with cannot be fetched");
-        }
-        *last = Some(Attempt {
-            at: Instant::now(),
-            failed: failed.clone(),
+    /// Fetches anew, unless somebody did too short a time ago. Gives why the last attempt failed, if it did.
+    async fn refresh(&self) -> Option<KeyError> {
+        let pace = Pace {
+            floor: self.floor,
+            timeout: self.timeout,
+        };
+        let (fetch, kept) = (Arc::clone(&self.fetch), Arc::clone(&self.kept));
+        let most = self.most;
+        let fetched = self.attempts.join(pace, move || {
+            Box::pin(async move {
+                let since = Instant::now();
+                let keys = KeySet::read(&fetch.fetch().await?, most)?;
+                kept.store(Some(Arc::new(Kept { keys, since })));
+                Ok(())
+            })
         });
-        failed
-    }
-
-    async fn fetch_now(&self) -> Result<(), KeyError> {
-        let since = Instant::now();
-        let fetched = timeout(self.timeout, self.fetch.fetch()).await;
-        let text = fetched.map_err(|_| {
-            KeyError::new(
-                KeyErrorKind::Unreachable,
-                format!(
-                    "the `keys` were not there after {:?}; look whether the provider is well",
-                    self.timeout
-                ),
-            )
-        })??;
-        let keys = KeySet::read(&text, self.most)?;
-        self.kept.store(Some(Arc::new(Kept { keys, since })));
-        Ok(())
+        fetched.await.err()
     }
 
     fn found(&self, kid: Option<&str>, not_older: Duration) -> Found {
@@ -181,11 +149,10 @@ enum Found {
 #[async_trait]
 impl KeySource for Jwks {
     async fn key(&self, kid: Option<&str>) -> Result<Option<Arc<VerifyingKey>>, AuthError> {
-        let asked = Instant::now();
         if let Found::Key(key) = self.found(kid, self.max_age) {
             return Ok(Some(key));
         }
-        let failed = self.refresh(asked).await;
+        let failed = self.refresh().await;
         match (
             self.found(kid, self.max_age.saturating_add(self.grace)),
             failed,
@@ -197,20 +164,16 @@ impl KeySource for Jwks {
     }
 }
 
-fn given_up() -> KeyError {
-    KeyError::new(
-        KeyErrorKind::Unreachable,
-        "the `keys` were being fetched, and nobody waited for them to the end; ask again",
-    )
-}
-
 fn undecided(why: Option<KeyError>) -> AuthError {
-    AuthError::new(
+    let error = AuthError::new(
         AuthErrorKind::Undecided,
         "the `keys` that tokens are held against cannot be had, so it is not known who asks; look whether the identity provider is \
          well",
-    )
-    .because(why.unwrap_or_else(given_up))
+    );
+    match why {
+        Some(why) => error.because(why),
+        None => error,
+    }
 }
 
 impl fmt::Debug for Jwks {

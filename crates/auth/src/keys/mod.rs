@@ -1,5 +1,6 @@
 //! The keys that tokens are held against.
 
+mod attempt;
 mod error;
 #[cfg(feature = "oidc")]
 mod http;

@@ -39,6 +39,14 @@ impl SealKey {
         self.number
     }
 
+    fn tag(&self, purpose: &str, parts: &[&[u8]]) -> Tag {
+        let mac = self.mac(purpose, parts).finalize().into_bytes();
+        Tag {
+            key: self.number,
+            mac: mac.into(),
+        }
+    }
+
     fn mac(&self, purpose: &str, parts: &[&[u8]]) -> HmacSha256 {
         let mut mac = <HmacSha256 as hmac::digest::KeyInit>::new(self.block.expose().into());
         mac.update(b"stageflow");
@@ -101,11 +109,24 @@ impl SealKeys {
     /// The keyed hash of these parts, made with the first key. What is made for one purpose is good for no other.
     #[must_use]
     pub fn tag(&self, purpose: &str, parts: &[&[u8]]) -> Tag {
-        let mac = self.first.mac(purpose, parts).finalize().into_bytes();
-        Tag {
-            key: self.first.number,
-            mac: mac.into(),
-        }
+        self.first.tag(purpose, parts)
+    }
+
+    /// The same made with each of the keys, the first one first: to look for what was kept under a tag before the keys changed.
+    ///
+    /// ```
+    /// use stageflow_context::{SealKey, SealKeys};
+    ///
+    /// let (old, new) = (SealKey::new(1, [17; 32]), SealKey::new(2, [99; 32]));
+    /// let kept = SealKeys::new(old.clone()).tag("customer", &[b"ada"]);
+    ///
+    /// let tags = SealKeys::new(new).opening(old).tags("customer", &[b"ada"]);
+    /// assert!(tags.len() == 2 && tags.contains(&kept));
+    /// ```
+    #[must_use]
+    pub fn tags(&self, purpose: &str, parts: &[&[u8]]) -> Vec<Tag> {
+        let keys = [&self.first].into_iter().chain(&self.earlier);
+        keys.map(|key| key.tag(purpose, parts)).collect()
     }
 
     /// Whether `tag` is that of these parts, made for this purpose with one of these keys; nothing if its key is not among

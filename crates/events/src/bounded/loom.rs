@@ -77,7 +77,7 @@ fn core(policy: Policy) -> Arc<Core> {
 /// The `nth` run says something, and then the engine does.
 fn events(nth: u64) -> [Batch; 2] {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(nth)));
-    let run = Arc::new(RunHeader::new(
+    let run = Arc::new(RunHeader::by_hand(
         ContextSnapshot::new(identity),
         Arc::from("p"),
         Arc::from([StageName::nth(0)]),

@@ -123,7 +123,7 @@ mod tests {
         let core = Core::new(limits, None, None);
         let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1)));
         let context = ContextSnapshot::new(identity);
-        let header = RunHeader::new(context, "p".into(), [].into(), SystemTime::UNIX_EPOCH);
+        let header = RunHeader::by_hand(context, "p".into(), [].into(), SystemTime::UNIX_EPOCH);
         let run = Arc::new(header);
         for seq in 0..2 {
             assert!(core.offer_one(&run, audit(seq)).is_ok());

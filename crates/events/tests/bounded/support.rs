@@ -124,7 +124,7 @@ impl Exporter for Scripted {
 pub(crate) fn run(nth: u64) -> Arc<RunHeader> {
     let ids = SeededIds::new(nth);
     let identity = RunIdentity::new(RunId::generate(&ids)).with_org_id(OrgId::generate(&ids));
-    let header = RunHeader::new(
+    let header = RunHeader::by_hand(
         ContextSnapshot::new(identity),
         Arc::from("p"),
         Arc::from([StageName::nth(0)]),

@@ -185,7 +185,7 @@ fn header(nth: u64) -> Arc<RunHeader> {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(nth)));
     let stages = Arc::from([StageName::nth(0)]);
     let context = ContextSnapshot::new(identity);
-    Arc::new(RunHeader::new(
+    Arc::new(RunHeader::by_hand(
         context,
         Arc::from("p"),
         stages,

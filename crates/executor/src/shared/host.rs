@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
+use stageflow_context::engine_only::EngineHost;
 use stageflow_context::{
     Attached, AuditNotice, Budget, Cancel, CancelReason, Cleanups, ContextSnapshot, EmitError,
     EmitErrorKind, Idempotency, LayerNotice, Note, Operation, OperationEnd, OperationStart,
@@ -28,6 +29,9 @@ impl RunShared {
         let _ = self.known.set(Box::new(known));
     }
 }
+
+// It knows who it is for from whoever has started the run, and from its admissions; nobody else writes that down.
+impl EngineHost for RunShared {}
 
 impl RunHost for RunShared {
     fn identity(&self) -> &RunIdentity {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::num::NonZeroU16;
 
-use stageflow_context::{Attached, AuditNotice, Budget, Credentials, OrgId, RunIdentity, UserId};
+use stageflow_context::{
+    Attached, AuditNotice, Budget, Credentials, OrgId, RunIdentity, Subject, UserId,
+};
 use tokio::time::Instant;
 
 /// A run that is not let in yet: what it asks for, and what admissions have found out so far.
@@ -132,8 +134,12 @@ impl<'a> Arrival<'a> {
     }
 
     /// Says something that must be known afterwards: an event of the run, right after its start, also if it is not let in.
+    /// It names who asks, if that was [proved](Subject) by then.
     pub fn audit(&mut self, notice: AuditNotice) {
-        self.said.push(notice);
+        self.said.push(match self.attached.get::<Subject>() {
+            Some(subject) => notice.asked_by(&subject),
+            None => notice,
+        });
     }
 
     /// What is known at the end. Called by engines.

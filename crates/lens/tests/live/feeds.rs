@@ -24,7 +24,7 @@ use crate::{record, some_runs};
 
 fn batch(count: u64) -> Batch {
     let snapshot = ContextSnapshot::new(RunIdentity::new(RunId::generate(&SeededIds::new(1))));
-    let header = RunHeader::new(
+    let header = RunHeader::by_hand(
         snapshot,
         Arc::from("p"),
         Arc::from([]),

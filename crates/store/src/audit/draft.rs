@@ -1,10 +1,12 @@
 //! What is to be written into a trail.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use stageflow_context::{RunId, UserId};
 use stageflow_events::EventRecord;
+
+use super::source::Source;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,7 +36,7 @@ pub enum Decision {
 ///     .details(json!({ "role": "reader" }));
 /// # drop(draft);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuditDraft {
     pub(super) what: String,
     pub(super) decision: Option<Decision>,
@@ -45,7 +47,7 @@ pub struct AuditDraft {
     pub(super) before: Option<String>,
     pub(super) after: Option<String>,
     pub(super) at: Option<u64>,
-    pub(super) source: Option<String>,
+    pub(super) source: Option<Source>,
     pub(super) user: Option<UserId>,
     pub(super) who: Option<String>,
     pub(super) reason: Option<String>,
@@ -73,7 +75,8 @@ impl AuditDraft {
         }
     }
 
-    /// What an event of a run says. The same event gives one entry, however often it is appended.
+    /// What an event of a run says. The same event gives one entry, however often it is appended. A run that was put back, such as
+    /// from a sealed snapshot, counts its events from 0 again: what it tells now is another entry.
     #[must_use]
     pub fn of_record(record: &EventRecord) -> Self {
         let data = &record.data;
@@ -85,7 +88,10 @@ impl AuditDraft {
             seq: Some(record.seq),
             stage: record.stage.clone(),
             at: Some(record.time_us / 1_000),
-            source: Some(format!("{}.{}", record.run_id, record.seq)),
+            source: Some(Source::event(format!(
+                "{}.{}.{:x}",
+                record.run_id, record.seq, record.time_us
+            ))),
             user: record.user_id.as_ref().and_then(|user| user.parse().ok()),
             who: text("subject").or_else(|| text("by")),
             reason: text("reason"),
@@ -157,8 +163,36 @@ impl AuditDraft {
     /// for as long as the trail does: put nothing of a user into it.
     #[must_use]
     pub fn once(self, source: impl Into<String>) -> Self {
-        let source = Some(source.into());
+        let source = Some(Source::Once(source.into()));
         Self { source, ..self }
+    }
+}
+
+impl AuditDraft {
+    /// The same with one more detail, beside those that there are.
+    pub(crate) fn with_detail(mut self, name: &str, value: Value) -> Self {
+        let mut details = match std::mem::take(&mut self.details) {
+            Value::Object(details) => details,
+            Value::Null => Map::new(),
+            other => Map::from_iter([("details".to_owned(), other)]),
+        };
+        details.insert(name.to_owned(), value);
+        self.details = details.into();
+        self
+    }
+
+    /// Whether both say the same, wherever they come from.
+    pub(super) fn tells_the_same(&self, other: &Self) -> bool {
+        self.tells_as_much(other)
+            && (self.user, &self.who) == (other.user, &other.who)
+            && (&self.reason, &self.details) == (&other.reason, &other.details)
+    }
+
+    /// The same of what is linked alone.
+    pub(super) fn tells_as_much(&self, other: &Self) -> bool {
+        (&self.what, self.decision, &self.code) == (&other.what, other.decision, &other.code)
+            && (&self.run, self.seq, &self.stage) == (&other.run, other.seq, &other.stage)
+            && (&self.before, &self.after, self.at) == (&other.before, &other.after, other.at)
     }
 }
 

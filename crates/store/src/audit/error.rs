@@ -21,6 +21,11 @@ pub struct AuditError {
 pub enum AuditErrorKind {
     /// The entry is not what its link was made of.
     Altered,
+    /// Rows stand behind the last entry, and nothing says that they are entries: nothing can be appended.
+    Behind,
+    /// The row that holds the entry says of when or of whom it is, and the entry says otherwise: what is too old, and what is a
+    /// user's, is looked for by that.
+    Column,
     /// What was asked for was cut off by retention: nothing can be said of it.
     Cut,
     /// What the entry keeps of a person is not what it was written with, or was erased by somebody who has no key.
@@ -37,6 +42,8 @@ pub enum AuditErrorKind {
     Reordered,
     /// The end was cut off.
     Shortened,
+    /// What leads from where something was told to its entry is missing, or leads elsewhere: an entry could be told twice, or never.
+    Source,
     /// The database says no; the error has its code.
     Store,
     /// The entry was written with a key that is not there.
@@ -90,6 +97,8 @@ impl AuditError {
     fn what(&self) -> &'static str {
         match self.kind {
             AuditErrorKind::Altered => "is not what its link was made of",
+            AuditErrorKind::Behind => "is behind the last one, where nothing may be",
+            AuditErrorKind::Column => "is not of the time and the user that its row says",
             AuditErrorKind::Cut => "is the first: what was asked for was cut off by retention",
             AuditErrorKind::Detail => "has other details than it was written with",
             AuditErrorKind::Forked => "is another one than it was",
@@ -100,6 +109,7 @@ impl AuditError {
             AuditErrorKind::NoDetail => "has no details, and nothing says that they were erased",
             AuditErrorKind::Reordered => "is not the one that belongs there",
             AuditErrorKind::Shortened => "is missing: the end was cut off",
+            AuditErrorKind::Source => "is not what the row of its source leads to",
             AuditErrorKind::Store => "could not be read or written",
             AuditErrorKind::UnknownKey => "was written with a key that is not there",
             AuditErrorKind::Unlinked => "is not linked to the one before it",

@@ -3,17 +3,16 @@
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use serde::{Deserialize, Serialize};
-use stageflow_context::{OrgId, SealKeys};
+use stageflow_context::{OrgId, SealKeys, Tag};
 
-use super::mark::Mark;
 use super::pages::Pages;
 use super::trail::text_of;
 use super::verifier::Verifier;
-use super::{
-    AuditAnchor, AuditError, AuditErrorKind as Kind, AuditTrail, AuditVerified, Line, Marks,
-};
+use super::{AuditAnchor, AuditError, AuditErrorKind as Kind, AuditTrail, AuditVerified, Line};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The seal at the end is good for nothing else: no row of the database can stand in for it, nor it for one.
+const END: &str = "audit.export";
 
 /// The first line and the last one.
 #[derive(Serialize, Deserialize)]
@@ -22,17 +21,46 @@ enum Frame {
     Audit {
         version: u32,
         org: OrgId,
-        start: Mark,
+        start: String,
     },
     End {
-        head: Mark,
+        head: String,
+        seal: String,
     },
+}
+
+/// From where to where an export goes.
+#[derive(Clone, Copy)]
+struct Whole {
+    start: AuditAnchor,
+    head: AuditAnchor,
+}
+
+impl Whole {
+    fn parts(&self, org: OrgId) -> [String; 3] {
+        [
+            org.to_string(),
+            self.start.to_string(),
+            self.head.to_string(),
+        ]
+    }
+
+    fn seal(&self, org: OrgId, keys: &SealKeys) -> Tag {
+        keys.tag(END, &self.parts(org).each_ref().map(|part| part.as_bytes()))
+    }
+
+    /// Whether the seal was made for this, by somebody who has the key.
+    fn is_sealed(&self, org: OrgId, keys: &SealKeys, seal: &str) -> bool {
+        let parts = self.parts(org);
+        let check = |seal| keys.check(END, &parts.each_ref().map(|part| part.as_bytes()), &seal);
+        seal.parse::<Tag>().ok().and_then(check) == Some(true)
+    }
 }
 
 /// How far an export has come.
 enum Step {
     First,
-    Entries(Pages, AuditAnchor),
+    Entries(Pages, Whole),
     Done,
 }
 
@@ -55,21 +83,22 @@ impl AuditTrail {
                 let first = Frame::Audit {
                     version: VERSION,
                     org,
-                    start: Marks::Start.write(org, keys, &start),
+                    start: start.to_string(),
                 };
-                let pages = Pages::of_entries(&self.shelf);
-                Ok(Some((text_of(&first)?, Step::Entries(pages, head))))
+                let (pages, whole) = (Pages::of_entries(&self.shelf), Whole { start, head });
+                Ok(Some((text_of(&first)?, Step::Entries(pages, whole))))
             }
-            Step::Entries(mut pages, head) => {
+            Step::Entries(mut pages, whole) => {
                 let row = pages.next().await?;
                 let number = |row: &crate::Row| Some(Line::parse(&row.body)?.linked()?.n);
                 match row {
-                    Some(row) if number(&row).is_none_or(|number| number <= head.number) => {
-                        Ok(Some((row.body, Step::Entries(pages, head))))
+                    Some(row) if number(&row).is_none_or(|number| number <= whole.head.number) => {
+                        Ok(Some((row.body, Step::Entries(pages, whole))))
                     }
                     _ => {
-                        let head = Marks::Head.write(org, keys, &head);
-                        Ok(Some((text_of(&Frame::End { head })?, Step::Done)))
+                        let (head, seal) = (whole.head.to_string(), whole.seal(org, keys));
+                        let seal = seal.to_string();
+                        Ok(Some((text_of(&Frame::End { head, seal })?, Step::Done)))
                     }
                 }
             }
@@ -97,24 +126,30 @@ pub fn verify_jsonl<L: AsRef<str>>(
     let Ok(Frame::Audit {
         version: VERSION,
         start,
-        ..
+        org: whose,
     }) = serde_json::from_str(first.as_ref())
     else {
         return Err(unreadable());
     };
-    let start = Marks::Start.read(org, keys, &start).ok_or_else(head)?;
+    if whose != org {
+        return Err(head());
+    }
+    let start: AuditAnchor = start.parse().map_err(|_| unreadable())?;
     let mut verifier = Verifier::new(org, keys, start, anchor.copied())?;
     for line in lines.by_ref() {
         let line = line.as_ref();
-        if let Ok(Frame::End { head: end }) = serde_json::from_str(line) {
-            let end = Marks::Head.read(org, keys, &end).ok_or_else(head)?;
+        if let Ok(Frame::End { head: end, seal }) = serde_json::from_str(line) {
+            let end = end.parse().map_err(|_| unreadable())?;
+            if !(Whole { start, head: end }).is_sealed(org, keys, &seal) {
+                return Err(head());
+            }
             let verified = verifier.end(end)?;
             return match lines.next() {
                 None => Ok(verified),
                 Some(_) => Err(unreadable()),
             };
         }
-        verifier.entry(line, None)?;
+        verifier.line(line)?;
     }
     Err(verifier.error(Kind::Unreadable, 0))
 }

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
-use stageflow_context::{IdSource, OrgId, SealKeys, Tag};
+use stageflow_context::{IdSource, OrgId, SealKeys, Tag, UserId};
 
 use super::detail::Wire;
 use super::draft::sum;
 use super::entry::Linked;
+use super::source::Source;
 use super::{AuditAnchor, AuditDetail, AuditDraft, AuditEntry};
-use crate::{StoreError, StoreErrorKind};
+use crate::{Row, StoreError, StoreErrorKind};
 
 const ENTRY: &str = "audit.entry";
 const ERASED: &str = "audit.erased";
@@ -28,7 +29,7 @@ pub(crate) struct Line {
 
 /// Why a line does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(crate) enum Broken {
     Altered,
     Detail,
     NoDetail,
@@ -56,7 +57,7 @@ impl Line {
             stage: draft.stage.clone(),
             before: draft.before.clone(),
             after: draft.after.clone(),
-            source: draft.source.clone(),
+            source: draft.source.as_ref().map(Source::text),
             detail: sum(detail.get().as_bytes()),
             prev: head.link.map(|link| link.to_string()),
         };
@@ -102,7 +103,7 @@ impl Line {
     }
 
     /// Whether the link is that of the entry, and the detail the one it was written with, or erased by somebody who may.
-    pub(super) fn check(&self, org: OrgId, keys: &SealKeys) -> Result<(Linked, Tag), Broken> {
+    pub(crate) fn check(&self, org: OrgId, keys: &SealKeys) -> Result<(Linked, Tag), Broken> {
         let link: Tag = self.link.parse().map_err(|_| Broken::Altered)?;
         let entry = self.entry.get().as_bytes();
         match keys.check(ENTRY, &[org.to_string().as_bytes(), entry], &link) {
@@ -126,6 +127,53 @@ impl Line {
             _ => return Err(Broken::Detail),
         }
         Ok((linked, link))
+    }
+
+    /// Whom it is about, if it says so and was not erased: what the row has to say, too.
+    pub(super) fn user(&self) -> Option<UserId> {
+        #[derive(Deserialize)]
+        struct About {
+            #[serde(default)]
+            user: Option<UserId>,
+        }
+
+        let detail = self.detail.as_ref()?;
+        serde_json::from_str::<About>(detail.get()).ok()?.user
+    }
+
+    /// Whether the row that it comes from says the same of when, and of whom: rows are looked for, and erased, by that.
+    pub(crate) fn fits(&self, linked: &Linked, row: &Row) -> bool {
+        row.at == linked.at && row.user == self.user() && row.until.is_none()
+    }
+
+    /// Whether it says what the draft says, wherever both come from. Of an entry that was erased, what is left must do: whom it is
+    /// about is not told again.
+    pub(super) fn tells(&self, linked: &Linked, draft: &AuditDraft) -> bool {
+        let happened = AuditDraft {
+            decision: linked.decision,
+            code: linked.code.clone(),
+            run: linked.run.clone(),
+            seq: linked.seq,
+            stage: linked.stage.clone(),
+            before: linked.before.clone(),
+            after: linked.after.clone(),
+            at: Some(linked.at),
+            ..AuditDraft::new(linked.what.clone())
+        };
+        let Some(detail) = &self.detail else {
+            return happened.tells_as_much(draft);
+        };
+        let Ok(apart) = serde_json::from_str::<Wire>(detail.get()) else {
+            return false;
+        };
+        let told = AuditDraft {
+            user: apart.user,
+            who: apart.who,
+            reason: apart.reason,
+            details: apart.details,
+            ..happened
+        };
+        told.tells_the_same(draft)
     }
 
     /// What it says, whether that holds or not.

@@ -15,9 +15,13 @@ pub(super) struct Pages {
 
 impl Pages {
     pub(super) fn of_entries(shelf: &Arc<dyn Shelf>) -> Self {
+        Self::of(shelf, "e/")
+    }
+
+    pub(super) fn of(shelf: &Arc<dyn Shelf>, prefix: &'static str) -> Self {
         Self {
             shelf: Arc::clone(shelf),
-            prefix: "e/",
+            prefix,
             after: None,
             rows: VecDeque::new(),
         }

@@ -1,6 +1,5 @@
 //! The trail of one tenant.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +9,15 @@ use tokio::sync::Mutex;
 use tokio::time::sleep;
 
 use super::pages::Pages;
+use super::source::distinct;
+use super::sources::Sources;
 use super::verifier::Verifier;
 use super::{
     AuditAnchor, AuditDraft, AuditEntry, AuditError, AuditErrorKind, AuditVerified, Line, Marks,
     entry_key, source_key,
 };
 use crate::time::millis;
-use crate::{Class, Row, Shelf, StoreError, StoreErrorKind, Write};
+use crate::{Class, Row, Scan, Shelf, StoreError, StoreErrorKind, Write};
 
 /// How often it is tried again because somebody else was faster, and how long the longest pause in between is.
 const TRIES: u32 = 24;
@@ -98,7 +99,8 @@ impl AuditTrail {
     }
 
     /// Appends these in order, and says how many of them: those from a source that was appended before are left out. Up to
-    /// 512 are all in or none; of more, a failure may leave the first ones in.
+    /// 512 are all in or none; of more, a failure may leave the first ones in. In the place of details of more than 7 MiB, and of
+    /// a who or why of more than 64 KiB, their length and their sum are kept.
     ///
     /// # Errors
     ///
@@ -109,14 +111,8 @@ impl AuditTrail {
     ///
     /// Dropped, it has appended whole batches of 512 or nothing.
     pub async fn append(&self, drafts: Vec<AuditDraft>) -> Result<u64, AuditError> {
-        let mut seen = HashSet::new();
-        let mut drafts = drafts;
-        drafts.retain(|draft| {
-            draft
-                .source
-                .as_ref()
-                .is_none_or(|source| seen.insert(source.clone()))
-        });
+        let drafts = drafts.into_iter().map(AuditDraft::fitted);
+        let drafts = distinct(drafts.collect());
         let mut added = 0;
         let mut rest = drafts.into_iter();
         loop {
@@ -160,12 +156,12 @@ impl AuditTrail {
                 let added = drafts.len() as u64;
                 return Ok(Some(Appended { added, head }));
             }
-            let before = drafts.len();
-            self.leave_out_known(&mut drafts).await?;
+            let unknown = self.unknown(&drafts).await?;
             let now = self.read_end().await?;
-            if now == at && drafts.len() == before {
+            if now == at && unknown == drafts {
                 return self.refused(at).await;
             }
+            drafts = unknown;
             sleep(PAUSE.min(Duration::from_millis(1 << tries.min(10)))).await;
         }
         Err(busy().into())
@@ -180,10 +176,11 @@ impl AuditTrail {
         Ok(self.read_end().await?.anchor)
     }
 
-    /// Looks through the whole trail for the first entry that is not as it was written: altered, missing or out of place.
+    /// Looks through the whole trail for the first entry that is not as it was written: altered, missing or out of place. So must be
+    /// what its row says of it beside the text, what leads from sources to entries, and the end, behind which nothing may be.
     ///
-    /// Nobody can see from the trail alone that somebody brought back an older state of all of it: see
-    /// [`verify_to`](Self::verify_to).
+    /// Nobody can see from the trail alone that somebody brought back an older end of it, with the row that says where it ended
+    /// then: see [`verify_to`](Self::verify_to).
     ///
     /// # Errors
     ///
@@ -219,18 +216,56 @@ impl AuditTrail {
     }
 
     async fn look_through(&self, goal: Option<AuditAnchor>) -> Result<AuditVerified, AuditError> {
+        let mut tries = 0;
+        loop {
+            let start = self.start().await?;
+            let verified = self.look_from(start, goal).await;
+            tries += 1;
+            // Or retention has cut it off under the eyes that were reading.
+            if verified.is_ok() || tries == TRIES || self.start().await? == start {
+                return verified;
+            }
+        }
+    }
+
+    async fn look_from(
+        &self,
+        start: AuditAnchor,
+        goal: Option<AuditAnchor>,
+    ) -> Result<AuditVerified, AuditError> {
         // First: what is appended meanwhile comes behind it.
         let head = self.true_head().await?;
-        let start = self.start().await?;
         let mut verifier = Verifier::new(self.org(), &self.keys, start, goal)?;
+        let mut sources = Sources::default();
         let mut pages = Pages::of_entries(&self.shelf);
-        while let Some(row) = pages.next().await? {
-            if verifier.is_at(head) {
+        while !verifier.is_at(head) {
+            let Some(row) = pages.next().await? else {
                 break;
-            }
-            verifier.entry(&row.body, Some(&row.key))?;
+            };
+            sources.entry(self, &verifier.row(&row)?);
         }
-        verifier.end(head)
+        let verified = verifier.end(head)?;
+        self.check_behind(head).await?;
+        self.check_sources(sources, head).await?;
+        Ok(verified)
+    }
+
+    /// Whether nothing stands behind the end but what was appended since.
+    async fn check_behind(&self, head: AuditAnchor) -> Result<(), AuditError> {
+        let mut end = head;
+        for _ in 0..TRIES {
+            let after = entry_key(end.number);
+            let scan = Scan::of(Class::Audit).starting_with("e/").after(after);
+            if self.shelf.scan(scan.most(1)).await?.is_empty() {
+                return Ok(());
+            }
+            let now = self.head().await?;
+            if now == end {
+                return Err(AuditError::new(AuditErrorKind::Behind, end.number + 1, end));
+            }
+            end = now;
+        }
+        Ok(())
     }
 
     /// The head, unless it is missing and there are entries all the same.
@@ -254,6 +289,7 @@ impl AuditTrail {
             return Ok(AuditAnchor::NONE);
         };
         let anchor = Marks::Start.parse(self.org(), &self.keys, &row.body);
+        let anchor = anchor.filter(|_| row.user.is_none());
         anchor.ok_or_else(no_head)
     }
 
@@ -264,6 +300,7 @@ impl AuditTrail {
             return Ok(End { anchor, version });
         };
         let anchor = Marks::Head.parse(self.org(), &self.keys, &row.body);
+        let anchor = anchor.filter(|_| row.user.is_none());
         Ok(End {
             anchor: anchor.ok_or_else(no_head)?,
             version: Some(row.version),
@@ -286,7 +323,7 @@ impl AuditTrail {
             let row = Row::new(entry_key(next.number), made, line.text()?).about(draft.user);
             writes.push(Write::Insert { class, row });
             if let Some(source) = &draft.source {
-                let row = Row::new(source_key(source), made, next.number.to_string());
+                let row = Row::new(source_key(&source.text()), made, next.number.to_string());
                 writes.push(Write::Insert { class, row });
             }
             head = next;
@@ -300,27 +337,16 @@ impl AuditTrail {
         Ok((writes, head))
     }
 
-    async fn leave_out_known(&self, drafts: &mut Vec<AuditDraft>) -> Result<(), AuditError> {
-        let mut kept = Vec::with_capacity(drafts.len());
-        for draft in drafts.drain(..) {
-            let known = match &draft.source {
-                Some(source) => self.shelf.get(Class::Audit, &source_key(source)).await?,
-                None => None,
-            };
-            if known.is_none() {
-                kept.push(draft);
-            }
-        }
-        *drafts = kept;
-        Ok(())
-    }
-
     /// Nobody was faster, and it was refused all the same: a condition of what was to be written with it, or an entry that stands
     /// behind the end.
     async fn refused(&self, end: End) -> Result<Option<Appended>, AuditError> {
         let next = entry_key(end.anchor.number + 1);
         match self.shelf.get(Class::Audit, &next).await? {
-            Some(_) => Err(no_head()),
+            Some(_) if end.version.is_none() => Err(no_head()),
+            Some(_) => {
+                let number = end.anchor.number + 1;
+                Err(AuditError::new(AuditErrorKind::Behind, number, end.anchor))
+            }
             None => Ok(None),
         }
     }

@@ -2,8 +2,10 @@
 
 use stageflow_context::{OrgId, SealKeys};
 
+use super::entry::Linked;
 use super::line::Broken;
 use super::{AuditAnchor, AuditError, AuditErrorKind as Kind, Line, entry_key};
+use crate::Row;
 
 /// What was found to be as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct AuditVerified {
 }
 
 /// Is given one line after the other, and says which one is not as it was written.
-pub(super) struct Verifier<'a> {
+pub(crate) struct Verifier<'a> {
     org: OrgId,
     keys: &'a SealKeys,
     goal: Option<AuditAnchor>,
@@ -29,7 +31,7 @@ pub(super) struct Verifier<'a> {
 
 impl<'a> Verifier<'a> {
     /// For a trail that starts behind `start`, and must have come to `goal`.
-    pub(super) fn new(
+    pub(crate) fn new(
         org: OrgId,
         keys: &'a SealKeys,
         start: AuditAnchor,
@@ -54,14 +56,23 @@ impl<'a> Verifier<'a> {
         Ok(verifier)
     }
 
-    /// The next line, and the key of its row if it comes from one.
-    pub(super) fn entry(&mut self, text: &str, key: Option<&str>) -> Result<(), AuditError> {
+    /// The next row.
+    pub(crate) fn row(&mut self, row: &Row) -> Result<Linked, AuditError> {
+        self.next(&row.body, Some(row))
+    }
+
+    /// The next line, which comes from no row.
+    pub(super) fn line(&mut self, text: &str) -> Result<Linked, AuditError> {
+        self.next(text, None)
+    }
+
+    fn next(&mut self, text: &str, row: Option<&Row>) -> Result<Linked, AuditError> {
         let head = self.verified.head;
         let next = head.number + 1;
         let line = Line::parse(text).ok_or_else(|| self.error(Kind::Altered, next))?;
         let checked = line.check(self.org, self.keys);
-        let (linked, link) = checked.map_err(|broken| self.error(kind(broken), next))?;
-        let is_here = key.is_none_or(|key| key == entry_key(linked.n));
+        let (linked, link) = checked.map_err(|broken| self.error(kind_of(broken), next))?;
+        let is_here = row.is_none_or(|row| row.key == entry_key(linked.n));
         if linked.n != next || !is_here {
             let is_missing = is_here && linked.n > next;
             let kind = if is_missing {
@@ -74,12 +85,20 @@ impl<'a> Verifier<'a> {
         if linked.prev != head.link.map(|link| link.to_string()) {
             return Err(self.error(Kind::Unlinked, next));
         }
+        if row.is_some_and(|row| !line.fits(&linked, row)) {
+            return Err(self.error(Kind::Column, next));
+        }
         let anchor = AuditAnchor::new(next, link);
         self.check_goal(anchor)?;
         self.verified.entries += 1;
         self.verified.erased += u64::from(line.is_erased());
         self.verified.head = anchor;
-        Ok(())
+        Ok(linked)
+    }
+
+    /// The last entry that holds.
+    pub(crate) fn head(&self) -> AuditAnchor {
+        self.verified.head
     }
 
     /// Whether it has come so far.
@@ -118,7 +137,7 @@ impl<'a> Verifier<'a> {
     }
 }
 
-fn kind(broken: Broken) -> Kind {
+pub(crate) fn kind_of(broken: Broken) -> Kind {
     match broken {
         Broken::Altered => Kind::Altered,
         Broken::Detail => Kind::Detail,

@@ -63,7 +63,7 @@ pub fn scope_of(org: OrgId, user: Option<UserId>) -> TenantScope {
         .with_org_id(org)
         .with_user_id(user);
     let context = ContextSnapshot::new(identity);
-    let header = RunHeader::new(
+    let header = RunHeader::by_hand(
         context,
         "conformance".into(),
         [].into(),

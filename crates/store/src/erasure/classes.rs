@@ -6,7 +6,7 @@ use stageflow_context::{CorrelationId, OrgId, RunId, SealKeys, UserId};
 use stageflow_events::EventRecord;
 
 use super::ErasureError;
-use crate::audit::Line;
+use crate::audit::{Line, entry_key, kind_of};
 use crate::{AuditAnchor, AuditError, AuditErrorKind, Class, Row, Write};
 
 /// What stands in the place of what has no form of its own.
@@ -71,7 +71,16 @@ fn run(row: &Row) -> String {
 }
 
 fn without_detail(row: &Row, org: OrgId, keys: &SealKeys) -> Result<String, ErasureError> {
-    let altered = || AuditError::new(AuditErrorKind::Altered, 0, AuditAnchor::NONE);
-    let line = Line::parse(&row.body).and_then(|line| line.without_detail(org, keys));
-    Ok(line.ok_or_else(altered)?.text()?)
+    let wrong = |kind, number| AuditError::new(kind, number, AuditAnchor::NONE);
+    let altered = || wrong(AuditErrorKind::Altered, 0);
+    let line = Line::parse(&row.body).ok_or_else(altered)?;
+    let (linked, _) = line
+        .check(org, keys)
+        .map_err(|why| wrong(kind_of(why), 0))?;
+    // The row was found by what it says of whom it is about; the entry has to say so itself.
+    if row.key != entry_key(linked.n) || !line.fits(&linked, row) {
+        return Err(wrong(AuditErrorKind::Column, linked.n).into());
+    }
+    let line = line.without_detail(org, keys).ok_or_else(altered)?;
+    Ok(line.text()?)
 }

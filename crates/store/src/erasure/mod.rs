@@ -13,6 +13,7 @@ mod classes;
 mod compact;
 mod error;
 mod files;
+mod kept;
 mod progress;
 mod receipt;
 
@@ -26,12 +27,10 @@ use stageflow_interceptors::ForgetUser;
 use stageflow_tenancy::TenantScope;
 
 use self::progress::Progress;
-use self::receipt::{Statement, digest_of};
+use self::receipt::{Statement, digests_of};
 use crate::answers::is_under_way;
 use crate::time::millis;
-use crate::{
-    AuditDraft, AuditTrail, Class, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write,
-};
+use crate::{AuditDraft, AuditTrail, Class, Row, Scan, Shelf, Store, Write};
 
 pub use compact::{Compacted, Compactor};
 pub use error::{ErasureError, ErasureErrorKind};
@@ -63,6 +62,7 @@ const ROUNDS: u32 = 8;
 ///
 /// It goes in small steps, each of which is kept with how far it has come. Dropped, killed or failed, it is gone on with by the
 /// next call for the same user, and the counts on the receipt are those of all calls together.
+#[derive(Clone)]
 pub struct Erasure {
     store: Arc<dyn Store>,
     keys: Arc<SealKeys>,
@@ -72,6 +72,7 @@ pub struct Erasure {
     wall: Arc<dyn WallClock>,
     ids: Arc<dyn IdSource>,
     at_once: NonZeroU32,
+    by: Arc<str>,
 }
 
 /// What came of one step.
@@ -95,6 +96,7 @@ impl Erasure {
             wall: Arc::new(SystemClock::new()),
             ids: Arc::new(SystemIds::new()),
             at_once: const { NonZeroU32::new(200).unwrap() },
+            by: "erasure".into(),
         }
     }
 
@@ -141,6 +143,14 @@ impl Erasure {
     pub fn at_once(self, rows: NonZeroU32) -> Self {
         let at_once = rows.min(const { NonZeroU32::new(1_000).unwrap() });
         Self { at_once, ..self }
+    }
+
+    /// The same, asked for by whoever this is, `erasure` if nothing is said: the entry in the audit trail names them for as long as
+    /// it is kept. Name whom it may name for so long, and not the user who is erased.
+    #[must_use]
+    pub fn by(self, who: impl Into<Arc<str>>) -> Self {
+        let by = who.into();
+        Self { by, ..self }
     }
 
     /// Erases all that is about `user` in this tenant, and gives a receipt of it. What is about nobody, or about others, stays.
@@ -195,7 +205,14 @@ impl Erasure {
 
     /// Goes on with what was begun, or begins.
     async fn begin(&self, shelf: &dyn Shelf, user: UserId) -> Result<Progress, ErasureError> {
-        let digest = digest_of(shelf.org(), user, &self.keys);
+        let mut digests = digests_of(shelf.org(), user, &self.keys);
+        for digest in &digests {
+            // Before the keys were changed, perhaps.
+            if let Some(begun) = Progress::read(shelf, digest).await? {
+                return Ok(begun);
+            }
+        }
+        let digest = digests.swap_remove(0);
         Ok(Progress::read_or_begin(shelf, digest, (millis(&*self.wall), &*self.ids)).await?)
     }
 
@@ -311,6 +328,7 @@ impl Erasure {
         let statement = Statement::new(shelf.org(), &progress, compacted, millis(&*self.wall));
         let receipt = ErasureReceipt::sign(&statement, &self.keys)?;
         let draft = AuditDraft::new("tenant.user_erased")
+            .by(&*self.by)
             .details(statement.counts())
             .changed(None, Some(receipt.statement().as_bytes()))
             .once(receipt.source());
@@ -318,11 +336,11 @@ impl Erasure {
         let class = Class::Upkeep;
         let mut writes = progress.end();
         writes.push(Write::Put { class, row });
-        let trail = self.trail(shelf);
+        let trail = self.trail(Arc::clone(&shelf));
         match trail.append_with(vec![draft], writes).await? {
-            Some(_) => Ok(receipt),
-            // Somebody else erases the same user, and was faster.
-            None => Err(StoreError::new(StoreErrorKind::TooBusy, "erasing a user").into()),
+            Some(appended) if appended.added > 0 => Ok(receipt),
+            // Somebody else erases the same user, and was faster: it is one erasure, and has one receipt.
+            _ => self.theirs(&*shelf, &receipt).await,
         }
     }
 

@@ -33,6 +33,19 @@ pub(super) struct Kept {
 }
 
 impl Progress {
+    /// What is kept of one that was begun.
+    pub(super) async fn read(shelf: &dyn Shelf, user: &str) -> Result<Option<Self>, StoreError> {
+        let Some(row) = shelf.get(CLASS, &key(user)).await? else {
+            return Ok(None);
+        };
+        let kept = serde_json::from_str(&row.body).map_err(|error| corrupt().because(error))?;
+        Ok(Some(Self {
+            user: user.to_owned(),
+            kept,
+            version: row.version,
+        }))
+    }
+
     pub(super) async fn read_or_begin(
         shelf: &dyn Shelf,
         user: String,
@@ -41,15 +54,8 @@ impl Progress {
         const TRIES: u32 = 3;
 
         for _ in 0..TRIES {
-            if let Some(row) = shelf.get(CLASS, &key(&user)).await? {
-                let kept = serde_json::from_str(&row.body);
-                let kept = kept.map_err(|error| corrupt().because(error))?;
-                let version = row.version;
-                return Ok(Self {
-                    user,
-                    kept,
-                    version,
-                });
+            if let Some(begun) = Self::read(shelf, &user).await? {
+                return Ok(begun);
             }
             let kept = Kept {
                 id: ids.next_uuid().simple().to_string(),

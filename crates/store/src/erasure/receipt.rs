@@ -51,11 +51,11 @@ struct Signed {
     tag: String,
 }
 
-/// What stands for a user where they must not be named.
-pub(super) fn digest_of(org: OrgId, user: UserId, keys: &SealKeys) -> String {
+/// What stands for a user where they must not be named, under each of the keys: the first one is for what is written now.
+pub(super) fn digests_of(org: OrgId, user: UserId, keys: &SealKeys) -> Vec<String> {
     let parts = [org.to_string(), user.to_string()];
-    keys.tag(USER, &parts.each_ref().map(|part| part.as_bytes()))
-        .to_string()
+    let tags = keys.tags(USER, &parts.each_ref().map(|part| part.as_bytes()));
+    tags.iter().map(ToString::to_string).collect()
 }
 
 impl Statement {
@@ -102,6 +102,12 @@ impl ErasureReceipt {
     #[must_use]
     pub fn org(&self) -> OrgId {
         self.said.org
+    }
+
+    /// When it was begun, in milliseconds since 1970.
+    #[must_use]
+    pub fn began(&self) -> u64 {
+        self.said.began
     }
 
     /// When it was done, in milliseconds since 1970.
@@ -155,6 +161,11 @@ impl ErasureReceipt {
         format!("erased/{}/{}", self.said.user, self.said.id)
     }
 
+    /// Whether it is one of ours.
+    pub(super) fn is_signed(&self, keys: &SealKeys) -> bool {
+        keys.check(RECEIPT, &[self.statement.as_bytes()], &self.tag) == Some(true)
+    }
+
     /// Whether it is one of ours, for this user of this tenant.
     pub(super) fn check_for(
         &self,
@@ -162,8 +173,7 @@ impl ErasureReceipt {
         user: UserId,
         keys: &SealKeys,
     ) -> Result<(), ReceiptError> {
-        let tag = keys.check(RECEIPT, &[self.statement.as_bytes()], &self.tag);
-        if tag != Some(true) {
+        if !self.is_signed(keys) {
             return Err(ReceiptErrorKind::Altered.into());
         }
         if self.said.org != org {

@@ -30,7 +30,7 @@ use crate::{Class, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write};
 /// # async fn main() -> Result<(), stageflow_store::StoreError> {
 /// # let ids = SystemIds::new();
 /// # let identity = RunIdentity::new(RunId::generate(&ids)).with_org_id(OrgId::generate(&ids));
-/// # let header = RunHeader::new(ContextSnapshot::new(identity), "p".into(), [].into(), SystemTime::UNIX_EPOCH);
+/// # let header = RunHeader::by_hand(ContextSnapshot::new(identity), "p".into(), [].into(), SystemTime::UNIX_EPOCH);
 /// # let scope = TenantScope::of_header(&header).unwrap();
 /// let store = MemoryStore::new();
 /// let shelf = store.open(&scope).await?; // in a stage: `TenantScope::of(&cx)?`

@@ -53,8 +53,18 @@ impl StoreExporter {
     }
 }
 
-async fn keep(shelf: &dyn Shelf, writes: Vec<Write>) -> Result<(), Trouble> {
-    shelf.commit(writes).await.map(drop).map_err(trouble)
+async fn keep(shelf: &dyn Shelf, mut writes: Vec<Write>) -> Result<(), Trouble> {
+    const TRIES: u32 = 8;
+
+    for _ in 0..TRIES {
+        if writes.is_empty() || shelf.commit(writes.clone()).await.map_err(trouble)? {
+            return Ok(());
+        }
+        // Some of them are there, or others are in their places.
+        writes = log::unknown(shelf, writes).await.map_err(trouble)?;
+    }
+    let busy = StoreError::new(StoreErrorKind::TooBusy, "keeping events");
+    Err(Trouble::Later(busy))
 }
 
 fn trouble(error: StoreError) -> Trouble {
@@ -112,7 +122,7 @@ fn writes(entry: &Entry) -> Result<Vec<Write>, StoreError> {
         writes.push(Write::Put { class, row });
     }
     writes.iter().try_for_each(|write| match write {
-        Write::Put { row, .. } => row.check(),
+        Write::Insert { row, .. } | Write::Put { row, .. } => row.check(),
         _ => Ok(()),
     })?;
     Ok(writes)
@@ -121,7 +131,7 @@ fn writes(entry: &Entry) -> Result<Vec<Write>, StoreError> {
 #[async_trait]
 impl Exporter for StoreExporter {
     /// What one org cannot keep does not keep others from theirs. If it may help to try again, all of it comes again, and is
-    /// written over what is there.
+    /// what is there already is left out.
     async fn export(&mut self, entries: &[Entry]) -> Result<(), ExportError> {
         let (parcels, mut refused) = parcels(entries);
         let mut later = None;

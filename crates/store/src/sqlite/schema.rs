@@ -9,10 +9,11 @@ use crate::{Class, StoreError, StoreErrorKind};
 /// Says of a file that it is one of ours: `SFST`.
 const APPLICATION: i64 = 0x5346_5354;
 
-/// What makes a file of one version a file of the next. Never changed, only added to.
-const MIGRATIONS: [Migration; 2] = [tables, owner];
-
+/// Makes a file of one version a file of the next.
 type Migration = fn(&Connection, OrgId) -> Result<(), StoreError>;
+
+/// Those of all versions. Never changed, only added to.
+const MIGRATIONS: [Migration; 2] = [tables, owner];
 
 const BRINGING_UP: &str = "bringing a file up to this version";
 

@@ -109,6 +109,6 @@ pub(crate) fn scope(org: OrgId) -> TenantScope {
     let run = RunId::generate(&SeededIds::new(1));
     let identity = RunIdentity::new(run).with_org_id(org);
     let context = ContextSnapshot::new(identity);
-    let header = RunHeader::new(context, "p".into(), [].into(), SystemTime::UNIX_EPOCH);
+    let header = RunHeader::by_hand(context, "p".into(), [].into(), SystemTime::UNIX_EPOCH);
     TenantScope::of_header(&header).unwrap()
 }

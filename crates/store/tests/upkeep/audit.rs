@@ -7,11 +7,11 @@ use futures_util::TryStreamExt as _;
 use serde_json::json;
 use stageflow_context::{SealKey, SealKeys};
 use stageflow_store::{
-    AuditAnchor, AuditDraft, AuditErrorKind, AuditTrail, Class, Decision, MemoryStore, Store as _,
-    verify_jsonl,
+    AuditAnchor, AuditDraft, AuditErrorKind, AuditTrail, Class, Decision, Store as _, verify_jsonl,
 };
 use tokio::runtime::Handle;
 
+use crate::new_store;
 use crate::support::{keys, org, rows, scope, trail, user};
 
 fn told(what: &str) -> AuditDraft {
@@ -89,7 +89,7 @@ async fn what_comes_from_one_source_is_told_once() {
 async fn many_who_append_at_once_make_one_chain() {
     const EACH: u64 = 40;
 
-    let (store, scope) = (MemoryStore::new(), scope(org()));
+    let (store, scope) = (new_store(), scope(org()));
     let appends = (0..8).map(|who| {
         let (store, scope) = (store.clone(), scope.clone());
         Handle::current().spawn(async move {
@@ -199,7 +199,7 @@ async fn an_anchor_is_parsed_from_its_text() {
 
 #[tokio::test]
 async fn two_tenants_have_two_trails() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let (one, other) = (scope(org()), scope(org()));
     let trail = |scope| {
         let store = store.clone();

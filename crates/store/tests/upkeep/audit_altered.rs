@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use stageflow_context::{SealKey, SealKeys, UserId};
 use stageflow_store::{
-    AuditAnchor, AuditDraft, AuditErrorKind as Kind, AuditTrail, Class, MemoryStore, Row, Shelf,
-    Store as _,
+    AuditAnchor, AuditDraft, AuditErrorKind as Kind, AuditTrail, Class, Row, Shelf, Store as _,
 };
 
+use crate::new_store;
 use crate::support::{delete, keys, org, put, rows, scope, trail, user};
 
 const CLASS: Class = Class::Audit;
@@ -35,8 +35,13 @@ async fn body(shelf: &dyn Shelf, key: &str) -> String {
     shelf.get(CLASS, key).await.unwrap().unwrap().body
 }
 
+/// Writes over a row, with what an entry says of itself beside it.
 async fn write(shelf: &dyn Shelf, key: &str, body: String) {
-    put(shelf, CLASS, Row::new(key, 1, body)).await;
+    let line: Value = serde_json::from_str(&body).unwrap_or_default();
+    let at = line["entry"]["at"].as_u64().unwrap_or(1);
+    let user = line["detail"]["user"].as_str();
+    let user = user.and_then(|user| user.parse().ok());
+    put(shelf, CLASS, Row::new(key, at, body).about(user)).await;
 }
 
 async fn wrong(trail: &AuditTrail) -> (Kind, u64) {
@@ -160,7 +165,7 @@ async fn without_the_key_nothing_can_be_put_in() {
         Kind::Head
     );
 
-    let shelf_of_forger = MemoryStore::new().open(&scope(shelf.org())).await.unwrap();
+    let shelf_of_forger = new_store().open(&scope(shelf.org())).await.unwrap();
     let forger = AuditTrail::new(
         Arc::clone(&shelf_of_forger),
         SealKeys::new(SealKey::new(7, [1; 32])),
@@ -187,7 +192,7 @@ async fn another_tenants_entry_is_no_entry() {
 #[tokio::test]
 async fn details_can_neither_be_changed_nor_taken_away() {
     let without = |body: &str| {
-        let mut line: serde_json::Value = serde_json::from_str(body).unwrap();
+        let mut line: Value = serde_json::from_str(body).unwrap();
         line.as_object_mut().unwrap().remove("detail");
         line
     };
@@ -200,7 +205,7 @@ async fn details_can_neither_be_changed_nor_taken_away() {
     let at = whole.find(",\"detail\":{").unwrap();
     let bare = format!("{}}}", &whole[..at]);
     assert_eq!(
-        serde_json::from_str::<serde_json::Value>(&bare).unwrap(),
+        serde_json::from_str::<Value>(&bare).unwrap(),
         without(&whole)
     );
     write(&*shelf, &key(4), bare).await;

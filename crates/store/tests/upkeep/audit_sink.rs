@@ -1,5 +1,6 @@
 //! What must be known goes into the trail of its tenant, once; what belongs to nobody goes to the operator.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -7,12 +8,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use stageflow_context::{AuditArea, AuditNotice, Outcome};
 use stageflow_events::{
-    Batch, Entry, Event, EventKind, EventSink as _, ExportError, Exporter, RunHeader, Stopping,
+    Batch, Entry, Event, EventKind, EventSink as _, ExportError, Exporter, RetryPolicy, RunHeader,
+    Stopping,
 };
-use stageflow_store::{
-    AuditEntry, AuditSink, AuditTrail, Decision, MemoryStore, Store as _, StoreErrorKind,
-};
+use stageflow_store::{AuditEntry, AuditSink, AuditTrail, Decision, Store as _, StoreErrorKind};
 
+use crate::new_store;
 use crate::support::{Breaking, header, keys, org, scope, user};
 
 /// Writes down what the operator is given.
@@ -66,7 +67,7 @@ async fn entries(trail: &AuditTrail) -> Vec<AuditEntry> {
 
 #[tokio::test]
 async fn each_tenant_has_what_is_its_own_and_the_operator_what_is_nobodys() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let operator = Operator::default();
     let sink = AuditSink::start(Arc::new(store.clone()), keys(), operator.clone());
     let orgs = [org(), org()];
@@ -121,15 +122,19 @@ async fn each_tenant_has_what_is_its_own_and_the_operator_what_is_nobodys() {
 }
 
 /// The same batch is delivered again when its end was lost.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_event_is_in_its_trail_once_however_often_it_is_delivered() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let org = org();
     let run = header(org, user());
     // The commit happens, and the sink is told that it did not; then nothing works, until it tries no more.
     let breaking = Arc::new(Breaking::after(&store, 1));
     let operator = Operator::default();
-    let sink = AuditSink::start(breaking, keys(), operator.clone());
+    let tries = NonZeroU32::new(3).unwrap();
+    let soon = RetryPolicy::new(tries, Duration::from_millis(1), Duration::from_millis(2));
+    let sink = AuditSink::shaped(breaking, keys(), operator.clone(), |builder| {
+        builder.retry(soon)
+    });
     let kinds = vec![failure(), ended(Outcome::Denied)];
     let _ = sink.try_emit(batch(&run, kinds.clone()));
     stop(&sink).await;
@@ -145,9 +150,9 @@ async fn an_event_is_in_its_trail_once_however_often_it_is_delivered() {
 }
 
 /// What cannot be written is counted, and not lost.
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn attempts_are_audits_and_what_is_counted_as_lost() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let (one, other) = (org(), org());
     let operator = Operator::default();
     let sink = AuditSink::start(Arc::new(store.clone()), keys(), operator.clone());

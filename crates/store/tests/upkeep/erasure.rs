@@ -9,10 +9,11 @@ use stageflow_context::{OrgId, RunId, SealKey, SealKeys, SeededIds, SystemIds, U
 use stageflow_events::journal::{self, Journal};
 use stageflow_events::{Entry, EventRecord, Exporter as _, JournalOptions};
 use stageflow_store::{
-    AuditAnchor, AuditDraft, AuditTrail, Class, Erasure, ErasureReceipt, MemoryStore,
-    ReceiptErrorKind as Wrong, Row, Shelf, Store, Write,
+    AuditAnchor, AuditDraft, AuditTrail, Class, Erasure, ErasureReceipt, ReceiptErrorKind as Wrong,
+    Row, Shelf, Store, Write,
 };
 
+use crate::new_store;
 use crate::support::{everything, keys, org, put, rows, scope, user};
 
 pub(crate) const CANARY: &str = "canary-";
@@ -107,7 +108,7 @@ async fn write_journal(folder: &Path, org: OrgId, users: [UserId; 2]) -> journal
 #[tokio::test]
 async fn nothing_of_the_user_is_left_and_everything_of_others_is() {
     let folder = tempfile::tempdir().unwrap();
-    let store = MemoryStore::new();
+    let store = new_store();
     let org = org();
     let shelf = store.open(&scope(org)).await.unwrap();
     let [ada, bob] = [user(), user()];
@@ -151,7 +152,7 @@ async fn nothing_of_the_user_is_left_and_everything_of_others_is() {
 /// Tombstones of events are records still.
 #[tokio::test]
 async fn who_reads_events_sees_tombstones() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let org = org();
     let shelf = store.open(&scope(org)).await.unwrap();
     let ada = user();
@@ -172,7 +173,7 @@ async fn who_reads_events_sees_tombstones() {
 
 #[tokio::test]
 async fn the_same_user_of_another_tenant_is_left_alone() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let (one, other) = (org(), org());
     let ada = user();
     let shelves = [
@@ -193,7 +194,7 @@ async fn the_same_user_of_another_tenant_is_left_alone() {
 
 #[tokio::test]
 async fn a_second_erasure_finds_nothing_and_says_so() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let org = org();
     let ada = user();
     fill(&store.open(&scope(org)).await.unwrap(), ada, 3).await;
@@ -206,7 +207,7 @@ async fn a_second_erasure_finds_nothing_and_says_so() {
 
 #[tokio::test]
 async fn a_receipt_holds_for_its_user_and_its_tenant_only() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let (one, other, ada, bob) = (org(), org(), user(), user());
     let shelf = store.open(&scope(one)).await.unwrap();
     fill(&shelf, ada, 3).await;
@@ -238,17 +239,17 @@ async fn a_receipt_holds_for_its_user_and_its_tenant_only() {
     );
 
     // Signed by somebody with another key.
-    let forger = Erasure::new(MemoryStore::new(), SealKeys::new(SealKey::new(7, [1; 32])));
+    let forger = Erasure::new(new_store(), SealKeys::new(SealKey::new(7, [1; 32])));
     let forged = forger.erase(&scope(one), ada).await.unwrap();
     assert_eq!(wrong(scope(one), ada, &forged).await, Wrong::Altered);
     // Signed with the key, and never carried out here.
-    let elsewhere = Erasure::new(MemoryStore::new(), keys());
+    let elsewhere = Erasure::new(new_store(), keys());
     let claimed = elsewhere.erase(&scope(one), ada).await.unwrap();
     assert_eq!(wrong(scope(one), ada, &claimed).await, Wrong::NotInTrail);
     // The same erasure, as it seems, with other counts.
     let same = |store| Erasure::new(store, keys()).ids(SeededIds::new(5));
     same(store.clone()).erase(&scope(one), ada).await.unwrap();
-    let elsewhere = MemoryStore::new();
+    let elsewhere = new_store();
     fill(&elsewhere.open(&scope(one)).await.unwrap(), ada, 9).await;
     let claimed = same(elsewhere).erase(&scope(one), ada).await.unwrap();
     assert_eq!(wrong(scope(one), ada, &claimed).await, Wrong::NotInTrail);
@@ -256,7 +257,7 @@ async fn a_receipt_holds_for_its_user_and_its_tenant_only() {
 
 #[tokio::test]
 async fn a_row_that_comes_back_breaks_the_receipt() {
-    let store = MemoryStore::new();
+    let store = new_store();
     let (org, ada) = (org(), user());
     let shelf = store.open(&scope(org)).await.unwrap();
     fill(&shelf, ada, 3).await;

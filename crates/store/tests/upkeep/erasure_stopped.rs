@@ -8,14 +8,15 @@ use async_trait::async_trait;
 use proptest::prelude::*;
 use stageflow_context::{FixedClock, OrgId, UserId};
 use stageflow_store::{
-    AuditTrail, Class, Erasure, ErasureErrorKind, ErasureReceipt, MemoryStore, Row, Scan, Shelf,
-    Store, StoreError, Write,
+    AuditTrail, Class, Erasure, ErasureErrorKind, ErasureReceipt, Row, Scan, Shelf, Store,
+    StoreError, Write,
 };
 use stageflow_tenancy::TenantScope;
 use stageflow_testkit::Property;
 
 use crate::erasure::{fill, left};
-use crate::support::{Breaking, everything, keys, org, scope, user};
+use crate::support::{AnyStore, Breaking, everything, keys, org, scope, user};
+use crate::{CASES, new_store};
 
 fn erasure(store: impl Store) -> Erasure {
     let clock = FixedClock::new(SystemTime::UNIX_EPOCH + Duration::from_hours(1));
@@ -26,13 +27,12 @@ fn erasure(store: impl Store) -> Erasure {
 fn wait<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
-        .start_paused(true)
         .build();
     runtime.unwrap().block_on(future)
 }
 
 /// Whatever is left of the row that an erasure is begun with.
-async fn is_begun(store: &MemoryStore, org: OrgId) -> bool {
+async fn is_begun(store: &AnyStore, org: OrgId) -> bool {
     let shelf = store.open(&scope(org)).await.unwrap();
     let begun = Scan::of(Class::Upkeep).starting_with("erasing/");
     !shelf.scan(begun).await.unwrap().is_empty()
@@ -42,10 +42,10 @@ async fn is_begun(store: &MemoryStore, org: OrgId) -> bool {
 fn it_is_gone_on_with_after_any_stop() {
     // How many rows of each class, and after how many commits it stops, time after time.
     let cases = (0..8_u64, prop::collection::vec(1..6_u64, 0..12));
-    let property = Property::new("an erasure is gone on with after any stop").cases(60);
+    let property = Property::new("an erasure is gone on with after any stop").cases(CASES);
     property.holds_for(&cases, |(each, stops)| {
         wait(async {
-            let store = MemoryStore::new();
+            let store = new_store();
             let (org, ada, bob) = (org(), user(), user());
             let shelf = store.open(&scope(org)).await.unwrap();
             for user in [ada, bob] {
@@ -92,7 +92,7 @@ fn at_every_step() {
     let mut steps = 0;
     for stop in 1.. {
         let is_over = wait(async {
-            let store = MemoryStore::new();
+            let store = new_store();
             let (org, ada) = (org(), user());
             let shelf = store.open(&scope(org)).await.unwrap();
             fill(&shelf, ada, 3).await;
@@ -144,7 +144,7 @@ fn at_every_step() {
 #[test]
 fn two_at_once_do_it_once() {
     wait(async {
-        let store = MemoryStore::new();
+        let store = new_store();
         let (org, ada) = (org(), user());
         let shelf = store.open(&scope(org)).await.unwrap();
         fill(&shelf, ada, 9).await;
@@ -166,7 +166,7 @@ fn two_at_once_do_it_once() {
 
 /// A store into which somebody writes rows about the user as fast as they are erased.
 #[derive(Clone)]
-struct Busy(MemoryStore, UserId);
+struct Busy(AnyStore, UserId);
 
 #[derive(Debug)]
 struct BusyShelf(Arc<dyn Shelf>, UserId);
@@ -207,7 +207,7 @@ impl Shelf for BusyShelf {
 fn rows_that_come_in_for_ever_are_no_erasure() {
     wait(async {
         let ada = user();
-        let busy = Busy(MemoryStore::new(), ada);
+        let busy = Busy(new_store(), ada);
         let (erasure, scope) = (erasure(busy), scope(org()));
         let done = erasure.erase(&scope, ada);
         let done = tokio::time::timeout(Duration::from_hours(1), done).await;

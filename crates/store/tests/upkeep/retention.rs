@@ -7,12 +7,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::json;
 use stageflow_store::{
-    AuditDraft, AuditErrorKind, AuditKeep, AuditTrail, Class, MemoryStore, Retention, Row, Shelf,
-    Store as _, Swept,
+    AuditDraft, AuditErrorKind, AuditKeep, AuditTrail, Class, Retention, Row, Shelf, Store as _,
+    Swept,
 };
 use stageflow_testkit::Property;
 
-use crate::support::{Breaking, everything, keys, org, put, rows, scope, user};
+use crate::support::{AnyStore, Breaking, everything, keys, org, put, rows, scope, user};
+use crate::{CASES, new_store};
 
 const DAY: Duration = Duration::from_hours(24);
 /// When it is, in days since 1970.
@@ -35,13 +36,13 @@ fn one_year() -> AuditKeep {
 }
 
 struct Place {
-    store: MemoryStore,
+    store: AnyStore,
     org: stageflow_context::OrgId,
     shelf: Arc<dyn Shelf>,
 }
 
 async fn place() -> Place {
-    let (store, org) = (MemoryStore::new(), org());
+    let (store, org) = (new_store(), org());
     let shelf = store.open(&scope(org)).await.unwrap();
     Place { store, org, shelf }
 }
@@ -148,7 +149,7 @@ async fn a_sweep_that_finds_nothing_leaves_no_trace() {
 fn steps_of_any_size_come_to_the_same() {
     let day = || prop::collection::vec(NOW - 10..NOW, 0..20);
     let cases = (day(), day(), 1..8_u32, 0..6_u64);
-    let property = Property::new("sweeps of any size come to the same").cases(60);
+    let property = Property::new("sweeps of any size come to the same").cases(CASES);
     property.holds_for(&cases, |(events, runs, at_most, stop)| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

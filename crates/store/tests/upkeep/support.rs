@@ -11,9 +11,10 @@ use stageflow_context::{
 };
 use stageflow_events::RunHeader;
 use stageflow_store::{
-    AuditTrail, Class, MemoryStore, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write,
+    AuditTrail, Class, Row, Scan, Shelf, Store, StoreError, StoreErrorKind, Write,
 };
 use stageflow_tenancy::TenantScope;
+use tempfile::TempDir;
 use tokio::task::yield_now;
 
 pub(crate) fn keys() -> SealKeys {
@@ -38,16 +39,73 @@ pub(crate) fn header(
         .with_user_id(user);
     let context = ContextSnapshot::new(identity);
     let started = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
-    Arc::new(RunHeader::new(context, "answer".into(), [].into(), started))
+    Arc::new(RunHeader::by_hand(
+        context,
+        "answer".into(),
+        [].into(),
+        started,
+    ))
 }
 
 pub(crate) fn scope(org: OrgId) -> TenantScope {
     TenantScope::of_header(&header(org, None)).unwrap()
 }
 
-/// A shelf of a new tenant in memory, and its trail.
+/// A store of the kind that is tested, and the folder that it is in, if it is in one.
+#[derive(Clone)]
+pub(crate) struct AnyStore(Arc<dyn Store>, Option<Arc<TempDir>>);
+
+impl AnyStore {
+    pub(crate) fn new(store: impl Store, folder: Option<TempDir>) -> Self {
+        Self(Arc::new(store), folder.map(Arc::new))
+    }
+}
+
+#[async_trait]
+impl Store for AnyStore {
+    async fn open(&self, scope: &TenantScope) -> Result<Arc<dyn Shelf>, StoreError> {
+        let shelf = self.0.open(scope).await?;
+        // The folder is there for as long as a shelf is.
+        let folder = self.1.clone();
+        Ok(Arc::new(AnyShelf {
+            shelf,
+            _folder: folder,
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct AnyShelf {
+    shelf: Arc<dyn Shelf>,
+    _folder: Option<Arc<TempDir>>,
+}
+
+#[async_trait]
+impl Shelf for AnyShelf {
+    fn org(&self) -> OrgId {
+        self.shelf.org()
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        self.shelf.commit(writes).await
+    }
+
+    async fn get(&self, class: Class, key: &str) -> Result<Option<Row>, StoreError> {
+        self.shelf.get(class, key).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
+        self.shelf.scan(scan).await
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        self.shelf.scrub().await
+    }
+}
+
+/// A shelf of a new tenant, and its trail.
 pub(crate) async fn trail() -> (Arc<dyn Shelf>, AuditTrail) {
-    let shelf = MemoryStore::new().open(&scope(org())).await.unwrap();
+    let shelf = crate::new_store().open(&scope(org())).await.unwrap();
     (Arc::clone(&shelf), AuditTrail::new(shelf, keys()))
 }
 
@@ -84,12 +142,12 @@ pub(crate) async fn everything(shelf: &dyn Shelf) -> String {
 /// A store that breaks off after so many commits: the last one happens, and nobody is told. Others come in between any two calls.
 #[derive(Clone)]
 pub(crate) struct Breaking {
-    store: MemoryStore,
+    store: AnyStore,
     left: Arc<AtomicU64>,
 }
 
 impl Breaking {
-    pub(crate) fn after(store: &MemoryStore, commits: u64) -> Self {
+    pub(crate) fn after(store: &AnyStore, commits: u64) -> Self {
         let (store, left) = (store.clone(), Arc::new(AtomicU64::new(commits)));
         Self { store, left }
     }
@@ -140,5 +198,9 @@ impl Shelf for BreakingShelf {
     async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
         yield_now().await;
         self.shelf.scan(scan).await
+    }
+
+    async fn scrub(&self) -> Result<(), StoreError> {
+        self.shelf.scrub().await
     }
 }

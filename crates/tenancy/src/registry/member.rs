@@ -208,13 +208,13 @@ impl Member {
         stages.inside == 0 && stages.waiting == 0 && self.any_plan().is_rested()
     }
 
-    pub(crate) fn usage(&self, line: &Gate) -> crate::Usage {
+    pub(crate) fn usage(&self, line: &Gate) -> crate::TenantUsage {
         let (runs, stages) = (line.seen(self.org), self.stages.seen(self.org));
         let counts = self
             .refused
             .iter()
             .map(|count| count.load(Ordering::SeqCst));
-        crate::Usage {
+        crate::TenantUsage {
             runs: crate::RunUsage {
                 started: runs.started,
                 finished: runs.finished,

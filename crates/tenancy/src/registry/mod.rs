@@ -23,7 +23,7 @@ use crate::meter::MeteredSink;
 use crate::stages::TenantStages;
 use crate::{
     EventUsage, Strangers, Tenant, TenantError, TenantErrorKind, TenantScope, TenantStanding,
-    TenantsError, TenantsErrorKind, Tier, Usage,
+    TenantUsage, TenantsError, TenantsErrorKind, Tier,
 };
 use builder::known;
 
@@ -67,7 +67,7 @@ pub(crate) struct Registry {
     /// Where runs wait.
     pub(crate) line: Arc<Gate>,
     /// What those have used that were forgotten.
-    forgotten: Mutex<Usage>,
+    forgotten: Mutex<TenantUsage>,
     strangers: [AtomicU64; 3],
     stranger_events: Mutex<EventUsage>,
 }
@@ -184,14 +184,14 @@ impl Tenants {
 
     /// What the tenant has used and uses now, if it is known.
     #[must_use]
-    pub fn usage(&self, org: OrgId) -> Option<Usage> {
+    pub fn usage(&self, org: OrgId) -> Option<TenantUsage> {
         let member = self.0.find(org)?;
         Some(member.usage(&self.0.line))
     }
 
     /// The same of all tenants that are known, in no particular order.
     #[must_use]
-    pub fn usages(&self) -> Vec<(Tenant, Usage)> {
+    pub fn usages(&self) -> Vec<(Tenant, TenantUsage)> {
         let members: Vec<_> = self.0.members.iter().map(|it| Arc::clone(&it)).collect();
         let members = members.iter();
         members
@@ -201,7 +201,7 @@ impl Tenants {
 
     /// What those have used together that were let in without being known, and are remembered no more.
     #[must_use]
-    pub fn forgotten(&self) -> Usage {
+    pub fn forgotten(&self) -> TenantUsage {
         self.0.lock_forgotten().clone()
     }
 
@@ -302,7 +302,7 @@ impl Registry {
         Arc::new(member)
     }
 
-    fn lock_forgotten(&self) -> MutexGuard<'_, Usage> {
+    fn lock_forgotten(&self) -> MutexGuard<'_, TenantUsage> {
         self.forgotten
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

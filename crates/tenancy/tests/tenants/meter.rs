@@ -21,7 +21,7 @@ use crate::support::{identity, org, per_second};
 fn header(org: impl Into<Option<OrgId>>) -> Arc<RunHeader> {
     let context = ContextSnapshot::new(identity(org));
     let stages = Arc::from([StageName::nth(0)]);
-    Arc::new(RunHeader::new(
+    Arc::new(RunHeader::by_hand(
         context,
         "p".into(),
         stages,

@@ -154,7 +154,7 @@ fn a_registry_that_cannot_be_says_why() {
 #[test]
 fn what_is_somebody_elses_is_named_with_both_owners() {
     let identity = RunIdentity::new(RunId::generate(&SeededIds::new(1))).with_org_id(acme());
-    let header = stageflow_events::RunHeader::new(
+    let header = stageflow_events::RunHeader::by_hand(
         stageflow_context::ContextSnapshot::new(identity),
         "p".into(),
         [].into(),

@@ -4,6 +4,7 @@ mod exporter;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +26,10 @@ use crate::Store;
 ///
 /// An event is in its trail once, however often it is delivered.
 ///
+/// What no trail can take goes to the operator, too, and is [counted](Self::strays): what was kept on disk over a crash has no
+/// envelope, and so no way into a store, until an event with one has come by for its org; and a trail that was altered takes
+/// nothing more. Look at the log then: there is an error for each.
+///
 /// ```
 /// use std::sync::Arc;
 /// use stageflow_context::{SealKey, SealKeys};
@@ -42,7 +47,10 @@ use crate::Store;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct AuditSink(BoundedSink);
+pub struct AuditSink {
+    bounded: BoundedSink,
+    strays: Arc<AtomicU64>,
+}
 
 impl AuditSink {
     /// A sink in front of the trails in this store, which are under these keys, and of the operator's exporter.
@@ -74,14 +82,24 @@ impl AuditSink {
         shape: impl FnOnce(BoundedSinkBuilder) -> BoundedSinkBuilder,
     ) -> Self {
         let ids: Arc<dyn IdSource> = Arc::new(stageflow_context::SystemIds::new());
-        let exporter = AuditExporter::new(store, keys.into(), ids, Box::new(operator));
-        Self(shape(BoundedSink::builder(exporter)).start())
+        let strays = Arc::new(AtomicU64::new(0));
+        let operator = Box::new(operator);
+        let exporter = AuditExporter::new(store, keys.into(), ids, operator, Arc::clone(&strays));
+        let bounded = shape(BoundedSink::builder(exporter)).start();
+        Self { bounded, strays }
     }
 
     /// What became of the events that belong into a trail; the others are not counted.
     #[must_use]
     pub fn counts(&self) -> BoundedCounts {
-        self.0.counts()
+        self.bounded.counts()
+    }
+
+    /// How many events were a tenant's and are with the operator, because no trail could take them: see [`AuditSink`]. They are
+    /// among what was delivered, as far as the operator took them.
+    #[must_use]
+    pub fn strays(&self) -> u64 {
+        self.strays.load(Ordering::Relaxed)
     }
 
     /// What of a batch belongs into a trail, and how many events do not.
@@ -113,14 +131,14 @@ fn with_others(receipt: Receipt, others: u64) -> Receipt {
 impl EventSink for AuditSink {
     fn try_emit(&self, batch: Batch) -> Receipt {
         let (batch, others) = Self::pick(batch);
-        let receipt = batch.map(|batch| self.0.try_emit(batch));
+        let receipt = batch.map(|batch| self.bounded.try_emit(batch));
         with_others(receipt.unwrap_or_default(), others)
     }
 
     async fn emit(&self, batch: Batch) -> Receipt {
         let (batch, others) = Self::pick(batch);
         let receipt = match batch {
-            Some(batch) => self.0.emit(batch).await,
+            Some(batch) => self.bounded.emit(batch).await,
             None => Receipt::default(),
         };
         with_others(receipt, others)
@@ -128,17 +146,17 @@ impl EventSink for AuditSink {
 
     fn try_record(&self, record: &Arc<EventRecord>) -> Receipt {
         match is_audit(&record.kind) {
-            true => self.0.try_record(record),
+            true => self.bounded.try_record(record),
             false => Receipt::new(1, 0),
         }
     }
 
     async fn flush(&self) {
-        EventSink::flush(&self.0).await;
+        EventSink::flush(&self.bounded).await;
     }
 
     async fn close(&self, stopping: Stopping, deadline: Duration) -> Vec<StoppedSink> {
-        self.0.close(stopping, deadline).await
+        self.bounded.close(stopping, deadline).await
     }
 }
 

@@ -110,7 +110,7 @@ fn an_early_start_is_noticed() {
 fn another_runs_identity_is_noticed() {
     let flaws = flaws_of(|batch| {
         let other = ContextSnapshot::new(identity());
-        let header = RunHeader::new(
+        let header = RunHeader::by_hand(
             other,
             "pair".into(),
             Arc::from([]),

@@ -237,7 +237,7 @@ pub(crate) struct Producer {
 impl Producer {
     pub(crate) fn new(name: &str) -> Self {
         let identity = RunIdentity::new(RunId::generate(&SystemIds::new()));
-        let header = RunHeader::new(
+        let header = RunHeader::by_hand(
             ContextSnapshot::new(identity),
             name.into(),
             Arc::from([]),

@@ -33,7 +33,7 @@ pub(super) struct Place {
 pub(super) fn scope(org: OrgId) -> Result<TenantScope, LabError> {
     let identity = RunIdentity::new(RunId::generate(&SystemIds::new())).with_org_id(org);
     let context = ContextSnapshot::new(identity);
-    let header = RunHeader::new(context, "drill".into(), [].into(), SystemTime::UNIX_EPOCH);
+    let header = RunHeader::by_hand(context, "drill".into(), [].into(), SystemTime::UNIX_EPOCH);
     TenantScope::of_header(&header).map_err(LabError::new)
 }
 

@@ -12,7 +12,7 @@ use rand::RngExt as _;
 use stageflow::context::OrgId;
 use stageflow::executor::RunErrorKind;
 use stageflow::prelude::*;
-use stageflow::tenancy::{Quota, Tenants, Tier, Usage};
+use stageflow::tenancy::{Quota, TenantUsage, Tenants, Tier};
 use tokio::time::{Instant, sleep_until};
 
 use crate::stats::quantile;
@@ -71,7 +71,7 @@ enum Ended {
 /// What came of a day.
 struct Day {
     rides: Vec<Ride>,
-    usages: HashMap<OrgId, Usage>,
+    usages: HashMap<OrgId, TenantUsage>,
     overruns: usize,
     /// What each has used, as the runs themselves count it.
     used: HashMap<OrgId, u64>,

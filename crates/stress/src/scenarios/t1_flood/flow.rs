@@ -56,7 +56,7 @@ pub(super) struct Producer(Arc<RunHeader>);
 impl Producer {
     pub(super) fn new(who: usize) -> Self {
         let identity = RunIdentity::new(RunId::generate(&SystemIds::new()));
-        Self(Arc::new(RunHeader::new(
+        Self(Arc::new(RunHeader::by_hand(
             ContextSnapshot::new(identity),
             who.to_string().into(),
             Arc::from([]),

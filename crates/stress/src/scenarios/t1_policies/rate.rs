@@ -33,7 +33,7 @@ pub(super) struct Producer {
 impl Producer {
     pub(super) fn new(who: usize, lanes: bool) -> Self {
         let identity = RunIdentity::new(RunId::generate(&SystemIds::new()));
-        let header = RunHeader::new(
+        let header = RunHeader::by_hand(
             ContextSnapshot::new(identity),
             who.to_string().into(),
             Arc::from([]),

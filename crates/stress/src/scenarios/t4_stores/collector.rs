@@ -81,7 +81,7 @@ pub(super) async fn look(looker: &mut Looker<'_>, mail: Mail<'_>) -> Result<(), 
     for metric in names.iter().filter_map(|name| receiver.metric(name)) {
         series(looker, &mail, &metric);
     }
-    totals(looker, &mail, receiver.metric(semconv::RUN_COUNT));
+    totals(looker, &mail, receiver.metric(semconv::RUN_COUNT).as_ref());
     Ok(())
 }
 
@@ -136,10 +136,10 @@ fn series(looker: &mut Looker<'_>, mail: &Mail<'_>, metric: &Metric) {
 }
 
 /// The runs that are counted for an org are those that it had. What is beyond the cap is counted for nobody.
-fn totals(looker: &Looker<'_>, mail: &Mail<'_>, metric: Option<Metric>) {
+fn totals(looker: &Looker<'_>, mail: &Mail<'_>, metric: Option<&Metric>) {
     let mut counted = Ran::new();
     let mut beyond = 0;
-    for point in metric.iter().flat_map(points) {
+    for point in metric.into_iter().flat_map(points) {
         match org_of(point.labels) {
             _ if attribute(point.labels, semconv::PIPELINE).as_deref() == Some("inner") => {}
             Some(org) => *counted.entry(org).or_default() += point.count,

@@ -1,0 +1,3 @@
+//! For tests of what hosts runs.
+
+pub use crate::engine_only::EngineHost as HostByHand;
