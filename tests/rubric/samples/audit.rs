@@ -196,6 +196,11 @@ async fn erasures() -> Vec<Sample> {
             "user",
             "again and again",
         ),
+        sample(
+            &ErasureErrorKind::UnderWay.into(),
+            "user",
+            "idempotency key",
+        ),
         sample(&altered.into(), "audit trail", "entry 2"),
         sample(&busy.into(), "erasing a user", "faster"),
         in_use,
