@@ -34,7 +34,7 @@ impl Life {
             .with_user_id(self.user);
         let started = SystemTime::UNIX_EPOCH + Duration::from_secs(self.second);
         let context = ContextSnapshot::new(identity);
-        let header = RunHeader::new(context, "answer".into(), [].into(), started);
+        let header = RunHeader::by_hand(context, "answer".into(), [].into(), started);
         let login = AuditNotice::new(AuditArea::Auth, "login", json!({ "subject": self.who }));
         let ended = EventKind::RunEnded {
             outcome: Outcome::Succeeded,
