@@ -16,6 +16,6 @@ use std::error::Error;
 async fn main() -> Result<(), Box<dyn Error>> {
     files::all().await?;
     #[cfg(feature = "postgres")]
-    server::all().await?;
+    Box::pin(server::all()).await?;
     Ok(())
 }

@@ -146,7 +146,7 @@ fn search(folder: &Path, user: UserId, found: &mut Vec<PathBuf>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_erasure_that_compacts_leaves_no_byte_outside_of_the_log_for_crashes() {
-    let server = Server::start().await;
+    let server = Box::pin(Server::start()).await;
     let (ada, bob) = (user(), user());
     for user in [ada, bob] {
         server.fill(user).await;
@@ -198,7 +198,7 @@ async fn an_erasure_that_compacts_leaves_no_byte_outside_of_the_log_for_crashes(
 /// There is no receipt that says what was not done.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_compact_gets_no_receipt() {
-    let server = Server::start().await;
+    let server = Box::pin(Server::start()).await;
     let ada = user();
     server.fill(ada).await;
     let app = PgOwner::new(server.cluster.url("sf_app", "postgres"));
