@@ -34,6 +34,7 @@
 //! | not do work again that was done under a key, across restarts | [`StoredAnswers`] |
 //! | have people decide, from any process and after a restart | [`StoredApprovals`] |
 //! | know afterwards who did what, and that nobody has altered it | [`AuditTrail`] |
+//! | take away all that is a user's, with a receipt | [`Erasure`] |
 //! | keep something of your own | [`Store::open`], [`Shelf`] |
 //! | write a store of your own | [`Store`], [`Shelf`], and `conformance`, with the feature `testing` |
 //!

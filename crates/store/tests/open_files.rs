@@ -35,12 +35,15 @@ async fn use_all(store: &SqliteStore, orgs: &[OrgId]) {
     }
 }
 
-/// The database files of a folder that this process has open, each as often as it is open.
+/// The files of a folder that this process has open, each as often as it is open: their logs, that is. SQLite keeps the
+/// descriptor of a file itself for as long as somebody else in the process has a lock on it, closed or not.
 fn open_in(folder: &Path) -> Vec<PathBuf> {
     let all = fs::read_dir("/proc/self/fd").unwrap();
     let paths = all.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
     paths
-        .filter(|path| path.starts_with(folder) && path.extension().is_some_and(|end| end == "db"))
+        .filter(|path| {
+            path.starts_with(folder) && path.extension().is_some_and(|end| end == "db-wal")
+        })
         .collect()
 }
 

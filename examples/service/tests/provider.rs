@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use super::support::Setup;
 use crate::cli::Arguments;
 use crate::demo::{ACME, Signer};
-use crate::who_may_come;
+use crate::guests;
 
 /// Says where the keys are, and what they are.
 async fn provider(signer: &Signer) -> String {
@@ -37,9 +37,10 @@ async fn whoever_the_provider_says_is_an_org_is_a_tenant() {
     let issuer = provider(&signer).await;
     let arguments = ["service", "--issuer", &issuer, "--audience", "docs"];
     let arguments = Arguments::parse_from(arguments);
-    let (authenticator, tenants, signer_of_ours) = who_may_come(&arguments).unwrap();
-    assert!(signer_of_ours.is_none(), "nobody else signs");
-    let setup = Setup::new().authenticator(authenticator).tenants(tenants);
+    let guests = guests(&arguments).unwrap();
+    assert!(guests.signer.is_none(), "nobody else signs");
+    let setup = Setup::new().authenticator(guests.authenticator);
+    let setup = setup.tenants(guests.tenants);
     let running = setup.start().await;
 
     let token = |audience: &str| {

@@ -47,7 +47,7 @@ enum Act {
         tokens: u64,
     },
     /// A run inside the run.
-    Child(Vec<Act>),
+    Child(Vec<Self>),
     FailAtFirst,
     Fail,
     Panic,

@@ -53,6 +53,9 @@ impl Pool {
                 ("app.org_id", ""),
                 ("default_transaction_isolation", "read committed"),
                 ("synchronous_commit", "on"),
+                // Rows are found by index and wanted in its order. The planner, which may learn nothing of keys, would read all
+                // that is behind a page and sort it.
+                ("enable_bitmapscan", "off"),
                 ("statement_timeout", &timeout.to_string()),
                 ("idle_in_transaction_session_timeout", &idle.to_string()),
             ]);

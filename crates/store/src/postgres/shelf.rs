@@ -160,3 +160,68 @@ impl Shelf for PostgresShelf {
         found.into_iter().map(read).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _};
+    use stageflow_testkit::postgres::Cluster;
+
+    use super::*;
+    use crate::conformance::scope_of;
+    use crate::postgres::{BadgeKey, PgOptions, migrate};
+    use crate::{Row, Write};
+
+    /// How the database would carry out each of the ways to scan.
+    async fn plans(pool: &Pool, org: OrgId) -> Vec<String> {
+        let mut plans = Vec::new();
+        for (shape, scan) in statements::of(Class::Audit).scan.iter().enumerate() {
+            let explain = AssertSqlSafe(format!("EXPLAIN {scan}"));
+            let mut query = sqlx::query_scalar(explain)
+                .bind(org.as_uuid())
+                .bind("e/")
+                .bind("e/00010000")
+                .bind(i64::MAX)
+                .bind(0_i64)
+                .bind(1_000_i64);
+            if shape % 2 == 1 {
+                query = query.bind("e0");
+            }
+            if shape > 1 {
+                query = query.bind(org.as_uuid());
+            }
+            let lines: Vec<String> = query.fetch_all(pool.bare()).await.unwrap();
+            plans.push(lines.join("\n"));
+        }
+        plans
+    }
+
+    /// Whether the planner has looked at the table or not, a page is read from where it starts, and no further than it goes.
+    #[tokio::test]
+    async fn a_page_is_read_in_the_order_of_an_index() {
+        let cluster = Cluster::start().await;
+        let (owner, key) = (
+            cluster.url("postgres", "postgres"),
+            BadgeKey::new(1, [1; 32]),
+        );
+        migrate(&owner, &key, &[]).await.unwrap();
+        let url = cluster.url("sf_app", "postgres");
+        let pool = Arc::new(Pool::connect(&url, PgOptions::new(key)).await.unwrap());
+        let org = OrgId::generate(&stageflow_context::SeededIds::new(1));
+        let shelf = PostgresShelf::new(Arc::clone(&pool), &scope_of(org, None));
+        for first in (0..20_000).step_by(4_000) {
+            let row = |n: u32| Row::new(format!("e/{n:08}"), 1, "x");
+            let class = Class::Audit;
+            let insert = |n| Write::Insert { class, row: row(n) };
+            let writes = (first..first + 4_000).map(insert).collect();
+            assert!(shelf.commit(writes).await.unwrap());
+        }
+        let mut admin = Box::pin(sqlx::PgConnection::connect(&owner)).await.unwrap();
+        for look in ["SELECT", "ANALYZE"] {
+            sqlx::raw_sql(look).execute(&mut admin).await.unwrap();
+            for plan in plans(&pool, org).await {
+                let is_in_order = plan.contains("Index Scan") && !plan.contains("Sort");
+                assert!(is_in_order, "{look}:\n{plan}");
+            }
+        }
+    }
+}

@@ -7,8 +7,10 @@ use crate::Class;
 pub(super) struct Statements {
     /// org, key, now
     pub(super) get: &'static str,
-    /// org, key
+    /// org, keys
     pub(super) delete: &'static str,
+    /// org, keys
+    pub(super) hold: &'static str,
     /// Nothing, and not in a transaction.
     pub(super) compact: &'static str,
     /// org, now
@@ -17,7 +19,7 @@ pub(super) struct Statements {
     pub(super) insert: &'static str,
     /// org, keys, users, ats, untils, bodies, now
     pub(super) put: &'static str,
-    /// org, key, user, at, until, body, now, version
+    /// org, keys, users, ats, untils, bodies, now, versions
     pub(super) swap: &'static str,
     /// org, from, after, last time, now, most; then what is asked for: up to, user
     pub(super) scan: [&'static str; 4],
@@ -54,7 +56,16 @@ macro_rules! statements {
                 $table,
                 " WHERE org_id = $1 AND key = $2 AND (until IS NULL OR until > $3)",
             ),
-            delete: concat!("DELETE FROM sf.", $table, " WHERE org_id = $1 AND key = $2"),
+            delete: concat!(
+                "DELETE FROM sf.",
+                $table,
+                " WHERE org_id = $1 AND key = ANY($2)"
+            ),
+            hold: concat!(
+                "SELECT FROM sf.",
+                $table,
+                " WHERE org_id = $1 AND key = ANY($2) ORDER BY key FOR UPDATE"
+            ),
             compact: concat!("VACUUM (FULL) sf.", $table),
             expire: concat!(
                 "DELETE FROM sf.",
@@ -70,8 +81,10 @@ macro_rules! statements {
             swap: concat!(
                 "UPDATE sf.",
                 $table,
-                " SET user_id = $3, at = $4, until = $5, body = $6, version = version + 1 ",
-                "WHERE org_id = $1 AND key = $2 AND (until IS NULL OR until > $7) AND version = $8",
+                " AS old SET user_id = new.user_id, at = new.at, until = new.until, body = new.body, version = old.version + 1 ",
+                "FROM unnest($2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[], $8::bigint[]) ",
+                "AS new (key, user_id, at, until, body, seen) WHERE old.org_id = $1 AND old.key = new.key ",
+                "AND (old.until IS NULL OR old.until > $7) AND old.version = new.seen",
             ),
             scan: [
                 scan!($table,),
@@ -106,7 +119,7 @@ mod tests {
             let all = of(class);
             let table = format!(" sf.{} ", class.as_str());
             let texts = [
-                all.get, all.delete, all.expire, all.insert, all.put, all.swap,
+                all.get, all.delete, all.expire, all.hold, all.insert, all.put, all.swap,
             ];
             for text in texts.iter().chain(&all.scan) {
                 assert_eq!(text.matches(&table).count(), 1, "{text}");

@@ -60,24 +60,22 @@ pub(super) fn denials(
     });
 }
 
-/// How many runs of each tenant were let in.
-pub(super) fn ran(visits: &[Visit]) -> HashMap<OrgId, u64> {
-    let mut ran: HashMap<OrgId, u64> = HashMap::new();
-    for visit in visits
-        .iter()
-        .filter(|visit| visit.reach != Reach::ForeignOrg)
-    {
-        *ran.entry(visit.guest.org).or_default() += 1;
+/// How many of these each tenant has.
+pub(super) fn count<'a>(visits: impl Iterator<Item = &'a Visit>) -> HashMap<OrgId, u64> {
+    let mut count: HashMap<OrgId, u64> = HashMap::new();
+    for visit in visits {
+        *count.entry(visit.guest.org).or_default() += 1;
     }
-    ran
+    count
 }
 
 /// What the registry says of each tenant is what it did, and within its quota.
-pub(super) fn usage(lab: &Lab, house: &House, ran: &HashMap<OrgId, u64>) {
-    for (org, ran) in ran {
-        let used = house.tenants.usage(*org).unwrap_or_default();
+pub(super) fn usage(lab: &Lab, house: &House, visits: &[Visit]) {
+    let let_in = |visit: &&Visit| visit.reach != Reach::ForeignOrg;
+    for (org, ran) in count(visits.iter().filter(let_in)) {
+        let used = house.tenants.usage(org).unwrap_or_default();
         let law = "what a tenant has used is what it did";
-        lab.check(used.runs.finished == *ran, law, Breach::CrossTenant, || {
+        lab.check(used.runs.finished == ran, law, Breach::CrossTenant, || {
             format!("{org}: {:?}, and {ran} runs", used.runs)
         });
         let peak = used.runs.peak_running;

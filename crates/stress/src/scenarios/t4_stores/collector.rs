@@ -21,7 +21,7 @@ use crate::{Breach, LabError};
 /// How many events are sent at a time, as a sink would.
 const BATCH: usize = 512;
 
-/// How many runs an org had that ended, the child in each not counted.
+/// How many runs an org has asked for, those that were refused among them, the child in each not.
 pub(super) type Ran = HashMap<OrgId, u64>;
 
 /// What was said of the runs, and how it is sent.

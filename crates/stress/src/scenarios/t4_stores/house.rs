@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
@@ -66,12 +67,15 @@ impl House {
             .writers(writers);
         let store = SqliteStore::open(folder, options).map_err(LabError::new)?;
         let queue = const { NonZeroUsize::new(1 << 16).unwrap() };
-        let tier = Tier::new("all").quota(Quota::new().runs(AT_A_TIME).queue(queue));
+        // On a slow machine they wait long, and none of that is a denial.
+        let quota = Quota::new().runs(AT_A_TIME).queue(queue);
+        let tier = Tier::new("all").quota(quota.wait_up_to(Duration::from_secs(3600)));
+        // What holds a tenant back is its own quota, however many there are.
+        let all = AT_A_TIME.saturating_mul(NonZeroUsize::MIN.saturating_add(guests.len()));
+        let tenants = Tenants::builder().tier(tier).runs_at_a_time(all);
         let tenants = guests
             .iter()
-            .fold(Tenants::builder().tier(tier), |tenants, guest| {
-                tenants.tenant(guest.org, "all")
-            });
+            .fold(tenants, |tenants, guest| tenants.tenant(guest.org, "all"));
         Ok(Arc::new(Self {
             mistake,
             store,

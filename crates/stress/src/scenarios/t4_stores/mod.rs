@@ -189,9 +189,8 @@ fn round(
         latencies.entry(visit.guest.org).or_default().push(*taken);
     }
     let recorded = tape.all();
-    let ran = checks::ran(&visits);
     checks::denials(lab, &house, &visits, &reports, &recorded);
-    checks::usage(lab, &house, &ran);
+    checks::usage(lab, &house, &visits);
     let by_org = guests.iter().map(|guest| (guest.org, guest.clone()));
     let by_org: HashMap<OrgId, Guest> = by_org.collect();
     let mut looker = Looker {
@@ -210,7 +209,7 @@ fn round(
     let mail = Mail {
         recorded: &recorded,
         owners: &owners,
-        ran: &ran,
+        ran: &checks::count(visits.iter()),
         mistake: house.mistake,
     };
     lab.on(runtime, async {
