@@ -97,7 +97,7 @@ impl AuditError {
     fn what(&self) -> &'static str {
         match self.kind {
             AuditErrorKind::Altered => "is not what its link was made of",
-            AuditErrorKind::Behind => "is behind the last one, where nothing may be",
+            AuditErrorKind::Behind => "stands behind the last one: somebody has put a row there",
             AuditErrorKind::Column => "is not of the time and the user that its row says",
             AuditErrorKind::Cut => "is the first: what was asked for was cut off by retention",
             AuditErrorKind::Detail => "has other details than it was written with",
@@ -121,6 +121,9 @@ impl AuditError {
         match self.kind {
             AuditErrorKind::UnknownKey => {
                 "keep the keys of earlier times with `SealKeys::opening` as long as the trail"
+            }
+            AuditErrorKind::Behind => {
+                "take the rows behind the last entry away, and find out who can write there"
             }
             AuditErrorKind::Cut => "ask for an anchor that is not older than what is kept",
             AuditErrorKind::Unreadable => "keep all its lines, and export it again",

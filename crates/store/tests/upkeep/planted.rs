@@ -108,8 +108,8 @@ async fn rows_behind_the_end_are_found() {
     assert_eq!((error.kind(), error.number()), (Kind::Behind, 2));
     assert_eq!(
         error.to_string(),
-        "SF0730: audit trail, entry 2 is behind the last one, where nothing may be; those up to 1 are as they were written; \
-         take what follows from a copy, and find out who can write there"
+        "SF0730: audit trail, entry 2 stands behind the last one: somebody has put a row there; those up to 1 are as they were \
+         written; take the rows behind the last entry away, and find out who can write there"
     );
 }
 
