@@ -79,7 +79,8 @@ impl Authenticate {
     }
 
     /// The same, and this takes what must be known of those who are refused at front ends: `auth.failure`, as of a run, for
-    /// [`Authenticate::authenticate`]. There is no run then, and so no sink that could be told; nor is it called for runs. Without it, it is a warning in the log, with the target `stageflow`.
+    /// [`Authenticate::authenticate`]. There is no run then, and so no sink that could be told; nor is it called
+    /// for runs. Without it, it is a warning in the log, with the target `stageflow`.
     #[must_use]
     pub fn on_failure(self, tell: impl Fn(AuditNotice) + Send + Sync + 'static) -> Self {
         Self {

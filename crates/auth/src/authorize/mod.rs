@@ -93,8 +93,8 @@ impl Authorize {
     }
 
     /// Lets the policy decide about things of other orgs, too, and about those that nobody owns: for support staff and for
-    /// programs that look after all tenants. Otherwise they are denied before any policy is asked, whatever it would say. Events have in `resource.owner` what was decided about:
-    /// `own`, `other`, `nobody` or `everybody`.
+    /// programs that look after all tenants. Otherwise they are denied before any policy is asked, whatever it would say. Events have in
+    /// `resource.owner` what was decided about: `own`, `other`, `nobody` or `everybody`.
     ///
     /// ```
     /// use stageflow_auth::{Authorize, Principal, Rbac, Resource, Role};
