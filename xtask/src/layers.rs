@@ -135,6 +135,7 @@ mod tests {
                     .collect();
                 json!({
                     "name": folder.replace("crates/", "stageflow-"),
+                    "version": "0.1.0",
                     "manifest_path": format!("/ws/{folder}/Cargo.toml"),
                     "dependencies": dependencies,
                     "targets": [],

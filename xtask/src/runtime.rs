@@ -94,6 +94,7 @@ mod tests {
             "target_directory": "/ws/target",
             "packages": [{
                 "name": format!("stageflow-{folder}"),
+                "version": "0.1.0",
                 "manifest_path": format!("/ws/crates/{folder}/Cargo.toml"),
                 "dependencies": [{"name": "tokio", "kind": kind, "features": features}],
                 "targets": [],
