@@ -173,25 +173,20 @@ impl OtlpExporter {
             return Ok(());
         }
         self.metrics_sent = Some(Instant::now());
-        let mut items = Items::default();
-        for metric in self.metrics.collect() {
-            items.push(&metric, &[]);
-        }
-        let request = self.client.frame().around(&items);
-        match self.client.metrics(request).await {
-            Ok(_) => {
-                self.metrics.were_sent();
-                self.count(|counts| counts.metrics += 1);
-                Ok(())
-            }
-            Err(status) => {
+        for items in Items::in_requests(self.metrics.collect()) {
+            let request = self.client.frame().around(&items);
+            // What was taken before this one is sent again with it: these are totals.
+            if let Err(status) = self.client.metrics(request).await {
                 if Failure::of(&status) == Failure::Unsupported {
                     self.takes.metrics = Signal::Unknown;
                 }
                 self.count(|counts| counts.metrics_failed += 1);
-                Err(status)
+                return Err(status);
             }
         }
+        self.metrics.were_sent();
+        self.count(|counts| counts.metrics += 1);
+        Ok(())
     }
 
     fn is_time_for_metrics(&self) -> bool {

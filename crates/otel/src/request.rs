@@ -15,6 +15,9 @@ const WHO: u32 = 1;
 const WHAT: u32 = 2;
 const SCHEMA: u32 = 3;
 
+/// Half of what gRPC servers take in one message, unless they were told otherwise: 4 MiB.
+const LARGEST: usize = 2 << 20;
+
 /// Spans, log records or metrics, one behind the other as they stand in a request.
 #[derive(Debug, Default)]
 pub(crate) struct Items {
@@ -31,6 +34,26 @@ impl Items {
 
     pub(crate) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// All of these, in as many requests as it takes for each to be of a size that collectors take. One that is larger by itself
+    /// is alone in its request.
+    pub(crate) fn in_requests<M: Message>(messages: impl IntoIterator<Item = M>) -> Vec<Self> {
+        let mut requests = vec![Self::default()];
+        for message in messages {
+            let size = message.encoded_len();
+            match requests.last_mut() {
+                Some(last) if last.count == 0 || last.bytes.len() + size <= LARGEST => {
+                    last.push(&message, &[]);
+                }
+                _ => {
+                    let mut next = Self::default();
+                    next.push(&message, &[]);
+                    requests.push(next);
+                }
+            }
+        }
+        requests
     }
 }
 
@@ -176,6 +199,23 @@ mod tests {
         for log in &of.scope_logs[0].log_records {
             assert_eq!(log.attributes, [text("name", &log.event_name)]);
         }
+    }
+
+    #[test]
+    fn no_request_of_several_metrics_is_larger_than_collectors_take() {
+        let of = |bytes: usize| Metric {
+            name: "x".repeat(bytes),
+            ..Metric::default()
+        };
+        let megabyte = 1 << 20;
+        let sizes = [1, megabyte, megabyte, 5 * megabyte, 10, 20];
+        let requests = Items::in_requests(sizes.map(of));
+        let counts: Vec<u64> = requests.iter().map(Items::count).collect();
+        assert_eq!(counts, [2, 1, 1, 2]);
+        for request in requests.iter().filter(|request| request.count() > 1) {
+            assert!(request.bytes.len() <= LARGEST);
+        }
+        assert_eq!(Items::in_requests::<Metric>([])[0].count(), 0);
     }
 
     #[test]

@@ -61,10 +61,13 @@ impl House {
         guests: &[Guest],
         mistake: Mistake,
     ) -> Result<Arc<Self>, LabError> {
-        let writers = const { NonZeroUsize::new(16).unwrap() };
+        // The files of a tenant are always one thread's: of few tenants, chance would give one thread more than the next.
+        let threads = NonZeroUsize::new((guests.len() / 32).clamp(1, 16));
+        let threads = threads.unwrap_or(NonZeroUsize::MIN);
         let options = SqliteOptions::new()
             .files(files_for(guests.len()))
-            .writers(writers);
+            .writers(threads)
+            .readers(threads.min(const { NonZeroUsize::new(2).unwrap() }));
         let store = SqliteStore::open(folder, options).map_err(LabError::new)?;
         let queue = const { NonZeroUsize::new(1 << 16).unwrap() };
         // On a slow machine they wait long, and none of that is a denial.
