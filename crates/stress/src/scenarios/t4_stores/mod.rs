@@ -19,12 +19,11 @@ use tracing::instrument::WithSubscriber as _;
 
 use super::t4_tenants::ears::Tape;
 use super::t4_tenants::jain;
-use crate::stats::median;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Theme, Tier, Trial};
 use collector::Mail;
 use house::{Badges, House, Mistake};
 use look::{Looker, Tally};
-use visits::{Guest, Luck, Reach, Visit, guests, visits};
+use visits::{Guest, Reach, Visit, guests, visits};
 
 /// Where a tenant's own data does come out.
 const CHANNELS: [&str; 10] = [
@@ -107,11 +106,12 @@ fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
         ..size
     };
     let mut tally = Tally::default();
-    let mut latencies = HashMap::<OrgId, Vec<f64>>::new();
+    let mut fairness = Vec::new();
     for runtime in lab.runtimes(&[Runtime::Ct, Runtime::Mt4N]) {
         let rounds = lab.scaled(1);
         lab.trials(rounds, |lab, trial| {
-            round(lab, runtime, trial, size, &mut tally, &mut latencies)
+            fairness.push(round(lab, runtime, trial, size, &mut tally)?);
+            Ok(())
         })?;
     }
     if lab.is_control() || lab.only_trial.is_some() {
@@ -133,8 +133,8 @@ fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
         || "no series says which org".to_owned(),
     );
     lab.metric("series_of_orgs", "series", tally.series as f64);
-    let medians: Vec<f64> = latencies.values().map(|taken| median(taken)).collect();
-    lab.metric("jain_index", "ratio", jain(&medians));
+    let worst = fairness.into_iter().fold(1.0, f64::min);
+    lab.metric("jain_index", "ratio", worst);
     lab.gate("jain_index", Op::AtLeast, 0.95);
     lab.metric("leaks_total", "canaries", tally.leaks as f64);
     lab.metric("bytes_scanned", "bytes", tally.bytes as f64);
@@ -153,15 +153,15 @@ fn mistake(lab: &Lab) -> Mistake {
     }
 }
 
-/// All tenants' runs at the same time, on one engine.
+/// All tenants' runs at the same time, on one engine. Gives how alike the times are after which each tenant had all of its runs
+/// behind it: whoever is served before others has them sooner.
 fn round(
     lab: &mut Lab,
     runtime: Runtime,
     trial: Trial,
     size: Size,
     tally: &mut Tally,
-    latencies: &mut HashMap<OrgId, Vec<f64>>,
-) -> Result<(), LabError> {
+) -> Result<f64, LabError> {
     let folder = tempfile::tempdir().map_err(LabError::new)?;
     let guests = guests(trial.seed, size.tenants)?;
     let visits = visits(trial.seed, &guests, size.runs);
@@ -179,15 +179,12 @@ fn round(
         Ok::<_, LabError>(reports)
     })??;
     lab.count_trials(visits.len() as u64 - 1);
-    // Those that go all the way: the others end sooner or later, as it was drawn.
-    let whole = |visit: &Visit| visit.reach == Reach::Own && visit.luck == Luck::Good;
-    for (visit, (_, taken)) in visits
-        .iter()
-        .zip(&reports)
-        .filter(|(visit, _)| whole(visit))
-    {
-        latencies.entry(visit.guest.org).or_default().push(*taken);
+    let mut done = HashMap::<OrgId, f64>::new();
+    for (visit, (_, taken)) in visits.iter().zip(&reports) {
+        let last = done.entry(visit.guest.org).or_default();
+        *last = last.max(*taken);
     }
+    let fairness = jain(&done.into_values().collect::<Vec<_>>());
     let recorded = tape.all();
     checks::denials(lab, &house, &visits, &reports, &recorded);
     checks::usage(lab, &house, &visits);
@@ -218,7 +215,8 @@ fn round(
         house.store.close().await;
         Ok::<_, LabError>(())
     })??;
-    looker.files(folder.path())
+    looker.files(folder.path())?;
+    Ok(fairness)
 }
 
 fn engine(lab: &Lab, house: &Arc<House>, tape: &Arc<Tape>) -> Engine {
