@@ -2,20 +2,18 @@
 
 #![cfg(test)]
 
+mod killing;
+
 use std::collections::HashSet;
 use std::io::Write as _;
-use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use stageflow_context::{IdSource as _, OrgId, SeededIds, SystemIds};
 use stageflow_store::conformance::scope_of;
 use stageflow_store::{Check, Class, Row, Scan, Shelf, SqliteOptions, SqliteStore, Store, Write};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
 
-const FOLDER: &str = "STAGEFLOW_TEST_KILLED_FOLDER";
-const ROUND: &str = "STAGEFLOW_TEST_KILLED_ROUND";
+use crate::killing::{FOLDER, ROUND, killed_after};
+
 const ROUNDS: u64 = 20;
 /// What one commit writes, in two tables.
 const CLASSES: [Class; 2] = [Class::Events, Class::Runs];
@@ -63,32 +61,15 @@ async fn writes_for_ever() {
     futures_util::future::join_all(all).await;
 }
 
-/// Starts a writer, and kills it after it has said so often that something is kept. What it said.
-async fn killed_after(folder: &Path, round: u64, lines: u64) -> Vec<(usize, String)> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "writes_for_ever"])
-        .env(FOLDER, folder)
-        .env(ROUND, round.to_string())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut kept = Vec::new();
-    while let Some(line) = out.next_line().await.unwrap() {
-        let mut words = line.split(' ');
-        // The last line may be cut.
-        if let (Some("kept"), Some(place), Some(key)) = (words.next(), words.next(), words.next())
-            && key.len() == "00/0/000000".len()
-        {
-            kept.push((place.parse().unwrap(), key.to_owned()));
+/// Where something is kept, and under which key. `None` for another line, or one that was cut.
+fn read(line: &str) -> Option<(usize, String)> {
+    let mut words = line.split(' ');
+    match (words.next(), words.next(), words.next()) {
+        (Some("kept"), Some(place), Some(key)) if key.len() == "00/0/000000".len() => {
+            Some((place.parse().unwrap(), key.to_owned()))
         }
-        if kept.len() as u64 == lines {
-            child.start_kill().unwrap();
-        }
+        _ => None,
     }
-    assert!(!child.wait().await.unwrap().success());
-    kept
 }
 
 async fn all_keys(shelf: &dyn Shelf, class: Class) -> Vec<String> {
@@ -116,7 +97,7 @@ async fn what_was_kept_is_there_after_the_writer_was_killed() {
     for round in 0..ROUNDS {
         // From before the first file is made to some way into the work.
         let lines = 1 + dice.next_uuid().as_u64_pair().1 % 400;
-        let said = killed_after(folder.path(), round, lines).await;
+        let said = killed_after(("writes_for_ever", folder.path(), round), lines, read).await;
         assert!(said.len() as u64 >= lines);
         kept.extend(
             said.into_iter()

@@ -2,19 +2,17 @@
 
 #![cfg(test)]
 
+mod killing;
+
 use std::collections::HashSet;
 use std::io::Write as _;
-use std::path::Path;
-use std::process::Stdio;
 
 use stageflow_context::{IdSource as _, OrgId, SealKey, SealKeys, SeededIds, SystemIds};
 use stageflow_store::conformance::scope_of;
 use stageflow_store::{AuditDraft, AuditTrail, Check, SqliteOptions, SqliteStore, Store as _};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
 
-const FOLDER: &str = "STAGEFLOW_TEST_KILLED_AUDIT_FOLDER";
-const ROUND: &str = "STAGEFLOW_TEST_KILLED_AUDIT_ROUND";
+use crate::killing::{FOLDER, ROUND, killed_after};
+
 const ROUNDS: u64 = 10;
 const WRITERS: u32 = 3;
 /// What lines begin with that say what is kept.
@@ -60,28 +58,10 @@ async fn appends_for_ever() {
     futures_util::future::join_all(all).await;
 }
 
-/// Starts a writer, and kills it after it has said so often that something is kept. What it said.
-async fn killed_after(folder: &Path, round: u64, lines: u64) -> Vec<String> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "--nocapture", "appends_for_ever"])
-        .env(FOLDER, folder)
-        .env(ROUND, round.to_string())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut kept = Vec::new();
-    while let Some(line) = out.next_line().await.unwrap() {
-        // The last line may be cut: a whole one ends with a full stop.
-        let name = line.strip_prefix(SAID).filter(|name| name.ends_with('.'));
-        kept.extend(name.map(ToOwned::to_owned));
-        if kept.len() as u64 >= lines {
-            child.start_kill().unwrap();
-        }
-    }
-    assert!(!child.wait().await.unwrap().success());
-    kept
+/// What is kept. `None` for another line, or one that was cut: a whole one ends with a full stop.
+fn read(line: &str) -> Option<String> {
+    let name = line.strip_prefix(SAID)?;
+    name.ends_with('.').then(|| name.to_owned())
 }
 
 #[tokio::test]
@@ -93,7 +73,7 @@ async fn a_trail_holds_after_who_appended_was_killed() {
     let mut kept: Vec<String> = Vec::new();
     for round in 0..ROUNDS {
         let lines = 1 + dice.next_uuid().as_u64_pair().1 % 120;
-        kept.extend(killed_after(folder.path(), round, lines).await);
+        kept.extend(killed_after(("appends_for_ever", folder.path(), round), lines, read).await);
         let options = SqliteOptions::new().check(Check::Whole);
         let store = SqliteStore::open(folder.path(), options).unwrap();
         let trail = trail(&store).await;
