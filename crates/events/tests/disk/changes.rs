@@ -295,9 +295,14 @@ pub(crate) fn is_chained(line: &[u8]) -> bool {
     String::from_utf8_lossy(line).contains(",\"chain\":\"")
 }
 
-/// Another value for the first number.
+/// Another value for the first number; in the first line of a file, for how many files were deleted: what stands first there
+/// depends on how JSON's fields are ordered, and not every other value leaves it the first line of a file.
 pub(crate) fn edit(line: &mut [u8]) {
-    let at = line.iter().position(u8::is_ascii_digit).unwrap();
+    const DELETED: &[u8] = b"\"deleted\":{\"files\":";
+    let deleted = line.windows(DELETED.len()).position(|text| text == DELETED);
+    let from = deleted.map_or(0, |at| at + DELETED.len());
+    let digit = line[from..].iter().position(u8::is_ascii_digit).unwrap();
+    let at = from + digit;
     line[at] = if line[at] == b'9' { b'1' } else { line[at] + 1 };
 }
 
