@@ -123,7 +123,11 @@ impl Authenticate {
     }
 
     async fn prove(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
-        let principal = self.authenticator.authenticate(credentials).await?;
+        let principal = self
+            .authenticator
+            .authenticate(credentials)
+            .await?
+            .as_user();
         self.undecided.proved(credentials, &principal);
         Ok(principal)
     }
@@ -157,7 +161,7 @@ impl Authenticate {
                 "the `Principal` was proved before, and is over by now; ask again who it is before the run starts",
             )),
             _ => Ok(Known {
-                principal,
+                principal: principal.as_user(),
                 unproved,
             }),
         }

@@ -100,6 +100,7 @@ mod rbac;
 mod regions;
 mod resource;
 mod scopes;
+mod user;
 
 pub use api_keys::{ApiKey, ApiKeyError, ApiKeyErrorKind, ApiKeys, KeyId, SealedKey};
 pub use async_trait::async_trait;
@@ -128,3 +129,4 @@ pub use rbac::{Rbac, RbacError, RbacProblem, Role};
 pub use regions::{Regions, Residency};
 pub use resource::Resource;
 pub use scopes::Scopes;
+pub use user::user_of;

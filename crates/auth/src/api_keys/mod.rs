@@ -148,8 +148,8 @@ impl Authenticator for ApiKeys {
                     key.id()
                 ),
             )),
-            Some(end) => Ok(key.principal().clone().until(end)),
-            None => Ok(key.principal().clone()),
+            Some(end) => Ok(key.principal().clone().as_user().until(end)),
+            None => Ok(key.principal().clone().as_user()),
         }
     }
 }
