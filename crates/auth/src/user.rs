@@ -14,10 +14,10 @@ const SUBJECTS: Uuid = Uuid::from_u128(0xc9b6_e880_c496_4866_9c4b_8b65_23a9_b7a8
 /// `issuer` is who vouches for them, to the letter as in `JwtRules` and the claim `iss`; nobody does for keys for programs, unless
 /// their principals say so.
 ///
-/// A subject that is a `usr_…` id or a UUID, but not the nil one, is that user. Any other is a UUID of version 5 (RFC 9562, section
-/// 5.5) with the subject as its name, in a namespace that is the same of the issuer, which is empty if there is none, in
-/// `c9b6e880-c496-4866-9c4b-8b6523a9b7a8`. One step after the other, so that no two pairs are written alike. Other tools make it,
-/// too:
+/// A subject that is a `usr_…` id or a UUID is that user, unless it is nil or of version 5. Any other is a UUID of version 5
+/// (RFC 9562, section 5.5) with the subject as its name, in a namespace that is the same of the issuer, which is empty if there is
+/// none, in `c9b6e880-c496-4866-9c4b-8b6523a9b7a8`. One step after the other, so that no two pairs are written alike; and nobody
+/// becomes somebody else by calling themselves what is made here. Other tools make it, too:
 ///
 /// ```text
 /// uuidgen --sha1 --name 'auth0|ada' --namespace \
@@ -35,7 +35,9 @@ const SUBJECTS: Uuid = Uuid::from_u128(0xc9b6_e880_c496_4866_9c4b_8b65_23a9_b7a8
 /// assert_ne!(ada, user_of(None, "auth0|ada"));
 /// ```
 pub fn user_of<'i>(issuer: impl Into<Option<&'i str>>, subject: &str) -> UserId {
-    if let Some(user) = id(subject, UserId::PREFIX) {
+    let said: Option<UserId> = id(subject, UserId::PREFIX);
+    // Else whoever may choose their name would choose what is made of another one's.
+    if let Some(user) = said.filter(|user| user.as_uuid().get_version_num() != 5) {
         return user;
     }
     let of_issuer = version_5(SUBJECTS, issuer.into().unwrap_or_default());
