@@ -18,7 +18,8 @@ use crate::{AuthError, AuthErrorKind, Authenticator, Lenience, Principal};
 ///
 /// It proves who shows the run's credentials; or it takes the [`Principal`] that a front end has proved and attached to the run.
 /// Credentials count more than what is attached. Afterwards the run belongs to the principal's org and user, whatever it said
-/// of itself, and each of its stages has the principal as `cx.attached::<Principal>()`, and its name as [`Subject`].
+/// of itself, and each of its stages has the principal as `cx.attached::<Principal>()`, and its name as [`Subject`]. Of whom was not
+/// said which user they are, [`user_of`](crate::user_of()) says it.
 ///
 /// There is no default: without an authenticator there is no `Authenticate`.
 ///
