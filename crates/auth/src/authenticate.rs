@@ -128,7 +128,7 @@ impl Authenticate {
             .authenticator
             .authenticate(credentials)
             .await?
-            .as_user();
+            .with_some_user();
         self.undecided.proved(credentials, &principal);
         Ok(principal)
     }
@@ -162,7 +162,7 @@ impl Authenticate {
                 "the `Principal` was proved before, and is over by now; ask again who it is before the run starts",
             )),
             _ => Ok(Known {
-                principal: principal.as_user(),
+                principal: principal.with_some_user(),
                 unproved,
             }),
         }

@@ -56,7 +56,7 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str, prefix: &str) -> Option<T> {
 
 impl Principal {
     /// The same, and a user in any case: what is kept of somebody who is none could not be erased.
-    pub(crate) fn as_user(self) -> Self {
+    pub(crate) fn with_some_user(self) -> Self {
         let user = self.user();
         let user = user.unwrap_or_else(|| user_of(self.issuer(), self.subject()));
         self.with_user(user)

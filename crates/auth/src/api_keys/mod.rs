@@ -149,8 +149,8 @@ impl Authenticator for ApiKeys {
                     key.id()
                 ),
             )),
-            Some(end) => Ok(key.principal().clone().as_user().until(end)),
-            None => Ok(key.principal().clone().as_user()),
+            Some(end) => Ok(key.principal().clone().with_some_user().until(end)),
+            None => Ok(key.principal().clone().with_some_user()),
         }
     }
 }

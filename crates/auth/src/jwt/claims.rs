@@ -28,7 +28,7 @@ pub(super) fn principal(
     let mut principal = Principal::new(subject, org(claims, rules)?)
         .vouched_for_by(std::sync::Arc::clone(&rules.issuer))
         .until(end)
-        .as_user();
+        .with_some_user();
     for role in texts(claims, &rules.roles, Spaces::InOne)? {
         principal = principal.with_role(role);
     }
