@@ -23,7 +23,7 @@ impl Secrets {
             known => return known,
         }
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder.unwrap_or_else(|| Path::new("."));
         let mut bytes = [0; 2 * KEY];
         rand::fill(&mut bytes).map_err(|_| io::Error::other("no random numbers"))?;
         let permissions = Permissions::from_mode(0o600);

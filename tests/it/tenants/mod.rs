@@ -1,5 +1,6 @@
 //! Tenants through an engine: who is let in and when, and what comes back however a run ends.
 
+mod away;
 mod endings;
 mod place;
 mod refused;

@@ -1,5 +1,6 @@
 //! So many stages of a tenant at a time.
 
+mod loan;
 mod loans;
 
 use std::fmt;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
 use stageflow_context::{StageCx, StageErrorKind};
-use stageflow_interceptors::{Around, Call, Ending, Next, Phase};
+use stageflow_interceptors::{Around, Call, Ending, Lent, Next, Phase, WaitsFor};
 
+use self::loan::{Borrowed, Loan};
 pub(crate) use self::loans::Loans;
-use self::loans::{Borrowed, Loan, Origin};
+use self::loans::Origin;
 use crate::fair::{Entry, Permit, Place, Seen, Turn};
 use crate::registry::{Member, Stranger};
 use crate::{QuotaDimension, QuotaError, TenantError, TenantErrorKind, Tenants, WhenSpent};
@@ -84,12 +86,21 @@ impl Around for TenantStages {
             return rejected(call, error);
         }
         let origin = member.loans().origin(call);
-        let _held = match enter(&member, call.cx(), origin).await {
+        let source = origin.source();
+        let held = match enter(&member, call.cx(), origin).await {
             Ok(held) => held,
             Err((seen, after)) => return full(&member, call, seen, after),
         };
-        let _lender = member.loans().lend(call);
+        let loan = Loan::new(Arc::clone(member.stages()), member.org, source, held);
+        let _lender = member.loans().lend(call, loan);
         next.run(call).await
+    }
+
+    fn lend(&self, cx: &StageCx, waits: WaitsFor) -> Option<Box<dyn Lent>> {
+        let org = cx.identity().org_id()?;
+        let member = self.tenants.0.find(org)?;
+        let loan = member.loans().held_by(cx)?;
+        Some(Box::new(loan.begin(cx, waits)))
     }
 }
 
@@ -114,7 +125,7 @@ fn spent_up(member: &Member) -> Option<QuotaError> {
 
 /// What a stage works on. Given back when it is dropped.
 #[derive(Default)]
-struct Held {
+pub(crate) struct Held {
     _own: Option<Permit>,
     _borrowed: Option<Borrowed>,
 }
