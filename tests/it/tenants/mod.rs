@@ -8,6 +8,7 @@ mod spent;
 mod spent_sum;
 mod stages;
 mod who;
+mod windows;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -32,6 +32,9 @@ const NAME: &str = "tenant-stages";
 /// A stage has its place with all of its attempts. Of what is called in parts (maps, loops) each part has one; a part waits however
 /// many others do. A stage or part that starts a run, or has parts inside it, lends its place to them, one at a time, beside those
 /// that have places of their own: what it waits for never waits for its place. While it works itself meanwhile, it is one more.
+/// A stage that waits for a person or inside a `lend` of its own, or for a run in which another does, gives its place to others
+/// meanwhile, and has one again before it goes on: in the order in which they come.
+///
 /// A stage of a run for no org, or for one that nobody knows, is denied.
 ///
 /// Where the quota says [`WhenSpent::RejectStages`](crate::WhenSpent::RejectStages), a stage that comes when its tenant has used up
