@@ -16,7 +16,7 @@ pub(crate) struct Loan {
     gate: Arc<Gate>,
     org: OrgId,
     /// Whose place it may have, other than one of its own.
-    source: Option<Arc<Loan>>,
+    source: Option<Arc<Self>>,
     now: Mutex<Now>,
     free: Notify,
     /// Of those that come back at the same time, one takes the place for all.
