@@ -171,7 +171,7 @@ enum Do {
     /// Begins to wait for so many, and gives it up after half of them.
     GiveUp(u64),
     /// Starts these runs at once, and waits for them.
-    Runs(Vec<Vec<Do>>),
+    Runs(Vec<Vec<Self>>),
 }
 
 impl Do {

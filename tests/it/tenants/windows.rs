@@ -49,7 +49,7 @@ fn reserve(cx: &StageCx) -> Result<(), Stop> {
 /// What is left when a stage has spent on both sides of the end of a window, and `between` has happened after it.
 fn left_after(
     how: fn(&StageCx) -> Result<(), Stop>,
-    between: impl AsyncFn(&Engine, &Tenants),
+    between: &impl AsyncFn(&Engine, &Tenants),
 ) -> (bool, u64) {
     paused(async {
         let tenants = hundred();
@@ -76,14 +76,14 @@ fn what_is_spent_counts_in_the_window_that_the_tenant_was_in_when_somebody_asked
     };
     let somebody = async |_: &Engine, tenants: &Tenants| drop(tenants.budget(org(0)));
     // All of it is of the first window, and the second is whole.
-    assert_eq!(left_after(spend, nobody), (true, 100));
+    assert_eq!(left_after(spend, &nobody), (true, 100));
     // What came behind the end is of the second.
-    assert_eq!(left_after(spend, a_run), (true, 40));
-    assert_eq!(left_after(spend, somebody), (true, 40));
+    assert_eq!(left_after(spend, &a_run), (true, 40));
+    assert_eq!(left_after(spend, &somebody), (true, 40));
     // In the first there were forty left, whatever the time was.
-    assert_eq!(left_after(reserve, nobody), (false, 100));
-    assert_eq!(left_after(reserve, a_run), (true, 40));
-    assert_eq!(left_after(reserve, somebody), (true, 40));
+    assert_eq!(left_after(reserve, &nobody), (false, 100));
+    assert_eq!(left_after(reserve, &a_run), (true, 40));
+    assert_eq!(left_after(reserve, &somebody), (true, 40));
 }
 
 #[test]

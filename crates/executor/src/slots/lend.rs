@@ -39,11 +39,12 @@ pub trait Lend {
 }
 
 impl Lend for StageCx {
-    async fn lend<F: Future + Send>(&self, future: F) -> F::Output
+    fn lend<F: Future + Send>(&self, future: F) -> impl Future<Output = F::Output> + Send
     where
         F::Output: Send,
     {
-        wait(self, WaitsFor::Outside, future).await
+        // Boxed, so that a stage's future does not grow by several copies of it.
+        wait(self, WaitsFor::Outside, Box::pin(future))
     }
 }
 
