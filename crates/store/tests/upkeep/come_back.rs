@@ -11,7 +11,7 @@ use stageflow_events::{
     Batch, Event, EventKind, EventRecord, EventSink, Journal, JournalOptions, RunHeader, Stopping,
 };
 use stageflow_store::{
-    AuditDraft, AuditSink, AuditTrail, Class, Erasure, EventLog, Store as _, StoreSink,
+    AuditDraft, AuditSink, AuditTrail, Class, Erasure, EventLog, Runs, Store as _, StoreSink,
 };
 
 use crate::new_store;
@@ -150,6 +150,21 @@ async fn what_was_erased_is_known() {
     assert_eq!(audit(&store, &[&ada]).await, ["", "erasure"]);
     events(&store, &[&ada]).await;
     assert_eq!(rows(&*shelf, Class::Events).await, before);
+    let runs = Runs::open(&store, &scope(ada.org)).await.unwrap();
+    let ends = async || {
+        let lives = runs.lives(ada.run).await.unwrap();
+        let ends = lives
+            .into_iter()
+            .map(|life| (life.started_at, life.outcome));
+        ends.collect::<Vec<_>>()
+    };
+    let first = (1_000_000, "erased".to_owned());
+    assert_eq!(ends().await, [first.clone()]);
+    // Another life is another thing.
+    events(&store, &[&ada.again(2_000, "ada")]).await;
+    assert_eq!(ends().await, [first, (2_000_000, "succeeded".to_owned())]);
+    let shelf = store.open(&scope(ada.org)).await.unwrap();
+    erasure.erase(&scope(ada.org), ada.user).await.unwrap();
     assert!(!everything(&*shelf).await.contains("\"ada\""));
 }
 
@@ -196,5 +211,28 @@ async fn pages_end_where_a_number_does() {
             read.extend(page);
         }
         assert_eq!(read, all, "{most}");
+    }
+}
+
+/// However often and in whatever order they are told of.
+#[tokio::test]
+async fn each_life_has_its_ending() {
+    let (store, ada) = (new_store(), first());
+    let [bob, cy] = [ada.again(2_000, "bob"), ada.again(3_000, "cy")];
+    let runs = Runs::open(&store, &scope(ada.org)).await.unwrap();
+    let told = [&[&bob][..], &[&cy, &ada], &[&ada, &bob, &cy]];
+    let known = [
+        (&[2_000][..], 2_000),
+        (&[1_000, 2_000, 3_000], 3_000),
+        (&[1_000, 2_000, 3_000], 3_000),
+    ];
+    for (lives, (all, last)) in told.into_iter().zip(known) {
+        events(&store, lives).await;
+        let lives = runs.lives(ada.run).await.unwrap();
+        let began: Vec<_> = lives.iter().map(|life| life.started_at / 1_000).collect();
+        assert_eq!(began, all);
+        let record = runs.get(ada.run).await.unwrap().unwrap();
+        assert_eq!(record.started_at / 1_000, last);
+        assert_eq!(runs.newest(None, 10).await.unwrap(), [record]);
     }
 }
