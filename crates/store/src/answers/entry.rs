@@ -40,6 +40,7 @@ mod digits {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
     use stageflow_context::Fingerprint;
 
+    #[expect(clippy::ref_option, reason = "this is how serde calls it")]
     pub(super) fn serialize<S: Serializer>(
         digest: &Option<Fingerprint>,
         to: S,

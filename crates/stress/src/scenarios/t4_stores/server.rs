@@ -132,7 +132,7 @@ async fn read(url: &str, badge: Option<String>) -> Result<Vec<FoundRow>, LabErro
             .await
             .map_err(LabError::new)?;
         for (org, text) in rows {
-            let org = org.to_string().parse().map_err(LabError::new)?;
+            let org = OrgId::from_uuid(org).map_err(LabError::new)?;
             found.push(FoundRow { org, text });
         }
     }
