@@ -41,7 +41,7 @@ async fn lease() -> Arc<Lease> {
     let free = FREE.lock().unwrap().pop();
     let store = match free {
         Some(store) => store,
-        None => outside(made()).await,
+        None => outside(Box::pin(made())).await,
     };
     Arc::new(Lease(store))
 }
@@ -68,7 +68,7 @@ async fn outside<T: Send + 'static>(future: impl Future<Output = T> + Send + 'st
 #[async_trait]
 impl Store for Leased {
     async fn open(&self, scope: &TenantScope) -> Result<Arc<dyn Shelf>, StoreError> {
-        let lease = Arc::clone(self.0.get_or_init(lease).await);
+        let lease = Arc::clone(Box::pin(self.0.get_or_init(lease)).await);
         let shelf = lease.0.open(scope).await?;
         Ok(Arc::new(LeasedShelf {
             shelf,
