@@ -68,7 +68,7 @@ const CONTROL_TENANTS: usize = 100;
 
 pub(super) fn scenario() -> Scenario {
     named("T4-STORES", "tenants that share a store do not meet")
-        .tier(Tier::Daily)
+        .tier(Tier::Smoke)
         .expected(Duration::from_secs(10))
         .control(
             Control::own(
