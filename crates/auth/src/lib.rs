@@ -86,6 +86,7 @@ mod authenticator;
 mod authorize;
 #[cfg(feature = "cedar")]
 mod cedar;
+mod claimed;
 mod combine;
 mod decision;
 mod error;
