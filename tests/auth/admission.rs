@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 use stageflow::auth::{
     ApiKey, ApiKeys, AuthError, AuthErrorKind, Authenticate, Authenticator, JwtAuthenticator,
-    Lenience, Methods, Principal, StaticKeys, async_trait,
+    Lenience, Methods, Principal, StaticKeys, async_trait, user_of,
 };
 use stageflow::context::{SeededIds, UserId};
 use stageflow::prelude::*;
 use stageflow_testkit::paused;
 use tokio::time::advance;
 
-use crate::support::{Desk, NOW, Publisher, claims, clock, org, rsa, rules};
+use crate::support::{Desk, ISSUER, NOW, Publisher, claims, clock, org, rsa, rules};
 
 const MANY: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 
@@ -65,16 +65,17 @@ fn a_run_is_for_the_user_that_was_proved_whatever_it_says() {
                 .into_iter()
                 .all(|user| user == Some(real.parse().unwrap()))
         );
-        // Who is no user takes the claim away.
+        // Who says nothing of a user is one all the same, and it is not the one that is claimed.
         let went = desk
             .run(RunOptions::new().user(claimed).credentials(bearer(1)))
             .await;
         went.assert_in(org(1));
+        let ada = Some(user_of(ISSUER, "ada"));
         assert!(
             desk.sink
                 .all()
                 .iter()
-                .all(|one| one.run.identity().user_id().is_none())
+                .all(|one| one.run.identity().user_id() == ada)
         );
     });
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod admission;
+mod erased;
 mod http;
 mod keys;
 mod matrix;

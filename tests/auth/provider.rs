@@ -2,18 +2,18 @@
 //!
 //! It is `oidc-provider`, from npm: it is put into `target/` when it is not there yet.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use stageflow::auth::{Authenticate, Jwks, JwtAuthenticator, JwtRules, Principal};
 use stageflow::prelude::*;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::timeout;
 
 use crate::support::{Desk, org};
@@ -21,44 +21,84 @@ use crate::support::{Desk, org};
 const VERSION: &str = "9.13.3";
 const AUDIENCE: &str = "https://docs.example.org";
 
-/// A provider on a free port, which is killed when it is dropped.
+/// Longer than any machine needs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A provider on a port of its own, which is killed when it is dropped.
 struct Provider {
-    process: Child,
+    said: Lines<BufReader<ChildStdout>>,
+    told: ChildStdin,
+    complained: File,
     port: u16,
+    _process: Child,
 }
 
 impl Provider {
-    fn start(org: &str) -> Self {
-        Self::start_at(free_port(), org, "first")
+    async fn start(org: &str) -> Self {
+        let started = Self::start_with(&[org]).await;
+        started.unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// The same at another time, with a new key of this name.
-    fn start_again(self, org: &str, kid: &str) -> Self {
-        let port = self.port;
-        drop(self);
-        Self::start_at(port, org, kid)
-    }
-
-    fn start_at(port: u16, org: &str, kid: &str) -> Self {
-        let folder = installed().unwrap_or_else(|why| panic!("{why}"));
-        let process = Command::new("node")
-            .current_dir(&folder)
-            .args(["provider.mjs", &port.to_string(), org, kid])
-            .stdin(Stdio::null())
+    /// It chooses a port itself: one that was free a moment ago may be somebody else's by now.
+    async fn start_with(args: &[&str]) -> Result<Self, String> {
+        let complained = tempfile::tempfile().unwrap();
+        let mut process = tokio::process::Command::new("node")
+            .current_dir(installed()?)
+            .arg("provider.mjs")
+            .args(args)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
+            .stderr(complained.try_clone().unwrap())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| format!("no `node`: {error}"))?;
         let mut provider = Self {
-            process: process.unwrap(),
-            port,
+            said: BufReader::new(process.stdout.take().unwrap()).lines(),
+            told: process.stdin.take().unwrap(),
+            complained,
+            port: 0,
+            _process: process,
         };
-        let said = provider.process.stdout.take().unwrap();
-        let ready = BufReader::new(said)
-            .lines()
-            .map_while(Result::ok)
-            .any(|line| line == "ready");
-        assert!(ready, "the provider ended before it listened");
-        provider
+        let port = provider.says("ready").await?;
+        provider.port = port.parse().unwrap();
+        Ok(provider)
+    }
+
+    /// From now on it has this key, and no other one.
+    async fn change_key(&mut self, kid: &str) {
+        let line = format!("{kid}\n");
+        self.told.write_all(line.as_bytes()).await.unwrap();
+        let has = self.says("key").await;
+        assert_eq!(has.as_deref(), Ok(kid));
+    }
+
+    /// What comes behind this word, in a line of its own.
+    async fn says(&mut self, word: &str) -> Result<String, String> {
+        let line = async {
+            while let Ok(Some(line)) = self.said.next_line().await {
+                if let Some((first, rest)) = line.split_once(' ')
+                    && first == word
+                {
+                    return Some(rest.to_owned());
+                }
+            }
+            None
+        };
+        match timeout(PATIENCE, line).await {
+            Ok(Some(rest)) => Ok(rest),
+            Ok(None) => Err(self.why(&format!("the provider ended before it said `{word}`"))),
+            Err(_) => Err(self.why(&format!(
+                "the provider did not say `{word}` in {PATIENCE:?}"
+            ))),
+        }
+    }
+
+    /// The same, with what it wrote about it.
+    fn why(&mut self, what: &str) -> String {
+        let mut wrote = String::new();
+        self.complained.rewind().unwrap();
+        self.complained.read_to_string(&mut wrote).unwrap();
+        format!("{what}; it wrote: {wrote}")
     }
 
     fn issuer(&self) -> String {
@@ -79,10 +119,7 @@ impl Provider {
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         let read = socket.read_to_string(&mut answer);
-        timeout(Duration::from_secs(30), read)
-            .await
-            .unwrap()
-            .unwrap();
+        timeout(PATIENCE, read).await.unwrap().unwrap();
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let body: Value =
             serde_json::from_str(body).unwrap_or_else(|_| panic!("no token in {answer}"));
@@ -93,38 +130,36 @@ impl Provider {
     }
 }
 
-impl Drop for Provider {
-    fn drop(&mut self) {
-        // One that is gone is what was asked for.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// The folder with the provider, put in place first if it is not there.
+/// The folder with the provider, put in place first if it is not there. Programs that want it at the same time wait for each other.
 fn installed() -> Result<PathBuf, String> {
-    // One test at a time: there is one folder.
-    static ONE: Mutex<()> = Mutex::new(());
-    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("oidc-provider-{VERSION}"));
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = place.join(format!("oidc-provider-{VERSION}"));
     let failed = |what: &str, why: &dyn std::fmt::Display| format!("{what}: {why}");
     fs::create_dir_all(&folder).map_err(|error| failed("no folder for the provider", &error))?;
-    fs::write(folder.join("provider.mjs"), include_str!("provider.js"))
-        .map_err(|error| failed("no program for the provider", &error))?;
+    let lock = File::create(place.join(format!("oidc-provider-{VERSION}.lock")));
+    let lock = lock.map_err(|error| failed("no lock for the provider", &error))?;
+    lock.lock()
+        .map_err(|error| failed("no lock for the provider", &error))?;
+    put(
+        &folder.join("provider.mjs"),
+        include_str!("provider.js").as_bytes(),
+    )
+    .map_err(|error| failed("no program for the provider", &error))?;
     let done = folder.join("installed");
-    if done.exists() {
-        return Ok(folder);
+    if !done.exists() {
+        install(&folder)?;
+        put(&done, VERSION.as_bytes())
+            .map_err(|error| failed("the provider cannot be marked as there", &error))?;
     }
+    Ok(folder)
+}
+
+fn install(folder: &Path) -> Result<(), String> {
     let advice = "this test needs Node.js 20 and npm, and npm's registry once: `apt-get install nodejs npm`; behind a proxy set \
                   `npm_config_registry`";
     let package = format!("oidc-provider@{VERSION}");
     let output = Command::new("npm")
-        .current_dir(&folder)
+        .current_dir(folder)
         .args([
             "install",
             "--no-audit",
@@ -137,19 +172,53 @@ fn installed() -> Result<PathBuf, String> {
         ])
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| failed(advice, &error))?;
-    if !output.status.success() {
-        return Err(failed(advice, &String::from_utf8_lossy(&output.stderr)));
+        .map_err(|error| format!("{advice}: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "{advice}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        )),
     }
-    fs::write(done, VERSION)
-        .map_err(|error| failed("the provider cannot be marked as there", &error))?;
-    Ok(folder)
+}
+
+/// Puts these bytes there, so that whoever reads the file just now sees it whole: as it was, or as it is.
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if fs::read(path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    let beside = path.with_extension(format!("{}.new", std::process::id()));
+    fs::write(&beside, bytes)?;
+    fs::rename(beside, path)
+}
+
+#[test]
+fn whoever_reads_the_program_meanwhile_sees_all_of_it() {
+    const LONG: usize = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("program");
+    put(&file, &[0; LONG]).unwrap();
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| (0..100_u8).for_each(|n| put(&file, &[n; LONG]).unwrap()));
+        while !writing.is_finished() {
+            let read = fs::read(&file).unwrap();
+            let is_whole = read.len() == LONG && read.iter().all(|byte| *byte == read[0]);
+            assert!(is_whole, "{} bytes", read.len());
+        }
+    });
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_does_not_start_says_why() {
+    let why = Provider::start_with(&[]).await.err().unwrap();
+    assert!(why.contains("was not told which org"), "{why}");
 }
 
 #[tokio::test]
 async fn tokens_of_a_real_provider_come_in_for_their_audience_and_org() {
     let own = org(0xacce);
-    let provider = Provider::start(&own.to_string());
+    let provider = Provider::start(&own.to_string()).await;
     let (issuer, token) = (provider.issuer(), provider.token(AUDIENCE).await);
     let keys = || Jwks::discover(&provider.issuer()).unwrap();
     let door = JwtAuthenticator::new(keys(), JwtRules::new(issuer.clone(), AUDIENCE));
@@ -185,7 +254,7 @@ async fn tokens_of_a_real_provider_come_in_for_their_audience_and_org() {
 async fn a_provider_changes_its_keys_while_the_service_runs() {
     const FLOOR: Duration = Duration::from_secs(1);
     let own = org(0xacce);
-    let provider = Provider::start(&own.to_string());
+    let mut provider = Provider::start(&own.to_string()).await;
     let issuer = provider.issuer();
     let keys = Jwks::discover(&issuer).unwrap().floor(FLOOR);
     let rules = JwtRules::new(issuer, AUDIENCE);
@@ -195,7 +264,7 @@ async fn a_provider_changes_its_keys_while_the_service_runs() {
     let old = provider.token(AUDIENCE).await;
     desk.run(shown(&old)).await.assert_in(own);
     let began = tokio::time::Instant::now();
-    let provider = provider.start_again(&own.to_string(), "second");
+    provider.change_key("second").await;
     let new = provider.token(AUDIENCE).await;
     // Whoever comes too early is refused, and may come again.
     tokio::time::sleep_until(began + FLOOR).await;

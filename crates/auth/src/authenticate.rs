@@ -18,7 +18,8 @@ use crate::{AuthError, AuthErrorKind, Authenticator, Lenience, Principal};
 ///
 /// It proves who shows the run's credentials; or it takes the [`Principal`] that a front end has proved and attached to the run.
 /// Credentials count more than what is attached. Afterwards the run belongs to the principal's org and user, whatever it said
-/// of itself, and each of its stages has the principal as `cx.attached::<Principal>()`, and its name as [`Subject`].
+/// of itself, and each of its stages has the principal as `cx.attached::<Principal>()`, and its name as [`Subject`]. Of whom was not
+/// said which user they are, [`user_of`](crate::user_of()) says it.
 ///
 /// There is no default: without an authenticator there is no `Authenticate`.
 ///
@@ -124,7 +125,11 @@ impl Authenticate {
     }
 
     async fn prove(&self, credentials: &Credentials) -> Result<Principal, AuthError> {
-        let principal = self.authenticator.authenticate(credentials).await?;
+        let principal = self
+            .authenticator
+            .authenticate(credentials)
+            .await?
+            .with_some_user();
         self.undecided.proved(credentials, &principal);
         Ok(principal)
     }
@@ -158,7 +163,7 @@ impl Authenticate {
                 "the `Principal` was proved before, and is over by now; ask again who it is before the run starts",
             )),
             _ => Ok(Known {
-                principal,
+                principal: principal.with_some_user(),
                 unproved,
             }),
         }

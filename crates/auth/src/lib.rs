@@ -40,6 +40,7 @@
 //! | prove it in a way of your own | [`Authenticator`] |
 //! | let somebody in while it cannot be found out who they are | [`Lenience`] |
 //! | know in a stage who asks | `cx.attached::<Principal>()`: [`Principal`] |
+//! | know which user somebody is, to erase them | [`user_of`] |
 //! | decide who may run a stage that requires something | [`Authorize`] |
 //! | say what roles permit | [`Rbac`] |
 //! | go by the scopes of tokens, orgs, regions | [`Scopes`], [`OrgOnly`], [`Regions`] |
@@ -50,6 +51,7 @@
 //!
 //! * There is no default that accepts anything: neither layer nor admission can be made without who decides.
 //! * A [`Principal`] always has an org. A run belongs to the principal's org and user, whatever it said of itself.
+//! * Whoever is let in is a user, also if nobody has said which: what is kept of them can be named, and erased.
 //! * A token has no say in how it is checked: the algorithm is the key's, and none with a shared secret can be named.
 //! * What cannot be found out is no denial, and no way in unless somebody has said so; then it is told.
 //! * Everybody who was let in or not, and every decision, is one event that is never lost for lack of room.
@@ -101,6 +103,7 @@ mod rbac;
 mod regions;
 mod resource;
 mod scopes;
+mod user;
 
 pub use api_keys::{ApiKey, ApiKeyError, ApiKeyErrorKind, ApiKeys, KeyId, SealedKey};
 pub use async_trait::async_trait;
@@ -129,3 +132,4 @@ pub use rbac::{Rbac, RbacError, RbacProblem, Role};
 pub use regions::{Regions, Residency};
 pub use resource::Resource;
 pub use scopes::Scopes;
+pub use user::user_of;

@@ -106,7 +106,8 @@ impl Principal {
         self.org
     }
 
-    /// Which user they are, if they are one.
+    /// Which user they are, if that was said. Whoever [`Authenticate`](crate::Authenticate) lets in, and whom `JwtAuthenticator`
+    /// and [`ApiKeys`](crate::ApiKeys) know, is one in any case: see [`user_of`](crate::user_of()).
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
         self.user

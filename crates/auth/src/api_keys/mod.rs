@@ -17,7 +17,8 @@ use stageflow_context::{Credentials, SystemClock, WallClock};
 use crate::{AuthError, AuthErrorKind, Authenticator, Principal};
 use key::Shown;
 
-/// Knows programs by their keys. It keeps a hash of each key's secret, and compares in constant time.
+/// Knows programs by their keys. It keeps a hash of each key's secret, and compares in constant time. A principal of whom was not said
+/// which user they are is [made one](crate::user_of()).
 ///
 /// It is a handle: clones know the same keys, so that a key can be added and taken away while engines run.
 ///
@@ -148,8 +149,8 @@ impl Authenticator for ApiKeys {
                     key.id()
                 ),
             )),
-            Some(end) => Ok(key.principal().clone().until(end)),
-            None => Ok(key.principal().clone()),
+            Some(end) => Ok(key.principal().clone().with_some_user().until(end)),
+            None => Ok(key.principal().clone().with_some_user()),
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
-use stageflow_context::{OrgId, UserId};
+use stageflow_context::OrgId;
 
 use super::JwtRules;
 use super::token::unreadable;
+use crate::user::id;
 use crate::{AuthError, AuthErrorKind, Principal};
 
 /// OpenID Connect Core 1.0, section 2: `sub` has at most 255 characters.
@@ -25,9 +26,9 @@ pub(super) fn principal(
     let end = in_time(claims, rules, now)?;
     let subject = subject(claims)?;
     let mut principal = Principal::new(subject, org(claims, rules)?)
-        .with_user(id(subject, UserId::PREFIX))
         .vouched_for_by(std::sync::Arc::clone(&rules.issuer))
-        .until(end);
+        .until(end)
+        .with_some_user();
     for role in texts(claims, &rules.roles, Spaces::InOne)? {
         principal = principal.with_role(role);
     }
@@ -171,13 +172,6 @@ fn org(claims: &Map<String, Value>, rules: &JwtRules) -> Result<OrgId, AuthError
             ),
         )
     })
-}
-
-/// An id as it is written here, or its UUID.
-fn id<T: std::str::FromStr>(text: &str, prefix: &str) -> Option<T> {
-    text.parse()
-        .or_else(|_| format!("{prefix}{text}").parse())
-        .ok()
 }
 
 fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
