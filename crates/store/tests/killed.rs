@@ -98,7 +98,6 @@ async fn what_was_kept_is_there_after_the_writer_was_killed() {
         // From before the first file is made to some way into the work.
         let lines = 1 + dice.next_uuid().as_u64_pair().1 % 400;
         let said = killed_after(("writes_for_ever", folder.path(), round), lines, read).await;
-        assert!(said.len() as u64 >= lines);
         kept.extend(
             said.into_iter()
                 .map(|(place, key)| (orgs(round)[place], key)),
