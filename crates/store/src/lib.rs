@@ -92,6 +92,7 @@ mod erasure;
 mod error;
 mod log;
 mod memory;
+mod orgs;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod recent;

@@ -4,8 +4,10 @@
 
 mod audit;
 mod audit_altered;
+mod audit_busy;
 mod audit_sink;
 mod audit_strays;
+mod busy;
 mod come_back;
 mod documents;
 mod erasure;
