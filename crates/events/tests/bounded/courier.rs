@@ -285,20 +285,21 @@ fn what_is_left_on_disk_is_what_was_not_taken() {
     });
 }
 
-/// A mark stands in the batch beside what it tells of.
+/// A mark goes out with what it tells of: once, also if that is given up. The second one tells of that.
 #[test]
-fn a_mark_that_was_taken_is_counted_once_and_does_not_come_again() {
+fn a_mark_that_was_taken_does_not_come_again() {
     paused(async {
-        let later = Way {
-            later: 1,
-            is_taken: true,
-        };
-        let courier = Scripted::new([later; 6], []);
-        let (sink, pump) = sink(&courier, 3).capacity(many(2)).build();
-        let receipt = sink.try_emit(starts(&run(1), 0..4));
-        assert_eq!((receipt.accepted, receipt.dropped), (2, 2));
-        let ((), counts) = tokio::join!(pump, sink.stop(Stopping::Drain, 60 * SECOND));
-        assert_eq!((counts.delivered, counts.markers), (2, 1));
-        assert_eq!(courier.0.lock().unwrap().marks, 1);
+        for (later, ended) in [(1, (4, 0, 1)), (9, (3, 1, 2))] {
+            let is_taken = true;
+            let courier = Scripted::new([AT_ONCE, AT_ONCE, Way { later, is_taken }, AT_ONCE], []);
+            let (sink, pump) = sink(&courier, 3).capacity(many(4)).batch(many(8)).build();
+            let receipt = sink.try_emit(starts(&run(1), 0..2));
+            assert_eq!(receipt.accepted, 2);
+            assert_eq!(sink.try_emit(starts(&run(1), 2..6)).dropped, 2);
+            let ((), counts) = tokio::join!(pump, sink.stop(Stopping::Drain, 60 * SECOND));
+            let told = (counts.delivered, counts.failed, counts.markers);
+            assert_eq!(told, ended, "{counts:?}");
+            assert_eq!(courier.0.lock().unwrap().marks, counts.markers);
+        }
     });
 }

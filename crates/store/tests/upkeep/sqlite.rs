@@ -15,6 +15,7 @@ mod erasure_shared;
 mod erasure_stopped;
 mod planted;
 mod retention;
+mod sink_busy;
 mod support;
 
 use stageflow_store::{SqliteOptions, SqliteStore};
