@@ -296,7 +296,10 @@ fn a_mark_that_was_taken_does_not_come_again() {
             let receipt = sink.try_emit(starts(&run(1), 0..2));
             assert_eq!(receipt.accepted, 2);
             assert_eq!(sink.try_emit(starts(&run(1), 2..6)).dropped, 2);
-            let ((), counts) = tokio::join!(pump, sink.stop(Stopping::Drain, 60 * SECOND));
+            let ((), counts) = tokio::join!(pump, async {
+                let _ = sink.flush(60 * SECOND).await;
+                sink.stop(Stopping::Drain, 60 * SECOND).await
+            });
             let told = (counts.delivered, counts.failed, counts.markers);
             assert_eq!(told, ended, "{counts:?}");
             assert_eq!(courier.0.lock().unwrap().marks, counts.markers);
