@@ -170,6 +170,26 @@ async fn a_busy_tenant_does_not_open_the_breaker_for_others() {
     assert_eq!((entries(&store, a).await, operator.given()), (1, vec![1]));
 }
 
+/// They may share a thread, or a connection.
+#[tokio::test]
+async fn who_was_busy_comes_after_the_others_until_it_takes_something() {
+    let (store, operator) = (new_store(), Operator::default());
+    let (a, b) = (org(), org());
+    let busy = Busy::over(&store);
+    busy.be(b, How::Busy(2));
+    let sink = start(&busy, &operator, |builder| builder.retry(tries(1)));
+    for _ in 0..4 {
+        offer(&sink, [logins(b, 1)]);
+        offer(&sink, [logins(a, 1)]);
+        sink.flush().await;
+    }
+    let order = busy.order();
+    // Before it is known they go side by side.
+    assert_eq!(order[2..6], [a, b, a, b]);
+    let counts = stop(&sink, LONG).await;
+    assert_eq!((counts.delivered, counts.failed), (6, 2));
+}
+
 /// A shelf that never answers: its tenant waits for it, and others do not.
 #[test]
 fn a_shelf_that_hangs_holds_up_no_more_than_its_own_tenant() {

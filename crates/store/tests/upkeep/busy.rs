@@ -31,12 +31,18 @@ struct Tenant {
 pub(crate) struct Busy {
     store: AnyStore,
     tenants: Arc<Mutex<HashMap<OrgId, Tenant>>>,
+    order: Arc<Mutex<Vec<OrgId>>>,
 }
 
 impl Busy {
     pub(crate) fn over(store: &AnyStore) -> Self {
         let (store, tenants) = (store.clone(), Arc::default());
-        Self { store, tenants }
+        let order = Arc::default();
+        Self {
+            store,
+            tenants,
+            order,
+        }
     }
 
     /// From now on this one's commits go like this. The gate, if it is one.
@@ -53,11 +59,17 @@ impl Busy {
         tenants.get(&org).map_or(0, |tenant| tenant.commits)
     }
 
+    /// Whose commits were tried, in order.
+    pub(crate) fn order(&self) -> Vec<OrgId> {
+        self.order.lock().unwrap().clone()
+    }
+
     async fn turn(&self, org: OrgId) -> Result<(), StoreError> {
         let gate = {
             let mut tenants = self.tenants.lock().unwrap();
             let tenant = tenants.entry(org).or_default();
             tenant.commits += 1;
+            self.order.lock().unwrap().push(org);
             match &mut tenant.how {
                 None | Some(How::Busy(0)) => return Ok(()),
                 Some(How::Busy(left)) => {
