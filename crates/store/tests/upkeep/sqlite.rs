@@ -5,6 +5,7 @@
 mod audit;
 mod audit_altered;
 mod audit_busy;
+mod audit_locked;
 mod audit_sink;
 mod audit_strays;
 mod busy;
