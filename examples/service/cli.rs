@@ -38,6 +38,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
 
+    /// Print who was refused at the door, checked against the service's secret, and end
+    #[arg(long)]
+    pub(crate) refused: bool,
+
     /// How long requests may go on after the service was told to stop, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) grace: Duration,

@@ -40,6 +40,7 @@ mod invalid;
 mod library;
 mod memory;
 mod problem;
+mod refusals;
 mod secrets;
 mod serve;
 mod service;
@@ -68,6 +69,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::cli::Arguments;
 use crate::database::Database;
 use crate::demo::{ACME, GLOBEX, Signer};
+use crate::refusals::Refusals;
 use crate::secrets::Secrets;
 use crate::service::{LIMIT, Parts, Service, policy, tiers};
 
@@ -102,6 +104,11 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let data = &arguments.data;
     let keys = std::fs::create_dir_all(data).and_then(|()| Secrets::load(&data.join("secret")));
     let secrets = keys.map_err(|error| format!("--data {}: {error}", data.display()))?;
+    let keys = Arc::new(secrets.seal_keys());
+    let refusals = Refusals::open(data, Arc::clone(&keys)).await?;
+    if arguments.refused {
+        return Box::pin(refusals.print(io::stdout().lock())).await;
+    }
     let listen = arguments.listen;
     let listener = TcpListener::bind(listen).await;
     let listener = listener.map_err(|error| format!("--listen {listen}: {error}"))?;
@@ -113,7 +120,8 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         tenants,
         authenticator,
         policy,
-        keys: Arc::new(secrets.seal_keys()),
+        keys,
+        refusals: Arc::new(refusals),
     })?;
     writeln!(io::stdout(), "{url}")?;
     if let Some(signer) = signer {

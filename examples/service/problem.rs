@@ -178,10 +178,10 @@ impl From<Invalid> for Problem {
     }
 }
 
-/// Somebody at the door who was not proved to be anybody. They belong to no tenant, so the log is where this is told.
+/// Somebody at the door who was not proved to be anybody. The refusals count them; the log would have a line for each.
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
-        tracing::warn!(target: "service", "{}", chain(&error));
+        tracing::debug!(target: "service", "{}", chain(&error));
         // RFC 6750, section 3.1: who showed nothing is not told what is wrong with it.
         let challenge = match error.kind() {
             AuthErrorKind::Missing => "Bearer realm=\"stageflow\"",

@@ -36,12 +36,14 @@ pub(crate) async fn until(
     let mut ended = tokio::select! {
         ended = &mut server => Some(ended),
         () = end => None,
+        never = service.refusals.keep() => match never {},
     };
     service.stop(grace).await;
     if ended.is_none() {
         // Runs are over: each connection has its answer by now, or nobody who reads it.
         ended = timeout(grace, server).await.ok();
     }
+    service.refusals.close().await;
     match ended {
         Some(ended) => Ok(ended?),
         None => Err("connections were left that nobody read from".into()),

@@ -18,6 +18,7 @@ use stageflow_store::{AuditSink, Erasure, StoreSink};
 use crate::BoxError;
 use crate::database::Database;
 use crate::problem::Problem;
+use crate::refusals::Refusals;
 use crate::underway::{Awaited, Underway, whose};
 use crate::who::Caller;
 use crate::work::Work;
@@ -36,11 +37,14 @@ pub(crate) struct Parts {
     pub(crate) keys: Arc<SealKeys>,
     /// Where it is told what belongs to no tenant.
     pub(crate) operator: Journal,
+    /// Where it is told who was refused at the door.
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) door: Authenticate,
+    pub(crate) refusals: Arc<Refusals>,
     pub(crate) work: Work,
     engine: Engine,
     underway: Arc<Underway>,
@@ -70,6 +74,7 @@ impl Service {
             policy,
             keys,
             operator,
+            refusals,
         } = parts;
         let store = Arc::new(database.clone());
         let kept = StoreSink::start(Arc::clone(&store) as _);
@@ -85,8 +90,12 @@ impl Service {
             .intercept(tenants.stages())
             .events(tenants.meter(told))
             .try_build()?;
+        let told = Arc::clone(&refusals);
+        let door = Authenticate::with(authenticator)
+            .on_failure(move |refused| told.note(refused.payload()));
         Ok(Arc::new(Self {
-            door: Authenticate::with(authenticator),
+            door,
+            refusals,
             work: Work::new(database.clone(), tenants.clone(), Arc::clone(&keys))?,
             engine,
             underway: Arc::default(),

@@ -22,7 +22,8 @@ impl FromRequestParts<Arc<Service>> for Caller {
         parts: &mut Parts,
         service: &Arc<Service>,
     ) -> Result<Self, Problem> {
-        let token = bearer(&parts.headers)?;
+        // What is refused from here on tells the refusals itself.
+        let token = bearer(&parts.headers).inspect_err(|error| service.refusals.unread(error))?;
         let principal = service.door.authenticate(&token).await;
         Ok(Self(principal?))
     }

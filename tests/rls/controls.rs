@@ -157,8 +157,14 @@ async fn a_badge_that_nobody_signs_is_seen() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_may_be_referred_to_is_seen() {
-    let world = World::new().await;
-    let damage = "GRANT REFERENCES ON IT_ TO sf_app; GRANT CREATE ON SCHEMA public TO sf_app";
-    let found = damaged("references", &world, damage).await;
-    assert!(found.found("a foreign key"), "{found}");
+    for granted in ["REFERENCES", "REFERENCES (org_id, key)"] {
+        let world = World::new().await;
+        let damage =
+            format!("GRANT {granted} ON IT_ TO sf_app; GRANT CREATE ON SCHEMA public TO sf_app");
+        let found = damaged("references", &world, &damage).await;
+        assert!(found.found("a foreign key"), "{granted}: {found}");
+        let error = world.store.check().await.unwrap_err();
+        let cause = error.source().unwrap().to_string();
+        assert!(cause.contains("may REFERENCES"), "{granted}: {cause}");
+    }
 }

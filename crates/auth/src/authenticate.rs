@@ -33,7 +33,8 @@ use crate::{AuthError, AuthErrorKind, Authenticator, Lenience, Principal};
 /// # Events
 ///
 /// `auth.login` with `method`, `subject`, `org`, `issuer`; or `auth.failure` with `reason`, `code`, `method`, `asked_org`, and
-/// with `subject` and `org` if these were proved; `auth.undecided_let_in` beside the login if it was not proved this time, see
+/// with `subject` and `org` if these were proved, and with `claimed_issuer` and `claimed_kid` if a token says these and was not
+/// proved; `auth.undecided_let_in` beside the login if it was not proved this time, see
 /// [`Lenience`]. None of them holds the credentials.
 pub struct Authenticate {
     authenticator: Box<dyn Authenticator>,
@@ -276,12 +277,14 @@ fn method_of(credentials: &Credentials) -> &'static str {
 }
 
 fn failure(error: &AuthError, method: &str, asked: Option<OrgId>) -> Value {
-    json!({
+    let mut told = json!({
         "reason": error.kind().as_str(),
         "code": error.code(),
         "method": method,
         "asked_org": asked,
-    })
+    });
+    error.add_claimed(&mut told);
+    told
 }
 
 fn say(arrival: &mut Arrival<'_>, what: &str, payload: Value) {

@@ -4,7 +4,10 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
 use stageflow_context::{BoxError, OrgId};
+
+use crate::claimed::Claimed;
 
 /// Why it is not proved who somebody is. Its text is for those who run the engine: whoever asked is told less, see
 /// [`Refusal::public`](stageflow_interceptors::Refusal::public). It never holds the credentials.
@@ -13,6 +16,7 @@ pub struct AuthError {
     kind: AuthErrorKind,
     detail: Arc<str>,
     source: Option<Arc<dyn Error + Send + Sync>>,
+    claimed: Option<Arc<Claimed>>,
 }
 
 /// Why it is not proved who somebody is.
@@ -70,6 +74,7 @@ impl AuthError {
             kind,
             detail: detail.into(),
             source: None,
+            claimed: None,
         }
     }
 
@@ -89,6 +94,35 @@ impl AuthError {
         Self {
             source: Some(Arc::from(source.into())),
             ..self
+        }
+    }
+
+    /// The same, of credentials that say this of themselves.
+    #[cfg(feature = "jwt")]
+    pub(crate) fn claiming(self, claimed: Claimed) -> Self {
+        let claimed = Some(Arc::new(claimed));
+        Self { claimed, ..self }
+    }
+
+    /// Who made the credentials, as they say themselves: of a token, its `iss`. Nobody has checked it, so it is for those who
+    /// look for what went wrong, and for nothing else. At most 64 characters of plain ASCII in one line; `None` if they do not
+    /// say, or could not be read.
+    #[must_use]
+    pub fn claimed_issuer(&self) -> Option<&str> {
+        self.claimed.as_ref()?.issuer.as_deref()
+    }
+
+    /// The id of the key that the credentials name, as they say themselves: of a token, its `kid`. As
+    /// [`claimed_issuer`](Self::claimed_issuer).
+    #[must_use]
+    pub fn claimed_kid(&self) -> Option<&str> {
+        self.claimed.as_ref()?.key.as_deref()
+    }
+
+    /// Adds what the credentials say of themselves.
+    pub(crate) fn add_claimed(&self, told: &mut Value) {
+        if let Some(claimed) = &self.claimed {
+            claimed.add_to(told);
         }
     }
 

@@ -84,6 +84,7 @@ mod authenticator;
 mod authorize;
 #[cfg(feature = "cedar")]
 mod cedar;
+mod claimed;
 mod combine;
 mod decision;
 mod error;

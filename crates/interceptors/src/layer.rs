@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use stageflow_context::{DynValue, StageError};
+use stageflow_context::{DynValue, StageCx, StageError};
 
-use crate::{Call, Claim, Ending, Next, Phase};
+use crate::{Call, Claim, Ending, Lent, Next, Phase, WaitsFor};
 
 /// A layer that looks and decides, but does not wait: it costs nanoseconds.
 ///
@@ -130,6 +130,14 @@ pub trait Around: Send + Sync + 'static {
 
     /// Wraps the call: `next.run(call)` goes on inside.
     async fn around(&self, call: &mut Call<'_>, next: Next<'_>) -> Ending;
+
+    /// The work at `cx`, which is inside this layer, begins to wait: what it holds of the layer, others may have until it is over.
+    /// Engines ask each layer around a stage that waits for a person, for a run that it has started, or inside a `lend` of its own.
+    /// `None` if there is nothing to give.
+    fn lend(&self, cx: &StageCx, waits: WaitsFor) -> Option<Box<dyn Lent>> {
+        let _ = (cx, waits);
+        None
+    }
 }
 
 /// What an around layer's `next` ends in: the attempt itself. Implemented by engines.

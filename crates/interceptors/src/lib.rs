@@ -109,6 +109,7 @@ pub mod idempotency;
 mod key;
 mod keyed;
 mod layer;
+mod lent;
 mod limits;
 mod millis;
 mod on;
@@ -154,6 +155,7 @@ pub use key::{Key, KeyBy};
 pub use layer::{
     Around, AroundShape, Attempt, Flow, Hook, HookShape, Interceptor, Layer, LayerShape,
 };
+pub use lent::{Lent, WaitsFor};
 pub use limits::Limits;
 pub use millis::millis_up;
 pub use on::On;

@@ -6,10 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use stageflow_context::{ErrorClass, StageErrorKind};
+use stageflow_context::{ErrorClass, StageCx, StageErrorKind};
 
 use crate::panics::panic_message;
-use crate::{Attempt, Call, Claim, Ending, Flow, Interceptor, Layer, Phase};
+use crate::{Attempt, Call, Claim, Ending, Flow, Interceptor, Layer, Lent, Phase, WaitsFor};
 
 /// The onion: layers sorted by phase, then by registration. Immutable once built, shared by all runs of an engine.
 #[derive(Debug, Default)]
@@ -106,6 +106,17 @@ impl Stack {
     #[must_use]
     pub fn waits(&self) -> bool {
         self.hooks < self.layers.len()
+    }
+
+    /// What its layers give to others while the work at `cx` waits, from the outside in. Called by engines.
+    #[must_use]
+    pub fn lend(&self, cx: &StageCx, waits: WaitsFor) -> Vec<Box<dyn Lent>> {
+        let layers = self.layers[self.hooks..].iter();
+        let lent = layers.filter_map(|layer| match layer {
+            Layer::Around(around) => around.lend(cx, waits),
+            Layer::Hook(_) => None,
+        });
+        lent.collect()
     }
 
     /// Enters the hooks that lie outside everything that waits. A call that goes no further has its ending in `answer`

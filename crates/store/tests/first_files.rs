@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -22,13 +23,16 @@ const CLASS: Class = Class::Documents;
 const ORGS: u64 = 1_000;
 /// How many files one of them makes at a time.
 const AT_ONCE: usize = 16;
+/// How many files each of them has open: all stores of this process together stay within the 1024 descriptors that Linux
+/// gives a process.
+const OPEN: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 fn org(number: u64) -> OrgId {
     OrgId::generate(&SeededIds::new(50_000 + number))
 }
 
 fn open(folder: &Path) -> SqliteStore {
-    SqliteStore::open(folder, SqliteOptions::new()).unwrap()
+    SqliteStore::open(folder, SqliteOptions::new().files(OPEN)).unwrap()
 }
 
 async fn shelf(store: &SqliteStore, org: OrgId) -> Result<Arc<dyn Shelf>, StoreError> {

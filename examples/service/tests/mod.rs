@@ -3,6 +3,7 @@
 mod policy;
 mod postgres;
 mod provider;
+mod refusals;
 mod refused;
 mod restart;
 mod streams;

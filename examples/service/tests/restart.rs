@@ -1,5 +1,10 @@
 //! What is there after the service was stopped and started.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::support::Setup;
 use crate::demo::{ACME, GLOBEX};
 use crate::secrets::Secrets;
@@ -32,5 +37,40 @@ fn the_secret_is_made_once_and_for_its_owner_alone() {
     assert!(first == badge());
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     std::fs::write(&path, "short").unwrap();
-    assert!(Secrets::load(&path).is_err());
+    let short = Secrets::load(&path).err().unwrap().to_string();
+    assert!(short.contains("has 5 bytes"), "{short}");
+    // It may be all that is left of keys that something is kept under.
+    assert_eq!(std::fs::read(&path).unwrap(), b"short");
+}
+
+#[test]
+fn those_who_start_at_once_agree_on_the_secret_and_nobody_sees_half_of_it() {
+    const STARTERS: usize = 4;
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..100 {
+        let path = folder.path().join(format!("secret-{round}"));
+        let start = Barrier::new(STARTERS + 1);
+        let ended = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            let starters = [(); STARTERS].map(|()| {
+                scope.spawn(|| {
+                    start.wait();
+                    let badge = Secrets::load(&path).map(|secrets| secrets.badge_key());
+                    ended.fetch_add(1, Ordering::SeqCst);
+                    badge
+                })
+            });
+            start.wait();
+            while ended.load(Ordering::SeqCst) < STARTERS {
+                if let Ok(file) = File::open(&path) {
+                    let seen = file.metadata().unwrap();
+                    assert_eq!((seen.len(), seen.mode() & 0o777), (64, 0o600));
+                }
+            }
+            let [first, rest @ ..] = starters.map(|starter| starter.join().unwrap().unwrap());
+            assert!(rest.iter().all(|other| *other == first));
+        });
+    }
+    // Nothing was left beside them.
+    assert_eq!(folder.path().read_dir().unwrap().count(), 100);
 }

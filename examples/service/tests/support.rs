@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::BoxError;
 use crate::database::Database;
 use crate::demo::{ACME, GLOBEX, Signer, Somebody};
+use crate::refusals::Refusals;
 use crate::serve;
 use crate::service::{Parts, Service, policy, tiers};
 
@@ -115,14 +116,17 @@ impl Setup {
         let files = || Database::files(self.folder.path()).unwrap();
         let own = || Arc::new(signer.authenticator().unwrap()) as Arc<dyn Authenticator>;
         let operator = JournalOptions::new(self.folder.path().join("operator"));
+        let keys = Arc::new(keys());
+        let refusals = Refusals::open(self.folder.path(), Arc::clone(&keys)).await;
         let service = Service::start(Parts {
             engine: self.engine,
             database: self.database.unwrap_or_else(files),
             tenants: tenants.clone(),
             authenticator: self.authenticator.unwrap_or_else(own),
             policy: self.policy,
-            keys: Arc::new(SealKeys::new(SealKey::new(1, [7; 32]))),
+            keys,
             operator: Journal::create(operator).unwrap(),
+            refusals: Arc::new(refusals.unwrap()),
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -208,6 +212,11 @@ impl Running {
         self.server.await.unwrap().unwrap();
         folder
     }
+}
+
+/// What trails are kept under.
+pub(super) fn keys() -> SealKeys {
+    SealKeys::new(SealKey::new(1, [7; 32]))
 }
 
 /// How often these bytes stand in the files under a folder.

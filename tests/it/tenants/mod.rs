@@ -1,5 +1,6 @@
 //! Tenants through an engine: who is let in and when, and what comes back however a run ends.
 
+mod away;
 mod endings;
 mod place;
 mod refused;
@@ -7,6 +8,7 @@ mod spent;
 mod spent_sum;
 mod stages;
 mod who;
+mod windows;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;

@@ -123,7 +123,14 @@ impl Authenticator for JwtAuthenticator {
             ));
         }
         let token = Token::of(text)?;
-        self.signed(&token).await?;
-        claims::principal(&token.claims()?, &self.rules, self.clock.now())
+        let proved = match self.signed(&token).await {
+            Ok(()) => {
+                let now = self.clock.now();
+                let claims = token.claims();
+                claims.and_then(|claims| claims::principal(&claims, &self.rules, now))
+            }
+            Err(error) => Err(error),
+        };
+        proved.map_err(|error| error.claiming(token.claimed()))
     }
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{TokenAlgorithm, unique};
+use crate::claimed::Claimed;
 use crate::{AuthError, AuthErrorKind};
 
 /// A token in its three parts.
@@ -68,6 +69,15 @@ impl<'a> Token<'a> {
             .ok_or_else(|| {
                 unreadable("the `payload` of the token is not one: a JSON object in base64url that says nothing twice; send it as it was given")
             })
+    }
+
+    /// Who it says has made it, whether that is so or not.
+    pub(super) fn claimed(&self) -> Claimed {
+        let claims = self.claims().ok();
+        let issuer = claims
+            .as_ref()
+            .and_then(|claims| claims.get("iss")?.as_str());
+        Claimed::of(issuer, self.header.kid.as_deref())
     }
 }
 

@@ -18,12 +18,13 @@ use stageflow_context::{
     ContextSnapshot, DynValue, RunHost as _, RunId, RunIdentity, SpanId, StageCx, Stop, Tier,
 };
 use stageflow_graph::Pipeline;
+use stageflow_interceptors::WaitsFor;
 
 use crate::begin::begin;
 use crate::sabotage::Fault;
 use crate::settings::RunOptions;
 use crate::shared::RunShared;
-use crate::slots::Lend as _;
+use crate::slots::wait;
 use crate::{Run, RunReport};
 
 /// Lets a stage run another pipeline, as a run of its own inside its run.
@@ -170,7 +171,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         let cx = self.cx;
         let run = Box::pin(self.start()?);
         // A stage that waits for its child holds nothing that the child might need.
-        Ok(cx.lend(run).await)
+        Ok(wait(cx, WaitsFor::Run, run).await)
     }
 
     fn start(self) -> Result<Run<'a, O>, ChildError> {

@@ -36,6 +36,8 @@ use crate::sabotage::{Fault, Saboteur};
 
 pub use self::error::{PoolError, PoolErrorKind};
 pub(crate) use self::holding::Holding;
+pub(crate) use self::lend::wait;
+
 pub use self::lend::Lend;
 pub use self::priority::Priority;
 pub(crate) use self::run::{RunSlots, acquire_for_part, lend};

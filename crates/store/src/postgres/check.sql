@@ -36,6 +36,7 @@ UNION ALL SELECT format('the table "%s" does not force its policies on its owner
 UNION ALL SELECT format('the user may %s the table "%s", which no policy binds', privilege, class)
     FROM tables CROSS JOIN (VALUES ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) AS p (privilege)
     WHERE pg_catalog.has_table_privilege(session_user, tables.oid, privilege)
+        OR privilege = 'REFERENCES' AND pg_catalog.has_any_column_privilege(session_user, tables.oid, privilege)
 UNION ALL SELECT format('the table "%s" lacks a policy, or has one that is not ours', class)
     FROM tables WHERE oid IS NOT NULL AND 4 > (
         SELECT count(*) FROM policies

@@ -179,18 +179,17 @@ async fn an_erasure_that_compacts_leaves_no_byte_outside_of_the_log_for_crashes(
 
     // The log keeps them, for as long as its files are used again under other names.
     assert!(!log.is_empty(), "this is what the manual says");
-    server.sql("SELECT pg_switch_wal(); CHECKPOINT").await;
-    assert!(
-        !server.found(ada).await.1.is_empty(),
-        "this is what the manual says"
-    );
     server
         .sql("ALTER SYSTEM SET wal_recycle = off; SELECT pg_reload_conf()")
         .await;
-    for _ in 0..2 {
+    // How many files were given new names before that depends on how much was written, and on the version.
+    for _ in 0..8 {
         server
             .sql("SELECT pg_switch_wal(); SELECT pg_logical_emit_message(false, 'x', 'x'); CHECKPOINT")
             .await;
+        if server.found(ada).await.1.is_empty() {
+            break;
+        }
     }
     assert_eq!(server.found(ada).await, (vec![], vec![]));
 }

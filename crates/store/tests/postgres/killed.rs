@@ -11,14 +11,16 @@ use stageflow_store::{Class, Row, Scan, Shelf, Store as _, Write};
 use stageflow_testkit::Property;
 use stageflow_testkit::postgres::Cluster;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::support::{KEY, org, scope};
 
 const CLASSES: [Class; 2] = [Class::Events, Class::Runs];
 
-/// Commits pairs of rows, one after the other, until the server no longer answers. Gives the keys that it said are kept.
-async fn write(shelf: Arc<dyn Shelf>, name: String) -> Vec<String> {
+/// Commits pairs of rows, one after the other, until the server no longer answers. Gives the keys that it said are kept, and
+/// says when there is one.
+async fn write(shelf: Arc<dyn Shelf>, name: String, first: Arc<Notify>) -> Vec<String> {
     let mut kept = Vec::new();
     for number in 0_u32.. {
         let key = format!("{name}/{number:06}");
@@ -31,6 +33,7 @@ async fn write(shelf: Arc<dyn Shelf>, name: String) -> Vec<String> {
             Err(_) => break,
         }
         kept.push(key);
+        first.notify_one();
     }
     kept
 }
@@ -59,13 +62,19 @@ async fn what_was_said_to_be_kept_survives_five_kills() {
     for round in 0..5_u64 {
         let store = connect(&cluster).await;
         let mut writers = Vec::new();
+        let first = Arc::new(Notify::new());
         for writer in 0..4 {
             let shelf = store.open(&scope(org(writer % 2))).await.unwrap();
-            writers.push(Handle::current().spawn(write(shelf, format!("{round}/{writer}"))));
+            writers.push(Handle::current().spawn(write(
+                shelf,
+                format!("{round}/{writer}"),
+                Arc::clone(&first),
+            )));
         }
-        // Somewhere in the first quarter of a second, elsewhere each time.
+        // Somewhere in the first fifth of a second after something was kept, elsewhere each time.
         let moment = seed.rotate_left(13 * round as u32) % 200;
-        sleep(Duration::from_millis(50 + moment)).await;
+        first.notified().await;
+        sleep(Duration::from_millis(moment)).await;
         cluster.kill().await;
         let before = kept.lock().unwrap().len();
         for writer in writers {

@@ -106,6 +106,11 @@ async fn a_hole_is_found_at_the_start_and_whenever_one_looks() {
             "the user may TRUNCATE the table \"documents\"",
         ),
         (
+            "GRANT REFERENCES (org_id, key) ON sf.documents TO sf_app",
+            "REVOKE REFERENCES (org_id, key) ON sf.documents FROM sf_app",
+            "the user may REFERENCES the table \"documents\"",
+        ),
+        (
             "GRANT REFERENCES ON sf.documents TO PUBLIC",
             "REVOKE REFERENCES ON sf.documents FROM PUBLIC",
             "the user may REFERENCES the table \"documents\"",

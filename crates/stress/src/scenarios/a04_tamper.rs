@@ -18,7 +18,7 @@ pub(super) fn scenario() -> Scenario {
              with a code; what was not touched is opened",
         )
         .theme(Theme::Mon)
-        .tier(Tier::Daily)
+        .tier(Tier::Smoke)
         .targets(["CONTRACT-002"])
         .modes(["C10", "T6"])
         .expected(Duration::from_secs(2))

@@ -59,6 +59,12 @@ impl Gate {
         }
     }
 
+    /// One of this org is let in if it need not wait.
+    pub(crate) fn try_enter(self: &Arc<Self>, org: OrgId) -> Option<Permit> {
+        let coming = self.lock().come(org);
+        (coming == Coming::In).then(|| self.permit(org))
+    }
+
     /// Holds an org to this from now on.
     pub(crate) fn rule(self: &Arc<Self>, org: OrgId, rule: Rule) {
         let mut now = self.lock();

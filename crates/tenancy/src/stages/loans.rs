@@ -1,13 +1,13 @@
 //! Places that are held by stages which wait for what they started: lent to those, so that nobody waits for himself.
 
 use std::iter::successors;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
-use stageflow_context::{Part, RunId};
+use stageflow_context::{Part, RunId, StageCx};
 use stageflow_interceptors::Call;
-use tokio::sync::Notify;
+
+use super::loan::Loan;
 
 /// The places of one tenant that are held now.
 #[derive(Default)]
@@ -16,17 +16,11 @@ pub(crate) struct Loans(Mutex<FxHashMap<Holder, Arc<Loan>>>);
 /// A stage of a run, or a part of one: `summarise[3]`.
 type Holder = (RunId, String);
 
-/// A place that is held.
-#[derive(Default)]
-pub(crate) struct Loan {
-    is_lent: AtomicBool,
-    given_back: Notify,
-}
-
 /// Somebody holds a place, and lends it while this lives.
 pub(crate) struct Lender<'a> {
     loans: &'a Loans,
     holder: Holder,
+    loan: Arc<Loan>,
 }
 
 /// Where a call comes from.
@@ -37,19 +31,34 @@ pub(crate) enum Origin {
     Inside(Option<Arc<Loan>>),
 }
 
-/// A place of another, given back when it is dropped.
-pub(crate) struct Borrowed(Arc<Loan>);
+impl Origin {
+    /// Whose place it may have.
+    pub(crate) fn source(&self) -> Option<Arc<Loan>> {
+        match self {
+            Self::Outside => None,
+            Self::Inside(source) => source.clone(),
+        }
+    }
+}
 
 impl Loans {
     /// Lends the place of this call to whatever is started from inside it.
-    pub(crate) fn lend(&self, call: &Call<'_>) -> Lender<'_> {
+    pub(crate) fn lend(&self, call: &Call<'_>, loan: Loan) -> Lender<'_> {
         let run = call.host().identity().run_id();
         let holder = (run, path(call, call.part()));
-        self.lock().insert(holder.clone(), Arc::default());
+        let loan = Arc::new(loan);
+        self.lock().insert(holder.clone(), Arc::clone(&loan));
         Lender {
             loans: self,
             holder,
+            loan,
         }
+    }
+
+    /// The place that the work at `cx` holds.
+    pub(crate) fn held_by(&self, cx: &StageCx) -> Option<Arc<Loan>> {
+        let holder = (cx.run_id(), cx.path());
+        self.lock().get(&holder).map(Arc::clone)
     }
 
     /// Where this call comes from. The innermost that holds a place lends it: what the call is a part of, the stage that
@@ -76,37 +85,11 @@ impl Loans {
     }
 }
 
-impl Loan {
-    /// The place, if it is not lent now.
-    pub(crate) fn try_borrow(self: &Arc<Self>) -> Option<Borrowed> {
-        let was_lent = self.is_lent.swap(true, Ordering::SeqCst);
-        (!was_lent).then(|| Borrowed(Arc::clone(self)))
-    }
-
-    /// Waits for the place. Safe to drop at any moment.
-    pub(crate) async fn borrow(self: &Arc<Self>) -> Borrowed {
-        loop {
-            // Hears also what is said before it is polled.
-            let given_back = self.given_back.notified();
-            if let Some(borrowed) = self.try_borrow() {
-                return borrowed;
-            }
-            given_back.await;
-        }
-    }
-}
-
 impl Drop for Lender<'_> {
     fn drop(&mut self) {
         // Nobody waits for it: what is inside a stage has ended before the stage.
         self.loans.lock().remove(&self.holder);
-    }
-}
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        self.0.is_lent.store(false, Ordering::SeqCst);
-        self.0.given_back.notify_one();
+        self.loan.end();
     }
 }
 

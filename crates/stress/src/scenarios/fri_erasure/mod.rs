@@ -32,7 +32,7 @@ pub(super) fn scenario() -> Scenario {
              trail and the journal verify; and the receipt holds only if that is so",
         )
         .theme(Theme::Fri)
-        .tier(Tier::Daily)
+        .tier(Tier::Smoke)
         .modes(["T10"])
         .expected(Duration::from_secs(5))
         .control(Control::own("forgets-a-class", "does not look at approvals"))

@@ -41,7 +41,7 @@ pub(super) fn scenario() -> Scenario {
              counts along, and a tenant that starts a hundred times as much moves the tail of the others by half at most",
         )
         .theme(Theme::Fri)
-        .tier(Pace::Daily)
+        .tier(Pace::Smoke)
         .targets(["SEC-001"])
         .modes(["T7", "T8"])
         .expected(Duration::from_secs(3))

@@ -30,7 +30,7 @@ pub(super) fn scenario() -> Scenario {
              all it requires, and touches what is their own org's; every question is one audit event under the right org",
         )
         .theme(Theme::Fri)
-        .tier(Tier::Weekly)
+        .tier(Tier::Smoke)
         .targets(["SEC-003"])
         .modes(["I4"])
         .expected(Duration::from_secs(2))

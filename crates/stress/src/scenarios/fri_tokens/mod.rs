@@ -22,7 +22,7 @@ pub(super) fn scenario() -> Scenario {
              says so under an org that was proved; no part of a token is told",
         )
         .theme(Theme::Fri)
-        .tier(Tier::Weekly)
+        .tier(Tier::Smoke)
         .modes(["T1", "T6"])
         .expected(Duration::from_secs(3))
         .control(Control::own(

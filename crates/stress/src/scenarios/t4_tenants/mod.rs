@@ -31,7 +31,7 @@ pub(super) fn scenario() -> Scenario {
     Scenario::new("T4-TENANT", "tenants that share an engine do not meet")
         .proves("what belongs to a tenant is in nothing that another one can see, and every record says whose it is")
         .theme(Theme::Fri)
-        .tier(Tier::Daily)
+        .tier(Tier::Smoke)
         .targets(["CORE-010", "SEC-001", "OBS-006"])
         .modes(["T1", "T2", "T4", "T5", "T9"])
         .expected(Duration::from_secs(5))
