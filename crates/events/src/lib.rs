@@ -35,6 +35,7 @@
 //! | see events in the log | [`TracingSink`] |
 //! | take events yourself | [`EventSink`] |
 //! | send them to something that may be slow, failing or gone | [`BoundedSink`], [`Exporter`] |
+//! | deliver to several places, of which one may be in trouble | [`BoundedSink::each`], [`Courier`] |
 //! | say what happens when there is no room | [`Overflow`]; on disk: [`Spill`] |
 //! | know what was lost | [`BoundedSink::counts`], [`BoundedSink::losses`], [`BoundedSink::health`] |
 //! | send them to several sinks | [`FanOut`] |
@@ -85,6 +86,7 @@
 mod approval;
 mod bounded;
 mod cloud_event;
+mod courier;
 #[doc(hidden)]
 pub mod engine_only;
 mod event;
@@ -111,10 +113,11 @@ mod wire;
 
 pub use approval::{ApprovalChange, ApprovalState};
 pub use bounded::{
-    BoundedCounts, BoundedSink, BoundedSinkBuilder, BreakerPolicy, BreakerState, Flushed, Health,
-    Loss, LossCount, LossReason, NotTaken, Overflow, Pump, RetryPolicy, Stopping,
+    BoundedCounts, BoundedSink, BoundedSinkBuilder, BreakerPolicy, BreakerState, Consignment,
+    Flushed, Health, Loss, LossCount, LossReason, NotTaken, Overflow, Pump, RetryPolicy, Stopping,
 };
 pub use cloud_event::CloudEvent;
+pub use courier::Courier;
 pub use event::{CleanupEnded, Event, EventKind, PartEnded};
 pub use export::{Entry, ExportError, ExportErrorKind, Exporter};
 pub use fan_out::{FanOut, FanOutCounts};

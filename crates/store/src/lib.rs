@@ -93,6 +93,7 @@ mod error;
 mod lives;
 mod log;
 mod memory;
+mod orgs;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod recent;

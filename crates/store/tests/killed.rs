@@ -99,7 +99,6 @@ async fn what_was_kept_is_there_after_the_writer_was_killed() {
         let lines = 1 + dice.next_uuid().as_u64_pair().1 % 400;
         let place = folder.path().to_str().unwrap();
         let said = killed_after(("writes_for_ever", place, round), lines, read).await;
-        assert!(said.len() as u64 >= lines);
         kept.extend(
             said.into_iter()
                 .map(|(place, key)| (orgs(round)[place], key)),

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Exporter;
 use crate::bounded::after::OnDrop;
 use crate::bounded::core::Core;
+use crate::bounded::deliver::Way;
 use crate::bounded::lanes::End;
 use crate::bounded::pump::{Manner, Pump};
 use crate::bounded::shelf::Shelf;
@@ -16,7 +16,7 @@ use crate::bounded::{BoundedSink, BreakerPolicy, Loss, Overflow, RetryPolicy};
 /// Says how much a [`BoundedSink`] may hold, and what it does when it is full or cannot deliver.
 #[must_use = "a builder makes a sink when it is told to start"]
 pub struct BoundedSinkBuilder {
-    exporter: Box<dyn Exporter>,
+    way: Way,
     limits: Limits,
     /// How long `emit` waits with everything, if it does.
     wait: Option<Duration>,
@@ -27,9 +27,9 @@ pub struct BoundedSinkBuilder {
 }
 
 impl BoundedSinkBuilder {
-    pub(super) fn new(exporter: Box<dyn Exporter>) -> Self {
+    pub(super) fn new(way: Way) -> Self {
         Self {
-            exporter,
+            way,
             limits: Limits {
                 capacity: 16_384,
                 bytes: None,
@@ -135,7 +135,7 @@ impl BoundedSinkBuilder {
             Some(limit) => (Patience::Everybody, limit),
             None => (Patience::Audit, self.audit_wait),
         };
-        let pump = Pump::new(Arc::clone(&core), self.exporter, self.manner);
+        let pump = Pump::new(Arc::clone(&core), self.way, self.manner);
         (BoundedSink::new(core, patience), pump)
     }
 }

@@ -13,14 +13,22 @@ use futures_util::FutureExt as _;
 use crate::bounded::core::{Core, Delivery};
 use crate::bounded::flow::Settled;
 use crate::bounded::pump::Manner;
-use crate::bounded::{BreakerState, Flushed, Health, LossReason, RetryPolicy};
+use crate::bounded::{BreakerState, Consignment, Flushed, Health, LossReason, RetryPolicy};
 use crate::quietly::let_go;
-use crate::{ExportError, ExportErrorKind, Exporter, SpillError};
+use crate::{Courier, ExportError, ExportErrorKind, Exporter, SpillError};
 
-/// The exporter, and what is known about how it does.
+/// Who takes what is delivered.
+pub(super) enum Way {
+    /// All of a batch, or none of it.
+    Whole(Box<dyn Exporter>),
+    /// Each of its entries for itself.
+    Each(Box<dyn Courier>),
+}
+
+/// Who takes it, and what is known about how that goes.
 pub(super) struct Outlet {
     core: Arc<Core>,
-    exporter: Box<dyn Exporter>,
+    way: Way,
     manner: Manner,
     health: Health,
 }
@@ -30,13 +38,17 @@ enum Fault {
     Error(ExportError),
     Panicked(String),
     TimedOut,
+    /// Some of it comes later, for these reasons; the rest was taken.
+    Later(String),
+    /// Some of it is lost, for these reasons; the rest was taken.
+    Lost(String),
 }
 
 impl Outlet {
-    pub(super) fn new(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) -> Self {
+    pub(super) fn new(core: Arc<Core>, way: Way, manner: Manner) -> Self {
         Self {
             core,
-            exporter,
+            way,
             manner,
             health: Health::default(),
         }
@@ -52,25 +64,25 @@ impl Outlet {
         if delivery.entries.is_empty() {
             return Settled::Delivered;
         }
-        let mut delays = delays(self.manner.retry);
+        let mut delays = delays(self.manner.retry).peekable();
         loop {
             self.rest().await;
-            let limit = self.manner.export_timeout;
-            let fault = match guarded(limit, self.exporter.export(&delivery.entries)).await {
+            let is_last = delays.peek().is_none() && !self.manner.endures;
+            let fault = match self.hand_over(delivery, is_last).await {
                 Ok(()) => {
                     self.went_well();
                     return Settled::Delivered;
                 }
                 Err(fault) => fault,
             };
-            // One that takes some of it is alive.
-            if let Some(ExportErrorKind::Refused(count)) = fault.kind() {
-                self.went_well();
-                self.health.last_error = Some(fault.words());
-                self.core.set_health(self.health.clone());
-                return Settled::Refused(count);
+            match fault.refused() {
+                Some(count) => {
+                    self.goes_on(&fault);
+                    return Settled::Refused(count);
+                }
+                None if matches!(fault, Fault::Later(_)) => self.goes_on(&fault),
+                None => self.went_wrong(&fault),
             }
-            self.went_wrong(&fault);
             let delay = || delays.next().or_else(|| self.endurance());
             let Some(delay) = fault.may_pass().then(delay).flatten() else {
                 return Settled::Failed(fault.reason());
@@ -79,10 +91,39 @@ impl Outlet {
         }
     }
 
+    /// One call.
+    async fn hand_over(&mut self, delivery: &Delivery, is_last: bool) -> Result<(), Fault> {
+        let limit = self.manner.export_timeout;
+        let courier = match &mut self.way {
+            Way::Whole(exporter) => {
+                return guarded(limit, exporter.export(&delivery.entries)).await;
+            }
+            Way::Each(courier) => courier,
+        };
+        let mut goods = Consignment::new(&self.core, &delivery.entries, (limit, is_last));
+        let carried = guarded(limit, courier.carry(&mut goods)).await;
+        let (refused, words) = match carried {
+            Ok(()) => (0, goods.into_why()),
+            Err(fault) => match fault.refused() {
+                Some(count) => (count, fault.words().to_string()),
+                None => return Err(fault),
+            },
+        };
+        let outcome = self.core.end_call(refused);
+        match (outcome.later, outcome.refused) {
+            (0, 0) => Ok(()),
+            (0, _) => Err(Fault::Lost(words)),
+            _ => Err(Fault::Later(words)),
+        }
+    }
+
     /// Has the exporter flush.
     pub(super) async fn flush(&mut self) -> Flushed {
         let limit = self.manner.export_timeout;
-        let flushed = guarded(limit, self.exporter.flush()).await;
+        let flushed = match &mut self.way {
+            Way::Whole(exporter) => guarded(limit, exporter.flush()).await,
+            Way::Each(courier) => guarded(limit, courier.flush()).await,
+        };
         if let Err(fault) = &flushed {
             self.health.last_error = Some(fault.words());
             self.core.set_health(self.health.clone());
@@ -120,6 +161,13 @@ impl Outlet {
         }
     }
 
+    /// One that takes some of it is alive.
+    fn goes_on(&mut self, fault: &Fault) {
+        self.went_well();
+        self.health.last_error = Some(fault.words());
+        self.core.set_health(self.health.clone());
+    }
+
     fn went_wrong(&mut self, fault: &Fault) {
         let failures = self.health.failures_in_a_row.saturating_add(1);
         let is_too_many = failures >= self.manner.breaker.failures.get();
@@ -137,18 +185,23 @@ impl Outlet {
 }
 
 impl Fault {
-    fn kind(&self) -> Option<ExportErrorKind> {
+    /// If all that is left of it was settled by this: how many of those of which nothing was said were refused.
+    fn refused(&self) -> Option<u64> {
         match self {
-            Self::Error(error) => Some(error.kind()),
-            Self::Panicked(_) | Self::TimedOut => None,
+            Self::Error(error) => match error.kind() {
+                ExportErrorKind::Refused(count) => Some(count),
+                _ => None,
+            },
+            Self::Lost(_) => Some(0),
+            Self::Panicked(_) | Self::TimedOut | Self::Later(_) => None,
         }
     }
 
     fn may_pass(&self) -> bool {
         match self {
             Self::Error(error) => error.kind() == ExportErrorKind::Transient,
-            Self::Panicked(_) => false,
-            Self::TimedOut => true,
+            Self::Panicked(_) | Self::Lost(_) => false,
+            Self::TimedOut | Self::Later(_) => true,
         }
     }
 
@@ -158,6 +211,8 @@ impl Fault {
             Self::Error(_) => LossReason::Permanent,
             Self::Panicked(_) => LossReason::Panicked,
             Self::TimedOut => LossReason::TimedOut,
+            Self::Later(_) => LossReason::Retries,
+            Self::Lost(_) => LossReason::Refused,
         }
     }
 
@@ -166,6 +221,7 @@ impl Fault {
             Self::Error(error) => error.to_string().into(),
             Self::Panicked(words) => format!("the exporter panicked: {words}").into(),
             Self::TimedOut => "the exporter took too long".into(),
+            Self::Later(words) | Self::Lost(words) => words.as_str().into(),
         }
     }
 }

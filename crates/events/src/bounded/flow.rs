@@ -22,7 +22,7 @@ pub(super) enum Settled {
     Delivered,
     /// So many of them, the last ones, were not taken.
     Refused(u64),
-    /// None was taken.
+    /// None was taken, but for what was said to be.
     Failed(LossReason),
 }
 
@@ -54,6 +54,7 @@ impl State {
             events: count,
             bytes,
             is_from_disk,
+            fates: Vec::new(),
         });
         Ok(Taken { entries, marks })
     }
@@ -104,8 +105,8 @@ impl State {
         self.is_failing = settled != Settled::Delivered;
         // Whoever ended the sink meanwhile has counted it.
         let batch = self.in_flight.take()?;
-        let events = batch.events as u64;
         self.release(&batch);
+        let events = (batch.events - self.count_over(&batch, usize::MAX, after)) as u64;
         let (lost, reason) = match settled {
             Settled::Delivered => (0, LossReason::Refused),
             Settled::Refused(count) => (count.min(events), LossReason::Refused),
@@ -114,21 +115,25 @@ impl State {
         self.sums.delivered += events - lost;
         self.sums.failed += lost;
         self.lose_last(&batch, lost, reason, after);
-        if let Settled::Failed(_) = settled {
-            for (_, mark) in marks {
+        let none = matches!(settled, Settled::Failed(_));
+        for (place, mark) in marks {
+            if batch.has_taken(*place).unwrap_or(!none) {
+                self.sums.markers += 1;
+            } else {
                 self.ledger.marks.put_back(mark);
             }
-        } else {
-            self.sums.markers += marks.len() as u64;
         }
         self.serve(after);
         Some(batch)
     }
 
-    /// Enters the last so many events of the batch as lost, in their order.
+    /// Enters the last so many events of the batch of which nothing came as lost, in their order.
     fn lose_last(&mut self, batch: &InFlight, count: u64, reason: LossReason, after: &mut After) {
-        let events = batch.entries.iter().filter(|entry| !entry.is_mark());
-        for entry in events.skip(batch.events - count as usize) {
+        if count == 0 {
+            return;
+        }
+        let rest = batch.open().count() - count as usize;
+        for entry in batch.open().skip(rest) {
             self.ledger.lose(&Lost::entry(entry), reason, after);
         }
     }
@@ -161,7 +166,13 @@ impl State {
 
     /// Gives up a batch that nobody waits for any more; what can be kept on disk is.
     fn leave(&mut self, batch: &InFlight, after: &mut After) {
-        let lost = (batch.events - self.put_away(batch)) as u64;
+        let over = self.leave_over(batch, after);
+        let kept = match batch.is_from_disk {
+            // Where it is.
+            true => batch.events - over,
+            false => self.put_away(batch),
+        };
+        let lost = (batch.events - over - kept) as u64;
         self.sums.discarded += lost;
         self.lose_last(batch, lost, LossReason::Shutdown, after);
         if !batch.is_from_disk {

@@ -9,9 +9,11 @@
 
 mod after;
 mod builder;
+mod consignment;
 mod core;
 mod counts;
 mod deliver;
+mod fates;
 mod flow;
 mod flush;
 mod lanes;
@@ -32,6 +34,7 @@ mod waiting;
 mod weight;
 
 pub use builder::BoundedSinkBuilder;
+pub use consignment::Consignment;
 pub use counts::{BoundedCounts, BreakerState, Health, Loss, LossCount, LossReason};
 pub use options::{BreakerPolicy, Flushed, Overflow, RetryPolicy, Stopping};
 pub use pump::Pump;

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::Exporter;
 use crate::bounded::core::{Core, Work};
-use crate::bounded::deliver::Outlet;
+use crate::bounded::deliver::{Outlet, Way};
 use crate::bounded::log::say_losses;
 use crate::bounded::{BreakerPolicy, Flushed, RetryPolicy};
 
@@ -57,10 +56,10 @@ impl Drop for EndOnDrop {
 }
 
 impl Pump {
-    pub(super) fn new(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) -> Self {
+    pub(super) fn new(core: Arc<Core>, way: Way, manner: Manner) -> Self {
         let end = EndOnDrop(Arc::clone(&core));
         Self {
-            work: Box::pin(run(core, exporter, manner)),
+            work: Box::pin(run(core, way, manner)),
             end,
         }
     }
@@ -83,9 +82,9 @@ impl fmt::Debug for Pump {
 }
 
 /// Until all is done, or somebody ends the sink, or nobody holds it any more and its time is up.
-async fn run(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {
+async fn run(core: Arc<Core>, way: Way, manner: Manner) {
     let limit = manner.export_timeout;
-    let mut work = Box::pin(deliver(Arc::clone(&core), exporter, manner));
+    let mut work = Box::pin(deliver(Arc::clone(&core), way, manner));
     let mut orphan = Box::pin(async {
         poll_fn(|cx| core.poll_abandoned(cx)).await;
         tokio::time::sleep(limit).await;
@@ -107,9 +106,9 @@ async fn run(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {
     poll_fn(|cx| Poll::Ready(log.as_mut().poll(cx).is_ready())).await;
 }
 
-async fn deliver(core: Arc<Core>, exporter: Box<dyn Exporter>, manner: Manner) {
+async fn deliver(core: Arc<Core>, way: Way, manner: Manner) {
     let (batch, linger) = (manner.batch, manner.linger);
-    let mut outlet = Outlet::new(Arc::clone(&core), exporter, manner);
+    let mut outlet = Outlet::new(Arc::clone(&core), way, manner);
     loop {
         if linger > Duration::ZERO {
             poll_fn(|cx| core.poll_gathered(1, cx)).await;

@@ -114,14 +114,11 @@ impl State {
     /// Keeps on disk what is held in memory, as far as there is room: for the sink that comes after this one. What is left
     /// has to be given up.
     pub(super) fn put_away(&mut self, batch: &InFlight) -> usize {
-        if batch.is_from_disk {
-            return batch.events;
-        }
         let Some(shelf) = self.shelf.as_mut() else {
             return 0;
         };
-        let events = batch.entries.iter().filter(|entry| !entry.is_mark());
-        events
+        batch
+            .open()
             .take_while(|entry| shelf.append(&entry.record()).is_ok())
             .count()
     }

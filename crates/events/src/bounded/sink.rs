@@ -9,10 +9,11 @@ use async_trait::async_trait;
 
 use crate::bounded::builder::BoundedSinkBuilder;
 use crate::bounded::core::Core;
+use crate::bounded::deliver::Way;
 use crate::bounded::over::Over;
 use crate::bounded::state::{Closer, Patience};
 use crate::bounded::{BoundedCounts, Flushed, Health, LossCount, LossReason, NotTaken, Stopping};
-use crate::{Batch, Event, EventSink, Exporter, Receipt, RunHeader, StoppedSink};
+use crate::{Batch, Courier, Event, EventSink, Exporter, Receipt, RunHeader, StoppedSink};
 
 /// How long [`EventSink::flush`] waits, which has no deadline of its own.
 const FLUSH: Duration = Duration::from_secs(30);
@@ -66,14 +67,19 @@ impl Drop for Handle {
 impl BoundedSink {
     /// A sink in front of this exporter.
     pub fn builder(exporter: impl Exporter) -> BoundedSinkBuilder {
-        BoundedSinkBuilder::new(Box::new(exporter))
+        BoundedSinkBuilder::new(Way::Whole(Box::new(exporter)))
+    }
+
+    /// A sink in front of somebody who says of each event what became of it.
+    pub fn each(courier: impl Courier) -> BoundedSinkBuilder {
+        BoundedSinkBuilder::new(Way::Each(Box::new(courier)))
     }
 
     /// A sink in front of another sink. Where that one waits for room, this one's queue fills.
     ///
     /// Which of the events of a batch another sink refuses is not known: the last ones are taken to be it.
     pub fn over(sink: impl EventSink) -> BoundedSinkBuilder {
-        BoundedSinkBuilder::new(Box::new(Over(sink)))
+        BoundedSinkBuilder::new(Way::Whole(Box::new(Over(sink))))
     }
 
     pub(super) fn new(core: Arc<Core>, patience: (Patience, Duration)) -> Self {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::bounded::after::After;
+use crate::bounded::fates::Fate;
 use crate::bounded::flush::Flushes;
 use crate::bounded::lanes::{End, Lanes, Slot};
 use crate::bounded::ledger::{Ledger, Lost};
@@ -81,6 +82,8 @@ pub(super) struct InFlight {
     pub(super) bytes: usize,
     /// They are on disk until they are settled, and count as held there.
     pub(super) is_from_disk: bool,
+    /// What became of each of the entries, if somebody said so of one.
+    pub(super) fates: Vec<Fate>,
 }
 
 pub(super) struct State {

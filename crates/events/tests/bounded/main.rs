@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod courier;
 mod emitting;
 mod failing;
 mod fan_out;

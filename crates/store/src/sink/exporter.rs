@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use stageflow_context::OrgId;
-use stageflow_events::{Entry, ExportError, ExportErrorKind, Exporter};
+use stageflow_events::{Consignment, Courier, Entry, ExportError};
 use stageflow_tenancy::TenantScope;
 
+use crate::orgs::{Sending, Troubled};
 use crate::seen::Shelves;
 use crate::{RunRecord, SeenTenants, Shelf, Store, StoreError, StoreErrorKind, Write, lives, log};
 
 pub(super) struct StoreExporter {
     shelves: Shelves,
     seen: SeenTenants,
+    troubled: Troubled,
 }
 
 /// What one org is to keep.
@@ -21,8 +24,8 @@ struct Parcel {
     /// If it came with an envelope.
     scope: Option<TenantScope>,
     writes: Vec<Write>,
-    /// How many entries that is.
-    entries: u64,
+    /// Where their entries are.
+    places: Vec<usize>,
 }
 
 /// Why nothing came of it, and whether another try may help.
@@ -34,16 +37,40 @@ enum Trouble {
 impl StoreExporter {
     pub(super) fn new(store: Arc<dyn Store>, seen: SeenTenants) -> Self {
         let shelves = Shelves::new(store);
-        Self { shelves, seen }
+        let troubled = Troubled::default();
+        Self {
+            shelves,
+            seen,
+            troubled,
+        }
+    }
+}
+
+impl Shelves {
+    /// Keeps what is in the parcel, and gives the places of what is never kept.
+    async fn deliver(&self, seen: &SeenTenants, parcel: Parcel) -> Result<Vec<usize>, StoreError> {
+        match self
+            .keep_all(seen, parcel.scope.as_ref(), parcel.org, parcel.writes)
+            .await
+        {
+            Ok(()) => Ok(Vec::new()),
+            Err(Trouble::Later(error)) => Err(error),
+            Err(Trouble::Never) => Ok(parcel.places),
+        }
     }
 
-    async fn deliver(&self, parcel: &mut Parcel) -> Result<(), Trouble> {
-        let shelf = match &parcel.scope {
-            Some(scope) => self.shelves.of(scope).await,
-            None => self.shelves.of_seen(&self.seen, parcel.org).await,
+    async fn keep_all(
+        &self,
+        seen: &SeenTenants,
+        scope: Option<&TenantScope>,
+        org: Option<OrgId>,
+        mut writes: Vec<Write>,
+    ) -> Result<(), Trouble> {
+        let shelf = match scope {
+            Some(scope) => self.of(scope).await,
+            None => self.of_seen(seen, org).await,
         };
         let shelf = shelf.map_err(trouble)?;
-        let mut writes = std::mem::take(&mut parcel.writes);
         while !writes.is_empty() {
             let rest = writes.split_off(writes.len().min(Write::MOST));
             keep(&*shelf, writes).await?;
@@ -72,11 +99,11 @@ fn trouble(error: StoreError) -> Trouble {
     }
 }
 
-/// One parcel for each org, its writes in order; and how many entries cannot be written.
-fn parcels(entries: &[Entry]) -> (Vec<Parcel>, u64) {
+/// One parcel for each org, its writes in order; and the places of what cannot be written.
+fn parcels<'a>(entries: impl Iterator<Item = (usize, &'a Entry)>) -> (Vec<Parcel>, Vec<usize>) {
     let mut parcels: Vec<Parcel> = Vec::new();
-    let mut refused = 0;
-    for entry in entries {
+    let mut refused = Vec::new();
+    for (place, entry) in entries {
         let scope = match entry {
             Entry::Event(run, _) => TenantScope::of_header(run).ok(),
             _ => None,
@@ -89,20 +116,20 @@ fn parcels(entries: &[Entry]) -> (Vec<Parcel>, u64) {
             (None, _) => None,
         };
         let Ok(mut writes) = writes(entry) else {
-            refused += 1;
+            refused.push(place);
             continue;
         };
         match parcels.iter_mut().find(|parcel| parcel.org == org) {
             Some(parcel) => {
                 parcel.writes.append(&mut writes);
-                parcel.entries += 1;
+                parcel.places.push(place);
                 parcel.scope = parcel.scope.take().or(scope);
             }
             None => parcels.push(Parcel {
                 org,
                 scope,
                 writes,
-                entries: 1,
+                places: vec![place],
             }),
         }
     }
@@ -124,29 +151,21 @@ fn writes(entry: &Entry) -> Result<Vec<Write>, StoreError> {
 }
 
 #[async_trait]
-impl Exporter for StoreExporter {
-    /// What one org cannot keep does not keep others from theirs. If it may help to try again, all of it comes again, and is
+impl Courier for StoreExporter {
+    /// What one org cannot keep does not keep others from theirs. If it may help to try again, what is its own comes again, and
     /// what is there already is left out.
-    async fn export(&mut self, entries: &[Entry]) -> Result<(), ExportError> {
-        let (parcels, mut refused) = parcels(entries);
-        let mut later = None;
-        for mut parcel in parcels {
-            match self.deliver(&mut parcel).await {
-                Ok(()) => {}
-                Err(Trouble::Later(error)) => later = Some(error),
-                Err(Trouble::Never) => refused += parcel.entries,
-            }
+    async fn carry(&mut self, goods: &mut Consignment<'_>) -> Result<(), ExportError> {
+        let (parcels, mut refused) = parcels(goods.left());
+        let (shelves, seen) = (&self.shelves, &self.seen);
+        let sendings = parcels.into_iter().map(|parcel| Sending {
+            org: parcel.org,
+            places: parcel.places.clone(),
+            work: shelves.deliver(seen, parcel).boxed(),
+        });
+        refused.extend(self.troubled.send(goods, sendings.collect()).await);
+        if !refused.is_empty() {
+            goods.refused(refused, "the store of their org does not take them");
         }
-        match (later, refused) {
-            (Some(error), _) => {
-                let what = "the store does not take events now";
-                Err(ExportError::new(ExportErrorKind::Transient, what).caused_by(error))
-            }
-            (None, 0) => Ok(()),
-            (None, refused) => {
-                let what = "the store of their org does not take them";
-                Err(ExportError::new(ExportErrorKind::Refused(refused), what))
-            }
-        }
+        Ok(())
     }
 }

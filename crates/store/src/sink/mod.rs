@@ -71,7 +71,7 @@ impl StoreSink {
     ) -> Self {
         let seen = SeenTenants::new();
         let exporter = StoreExporter::new(store, seen.clone());
-        let bounded = shape(BoundedSink::builder(exporter)).start();
+        let bounded = shape(BoundedSink::each(exporter)).start();
         let nobody = AtomicU64::new(0);
         Self(Arc::new(Inner {
             bounded,

@@ -1,5 +1,6 @@
 //! Another process of this test, which is killed in the middle of what it does.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -8,6 +9,9 @@ use tokio::process::Command;
 /// Where the other process finds the place that it works in, and which round it is.
 pub(crate) const PLACE: &str = "STAGEFLOW_TEST_KILLED_PLACE";
 pub(crate) const ROUND: &str = "STAGEFLOW_TEST_KILLED_ROUND";
+
+/// The signal of a kill.
+const SIGKILL: i32 = 9;
 
 /// Starts the ignored test of this name, and kills it after it has said so often that something is kept. What it said, as
 /// `read` understands its lines: the last one may be cut.
@@ -32,6 +36,13 @@ pub(crate) async fn killed_after<T>(
             child.start_kill().unwrap();
         }
     }
-    assert!(!child.wait().await.unwrap().success());
+    // One that ended by itself, with a panic for example, was not killed in the middle of anything.
+    let ended = child.wait().await.unwrap();
+    assert_eq!(
+        ended.signal(),
+        Some(SIGKILL),
+        "{test}, round {round}: {ended}"
+    );
+    assert!(kept.len() as u64 >= lines, "{test}, round {round}");
     kept
 }

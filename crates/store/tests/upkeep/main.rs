@@ -4,8 +4,10 @@
 
 mod audit;
 mod audit_altered;
+mod audit_busy;
 mod audit_sink;
 mod audit_strays;
+mod busy;
 mod come_back;
 mod documents;
 mod erasure;
@@ -13,6 +15,7 @@ mod erasure_shared;
 mod erasure_stopped;
 mod planted;
 mod retention;
+mod sink_busy;
 mod support;
 
 use stageflow_store::MemoryStore;

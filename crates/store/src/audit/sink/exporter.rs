@@ -1,27 +1,36 @@
 //! Takes events to the trails.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use stageflow_context::{IdSource, OrgId, SealKeys};
-use stageflow_events::{Entry, ExportError, ExportErrorKind, Exporter};
+use stageflow_events::{Consignment, Courier, Entry, ExportError, ExportErrorKind, Exporter};
 use stageflow_tenancy::TenantScope;
+use tokio::time::{Instant, timeout_at};
 
+use crate::orgs::{Sending, Troubled};
+use crate::recent::Recent;
 use crate::{AuditDraft, AuditError, AuditErrorKind, AuditTrail, Store, StoreErrorKind};
 
 /// How many trails are kept open: those that were written to last.
 const OPEN: usize = 1_024;
 
 pub(super) struct AuditExporter {
-    store: Arc<dyn Store>,
-    keys: Arc<SealKeys>,
-    ids: Arc<dyn IdSource>,
+    desk: Desk,
     operator: Box<dyn Exporter>,
     /// How many events were a tenant's and went to the operator.
     strays: Arc<AtomicU64>,
-    trails: VecDeque<Arc<AuditTrail>>,
+    troubled: Troubled,
+}
+
+/// Where the trails are.
+struct Desk {
+    store: Arc<dyn Store>,
+    keys: Arc<SealKeys>,
+    ids: Arc<dyn IdSource>,
+    trails: Recent<OrgId, Arc<AuditTrail>>,
 }
 
 /// Whose trail, and what is to be in it.
@@ -46,18 +55,68 @@ impl AuditExporter {
         operator: Box<dyn Exporter>,
         strays: Arc<AtomicU64>,
     ) -> Self {
-        Self {
+        let trails = Recent::new(OPEN);
+        let desk = Desk {
             store,
             keys,
             ids,
+            trails,
+        };
+        Self {
+            desk,
             operator,
             strays,
-            trails: VecDeque::new(),
+            troubled: Troubled::default(),
         }
     }
 
+    /// Gives the operator what is at these places, and says how many that were, unless they come again.
+    async fn give(
+        &mut self,
+        goods: &mut Consignment<'_>,
+        mut places: Vec<usize>,
+        until: Instant,
+    ) -> u64 {
+        if places.is_empty() {
+            return 0;
+        }
+        places.sort_unstable();
+        let all = goods.left();
+        let entries: Vec<Entry> = all
+            .filter(|(place, _)| places.binary_search(place).is_ok())
+            .map(|(_, entry)| entry.clone())
+            .collect();
+        let count = places.len();
+        let given = timeout_at(until, self.operator.export(&entries)).await;
+        let error = match given {
+            Ok(Ok(())) => {
+                goods.taken(places);
+                return count as u64;
+            }
+            Ok(Err(error)) => error,
+            Err(_) => {
+                goods.later(places, "the operator takes too long");
+                return 0;
+            }
+        };
+        let refused = match error.kind() {
+            ExportErrorKind::Transient => {
+                goods.later(places, error);
+                return 0;
+            }
+            ExportErrorKind::Refused(refused) => usize::try_from(refused).unwrap_or(count),
+            _ => count,
+        };
+        let refused = places.split_off(count.saturating_sub(refused));
+        goods.taken(places);
+        goods.refused(refused, error);
+        count as u64
+    }
+}
+
+impl Desk {
     /// Appends what is in the parcel, and gives the places of what its trail does not take, whatever is tried.
-    async fn append(&mut self, parcel: Parcel) -> Result<Vec<usize>, AuditError> {
+    async fn append(&self, parcel: Parcel) -> Result<Vec<usize>, AuditError> {
         let refused = match self.trail(&parcel).await {
             Ok(trail) => match trail.append(parcel.drafts()).await {
                 Ok(_) => return Ok(Vec::new()),
@@ -75,13 +134,8 @@ impl AuditExporter {
         Ok(parcel.told.into_iter().map(|(place, _)| place).collect())
     }
 
-    async fn trail(&mut self, parcel: &Parcel) -> Result<Arc<AuditTrail>, AuditError> {
-        let found = self
-            .trails
-            .iter()
-            .position(|trail| trail.org() == parcel.org);
-        if let Some(trail) = found.and_then(|at| self.trails.remove(at)) {
-            self.trails.push_front(Arc::clone(&trail));
+    async fn trail(&self, parcel: &Parcel) -> Result<Arc<AuditTrail>, AuditError> {
+        if let Some(trail) = self.trails.get(parcel.org) {
             return Ok(trail);
         }
         let Some(scope) = &parcel.scope else {
@@ -91,8 +145,7 @@ impl AuditExporter {
         let shelf = self.store.open(scope).await?;
         let trail = AuditTrail::new(shelf, Arc::clone(&self.keys)).ids(Arc::clone(&self.ids));
         let trail = Arc::new(trail);
-        self.trails.truncate(OPEN - 1);
-        self.trails.push_front(Arc::clone(&trail));
+        self.trails.keep(parcel.org, || Arc::clone(&trail));
         Ok(trail)
     }
 }
@@ -136,9 +189,9 @@ fn takes_nothing(error: &AuditError) -> bool {
 }
 
 /// One parcel for each org in the order of its events, and the places of what belongs to nobody.
-fn sort(entries: &[Entry]) -> (Vec<Parcel>, Vec<usize>) {
+fn sort<'a>(entries: impl Iterator<Item = (usize, &'a Entry)>) -> (Vec<Parcel>, Vec<usize>) {
     let (mut parcels, mut nobodys) = (Vec::<Parcel>::new(), Vec::new());
-    for (place, entry) in entries.iter().enumerate() {
+    for (place, entry) in entries {
         let scope = match entry {
             Entry::Event(run, _) => TenantScope::of_header(run).ok(),
             _ => None,
@@ -166,47 +219,23 @@ fn sort(entries: &[Entry]) -> (Vec<Parcel>, Vec<usize>) {
 }
 
 #[async_trait]
-impl Exporter for AuditExporter {
-    /// If it may help to try again, all of it comes again: trails leave out what they have. The operator comes last, so that it is
-    /// given everything once.
-    async fn export(&mut self, entries: &[Entry]) -> Result<(), ExportError> {
-        let (parcels, mut operators) = sort(entries);
-        let (mut later, mut strays) = (None, 0);
-        for parcel in parcels {
-            match self.append(parcel).await {
-                Ok(refused) => {
-                    strays += refused.len() as u64;
-                    operators.extend(refused);
-                }
-                Err(error) => later = Some(error),
-            }
-        }
-        if let Some(error) = later {
-            let what = "an audit trail takes nothing now";
-            return Err(ExportError::new(ExportErrorKind::Transient, what).caused_by(error));
-        }
-        if operators.is_empty() {
-            return Ok(());
-        }
-        operators.sort_unstable();
-        let operators: Vec<Entry> = operators
-            .into_iter()
-            .map(|place| entries[place].clone())
-            .collect();
-        let given = self.operator.export(&operators).await;
-        let is_later = |error: &ExportError| error.kind() == ExportErrorKind::Transient;
-        if !given.as_ref().is_err_and(is_later) {
-            self.strays.fetch_add(strays, Ordering::Relaxed);
-        }
-        given.map_err(|error| match error.kind() {
-            // What is in the trails was taken.
-            ExportErrorKind::Permanent => {
-                let refused = ExportErrorKind::Refused(operators.len() as u64);
-                let what = "what must be known is neither in a trail nor with the operator";
-                ExportError::new(refused, what).caused_by(error)
-            }
-            _ => error,
-        })
+impl Courier for AuditExporter {
+    /// The operator comes first: what is nobody's waits for no tenant. What a tenant's trail does not take now comes again, alone.
+    async fn carry(&mut self, goods: &mut Consignment<'_>) -> Result<(), ExportError> {
+        let (began, limit) = (Instant::now(), goods.limit());
+        let (parcels, nobodys) = sort(goods.left());
+        self.give(goods, nobodys, began + limit / 4).await;
+        let desk = &self.desk;
+        let sendings = parcels.into_iter().map(|parcel| Sending {
+            org: Some(parcel.org),
+            places: parcel.told.iter().map(|(place, _)| *place).collect(),
+            work: desk.append(parcel).boxed(),
+        });
+        let strays = self.troubled.send(goods, sendings.collect()).await;
+        // Some time is left for what was noted to be counted.
+        let given = self.give(goods, strays, began + limit / 8 * 7).await;
+        self.strays.fetch_add(given, Ordering::Relaxed);
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), ExportError> {

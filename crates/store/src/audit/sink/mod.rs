@@ -85,7 +85,7 @@ impl AuditSink {
         let strays = Arc::new(AtomicU64::new(0));
         let operator = Box::new(operator);
         let exporter = AuditExporter::new(store, keys.into(), ids, operator, Arc::clone(&strays));
-        let bounded = shape(BoundedSink::builder(exporter)).start();
+        let bounded = shape(BoundedSink::each(exporter)).start();
         Self { bounded, strays }
     }
 
