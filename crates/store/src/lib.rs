@@ -90,6 +90,7 @@ pub mod conformance;
 mod documents;
 mod erasure;
 mod error;
+mod lives;
 mod log;
 mod memory;
 #[cfg(feature = "postgres")]

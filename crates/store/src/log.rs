@@ -1,6 +1,5 @@
 //! What happened in runs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use stageflow_context::RunId;
@@ -73,7 +72,7 @@ pub(crate) fn write(entry: &Entry) -> Result<Write, StoreError> {
     let user = record.user_id.as_ref().and_then(|user| user.parse().ok());
     let row = Row::new(key, record.time_us / 1_000, body::written(&*record)?).about(user);
     let class = Class::Events;
-    // A batch may come again: see `unknown`.
+    // A batch may come again: see `lives`.
     Ok(Write::Insert { class, row })
 }
 
@@ -83,53 +82,10 @@ fn place_of(key: &str) -> Option<String> {
     Some(format!("{run}.{}", rest.get(..16)?))
 }
 
-/// These without the records that are there already. What has the number of another record of its run, which was put back and
-/// counted anew, goes beside it under its time.
-pub(crate) async fn unknown(
-    shelf: &dyn Shelf,
-    writes: Vec<Write>,
-) -> Result<Vec<Write>, StoreError> {
-    let mut taken = HashMap::<String, Row>::new();
-    let mut unknown = Vec::with_capacity(writes.len());
-    for write in writes {
-        let Write::Insert { class, mut row } = write else {
-            unknown.push(write);
-            continue;
-        };
-        let record: EventRecord = body::read(&row)?;
-        for key in keys(row.key.clone(), record.time_us) {
-            let there = match taken.get(&key) {
-                Some(row) => Some(row.clone()),
-                None => shelf.get(class, &key).await?,
-            };
-            match there {
-                Some(there) if is_same(&there, &row) => break,
-                Some(_) => {}
-                None => {
-                    taken.insert(key.clone(), row.clone());
-                    row.key = key;
-                    unknown.push(Write::Insert { class, row });
-                    break;
-                }
-            }
-        }
-    }
-    Ok(unknown)
-}
-
 /// Where a record may be: at its place, or behind that under its time, or behind that.
-fn keys(place: String, time: u64) -> impl Iterator<Item = String> {
+pub(crate) fn keys(place: String, time: u64) -> impl Iterator<Item = String> {
     let behind = format!("{place}.{time:016x}");
     let first = [place, behind.clone()];
     let rest = (2_u64..).map(move |nth| format!("{behind}.{nth:04x}"));
     first.into_iter().chain(rest)
-}
-
-/// Whether this is the record, or what was left of it when its user was erased: that stays.
-fn is_same(there: &Row, row: &Row) -> bool {
-    let is_erased = || {
-        let read = serde_json::from_str::<EventRecord>(&there.body);
-        read.is_ok_and(|record| record.erased() == record)
-    };
-    there.body == row.body || (there.at == row.at && is_erased())
 }

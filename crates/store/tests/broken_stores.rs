@@ -209,6 +209,7 @@ async fn every_fault_is_noticed_by_the_rule_it_is_against() {
         (Fault::OneMore, "no more than it is asked for"),
         (Fault::OtherOrder, "the order of the bytes"),
         (Fault::Overwrites, "of those who insert at once"),
+        (Fault::Overwrites, "a run that comes back"),
         (Fault::PatternPrefix, "a prefix is a text"),
         (Fault::Remembers, "as if it were not there"),
         (Fault::SwapsInTwoSteps, "of those who swap at once"),

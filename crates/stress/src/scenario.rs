@@ -185,6 +185,8 @@ pub struct Control {
     /// What it does wrong.
     pub breaks: &'static str,
     pub(crate) sabotage: Sabotage,
+    /// Whether what it needs is there.
+    pub(crate) needs: fn() -> bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -203,7 +205,15 @@ impl Control {
             name,
             breaks,
             sabotage: Sabotage::Own,
+            needs: || true,
         }
+    }
+
+    /// It needs something that is not everywhere: where this says that it is not there, the control is left out, and the scenario
+    /// has to say what else is.
+    #[must_use]
+    pub const fn where_there_is(self, needs: fn() -> bool) -> Self {
+        Self { needs, ..self }
     }
 
     /// The engine of [`Lab::engine`] goes wrong in this way at every `every`-th chance: a name of the executor's `Fault`.
@@ -219,12 +229,14 @@ impl Control {
             name,
             breaks,
             sabotage: Sabotage::Engine { fault, every },
+            needs: || true,
         }
     }
 
-    /// Whether this build can break what it breaks.
+    /// Whether this build can break what it breaks, here.
     pub(crate) fn is_possible(&self) -> bool {
-        cfg!(feature = "sabotage") || matches!(self.sabotage, Sabotage::Own)
+        let is_built = cfg!(feature = "sabotage") || matches!(self.sabotage, Sabotage::Own);
+        is_built && (self.needs)()
     }
 }
 

@@ -29,7 +29,7 @@ pub fn brought(
 ) -> Result<PathBuf, String> {
     let at = |path: &Path, error| format!("{}: {error}", path.display());
     fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
-    let venv = folder.join(package.replace("==", "-"));
+    let venv = venv(folder, package);
     let mut lock = venv.clone().into_os_string();
     lock.push(".lock");
     let lock = PathBuf::from(lock);
@@ -55,6 +55,21 @@ pub fn brought(
             venv.display()
         )
     })
+}
+
+/// The same place, if the package was brought before. Nothing is fetched.
+#[must_use]
+pub fn brought_before(
+    folder: &Path,
+    package: &str,
+    inside: &str,
+    is_whole: impl Fn(&Path) -> bool,
+) -> Option<PathBuf> {
+    find(&venv(folder, package), inside, is_whole)
+}
+
+fn venv(folder: &Path, package: &str) -> PathBuf {
+    folder.join(package.replace("==", "-"))
 }
 
 fn find(venv: &Path, inside: &str, is_whole: impl Fn(&Path) -> bool) -> Option<PathBuf> {

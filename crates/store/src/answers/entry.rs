@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stageflow_context::{RunId, UserId};
+use stageflow_context::{Fingerprint, RunId, UserId};
 use stageflow_interceptors::idempotency::{Asker, Kept, StoreError as AnswerError, Token};
 
 /// What is known under a key, and how great the last token was.
@@ -11,8 +11,8 @@ use stageflow_interceptors::idempotency::{Asker, Kept, StoreError as AnswerError
 pub(super) struct Entry {
     pub(super) token: u64,
     /// The digest of the parameters it was begun with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) parameters: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "digits")]
+    pub(super) parameters: Option<Fingerprint>,
     /// The run of whoever began it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) run: Option<RunId>,
@@ -32,6 +32,32 @@ pub(super) enum State {
     Free,
     /// Somebody is at it, and alive until then.
     Held { until: u64 },
+}
+
+/// A digest as it is kept: 64 hex digits.
+mod digits {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+    use stageflow_context::Fingerprint;
+
+    #[expect(clippy::ref_option, reason = "this is how serde calls it")]
+    pub(super) fn serialize<S: Serializer>(
+        digest: &Option<Fingerprint>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        digest.map(|digest| digest.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Fingerprint>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(from)? else {
+            return Ok(None);
+        };
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).map_err(D::Error::custom)?;
+        Ok(Some(Fingerprint::from_bytes(bytes)))
+    }
 }
 
 /// An answer as text: hex digits, so that any bytes are JSON.
@@ -70,7 +96,7 @@ impl Entry {
         let until = after(now, lease);
         Self {
             token,
-            parameters: asker.parameters.as_ref().map(ToString::to_string),
+            parameters: asker.parameters,
             run: asker.run,
             user: asker.user,
             state: State::Held { until },

@@ -149,12 +149,11 @@ impl IdempotencyStore for StoredAnswers {
         asker: &Asker,
         lease: Duration,
     ) -> Result<Begun, AnswerError> {
-        let parameters = asker.parameters.as_ref().map(ToString::to_string);
         let begin = |entry: Option<Entry>, now| {
             let last = entry.as_ref().map(|entry| entry.token);
             let is_same = entry
                 .as_ref()
-                .is_none_or(|entry| entry.parameters == parameters);
+                .is_none_or(|entry| entry.parameters == asker.parameters);
             match entry.map(|entry| entry.state) {
                 Some(State::Held { until }) if until > now => match is_same {
                     true => Step::Leave(Ok(Begun::Held(Duration::from_millis(until - now)))),

@@ -158,8 +158,8 @@ impl AuditTrail {
             }
             let unknown = self.unknown(&drafts).await?;
             let now = self.read_end().await?;
-            if now == at && unknown == drafts {
-                return self.refused(at).await;
+            if now == at && unknown == drafts && self.is_refused(at).await? {
+                return Ok(None);
             }
             drafts = unknown;
             sleep(PAUSE.min(Duration::from_millis(1 << tries.min(10)))).await;
@@ -337,17 +337,21 @@ impl AuditTrail {
         Ok((writes, head))
     }
 
-    /// Nobody was faster, and it was refused all the same: a condition of what was to be written with it, or an entry that stands
-    /// behind the end.
-    async fn refused(&self, end: End) -> Result<Option<Appended>, AuditError> {
-        let next = entry_key(end.anchor.number + 1);
-        match self.shelf.get(Class::Audit, &next).await? {
-            Some(_) if end.version.is_none() => Err(no_head()),
-            Some(_) => {
-                let number = end.anchor.number + 1;
-                Err(AuditError::new(AuditErrorKind::Behind, number, end.anchor))
-            }
-            None => Ok(None),
+    /// Nobody was faster, and it was refused all the same: whether for a condition of what was to be written with it. If not,
+    /// somebody has appended since, or an entry stands behind the end.
+    async fn is_refused(&self, end: End) -> Result<bool, AuditError> {
+        let number = end.anchor.number + 1;
+        let next = self.shelf.get(Class::Audit, &entry_key(number)).await?;
+        if next.is_none() {
+            return Ok(true);
+        }
+        // An entry and the head that counts it are there at the same time: this one says whose the entry is.
+        if self.read_end().await? != end {
+            return Ok(false);
+        }
+        match end.version {
+            None => Err(no_head()),
+            Some(_) => Err(AuditError::new(AuditErrorKind::Behind, number, end.anchor)),
         }
     }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod commits;
 mod crowd;
 mod expiry;
+mod lives;
 mod oracle;
 mod orgs;
 mod program;
@@ -90,6 +91,7 @@ pub async fn faults<S: Store>(seed: u64, make: impl AsyncFn(HandClock) -> S) -> 
         crowd::one_insert => "of those who insert at once, one does";
         crowd::dropped => "a commit that is dropped happens wholly, or not at all";
         crowd::whole => "a scan sees commits wholly";
+        lives::beside_each_other => "a run that comes back does not take the place of its first life";
         program::random => "a random program comes to what the oracle says";
     }
     faults

@@ -7,7 +7,7 @@ use stageflow_events::EventRecord;
 
 use super::ErasureError;
 use crate::audit::{Line, entry_key, kind_of};
-use crate::{AuditAnchor, AuditError, AuditErrorKind, Class, Row, Write};
+use crate::{AuditAnchor, AuditError, AuditErrorKind, Class, Row, RunRecord, Write};
 
 /// What stands in the place of what has no form of its own.
 const TOMBSTONE: &str = r#"{"erased":true}"#;
@@ -63,7 +63,7 @@ fn run(row: &Row) -> String {
     let run = serde_json::from_str::<Run>(&row.body).ok();
     let erased = run.map(|Run { run }| {
         json!({
-            "run": run, "pipeline": "", "outcome": "erased", "started_at": row.at, "took_us": 0,
+            "run": run, "pipeline": "", "outcome": RunRecord::ERASED, "started_at": row.at, "took_us": 0,
             "correlation": CorrelationId::from(run),
         })
     });

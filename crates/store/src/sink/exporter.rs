@@ -8,7 +8,7 @@ use stageflow_events::{Entry, ExportError, ExportErrorKind, Exporter};
 use stageflow_tenancy::TenantScope;
 
 use crate::seen::Shelves;
-use crate::{Class, RunRecord, SeenTenants, Shelf, Store, StoreError, StoreErrorKind, Write, log};
+use crate::{RunRecord, SeenTenants, Shelf, Store, StoreError, StoreErrorKind, Write, lives, log};
 
 pub(super) struct StoreExporter {
     shelves: Shelves,
@@ -53,18 +53,14 @@ impl StoreExporter {
     }
 }
 
-async fn keep(shelf: &dyn Shelf, mut writes: Vec<Write>) -> Result<(), Trouble> {
-    const TRIES: u32 = 8;
-
-    for _ in 0..TRIES {
-        if writes.is_empty() || shelf.commit(writes.clone()).await.map_err(trouble)? {
-            return Ok(());
+async fn keep(shelf: &dyn Shelf, writes: Vec<Write>) -> Result<(), Trouble> {
+    match lives::keep(shelf, writes).await.map_err(trouble)? {
+        true => Ok(()),
+        false => {
+            let busy = StoreError::new(StoreErrorKind::TooBusy, "keeping events");
+            Err(Trouble::Later(busy))
         }
-        // Some of them are there, or others are in their places.
-        writes = log::unknown(shelf, writes).await.map_err(trouble)?;
     }
-    let busy = StoreError::new(StoreErrorKind::TooBusy, "keeping events");
-    Err(Trouble::Later(busy))
 }
 
 fn trouble(error: StoreError) -> Trouble {
@@ -118,8 +114,7 @@ fn writes(entry: &Entry) -> Result<Vec<Write>, StoreError> {
     if let Entry::Event(run, event) = entry
         && let Some(ended) = RunRecord::of(run, event)
     {
-        let (class, row) = (Class::Runs, ended.row()?);
-        writes.push(Write::Put { class, row });
+        writes.push(ended.write()?);
     }
     writes.iter().try_for_each(|write| match write {
         Write::Insert { row, .. } | Write::Put { row, .. } => row.check(),

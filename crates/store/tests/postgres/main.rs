@@ -4,6 +4,7 @@
 
 mod badges;
 mod conforms;
+mod database;
 mod erased;
 mod keeping;
 mod killed;

@@ -1,7 +1,6 @@
 //! A database of its own for each test, on one server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use sqlx::postgres::PgConnection;
@@ -12,7 +11,8 @@ use stageflow_store::postgres::{BadgeKey, PgOptions, PostgresStore, migrate};
 use stageflow_store::{Shelf, Store as _};
 use stageflow_tenancy::TenantScope;
 use stageflow_testkit::postgres::Cluster;
-use tokio::sync::OnceCell;
+
+use crate::database;
 
 pub(crate) const KEY: BadgeKey = BadgeKey::new(1, [0x5a; 32]);
 
@@ -32,16 +32,7 @@ impl Lab {
 
     /// A database with nothing in it.
     pub(crate) async fn bare() -> Self {
-        static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
-        static NAMES: AtomicU32 = AtomicU32::new(0);
-        let cluster = CLUSTER.get_or_init(Cluster::start).await;
-        let name = format!("lab_{}", NAMES.fetch_add(1, Ordering::Relaxed));
-        let mut admin = Box::pin(PgConnection::connect(&cluster.url("postgres", "postgres")))
-            .await
-            .unwrap();
-        let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
-        admin.close().await.unwrap();
+        let (cluster, name) = database::new().await;
         Self { cluster, name }
     }
 

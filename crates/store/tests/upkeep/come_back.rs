@@ -1,8 +1,9 @@
 //! A run that was put back counts its events from 0 again: nothing of its first life, and nothing of its second, is lost.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use serde_json::json;
 use stageflow_context::{
     AuditArea, AuditNotice, ContextSnapshot, OrgId, Outcome, RunId, RunIdentity, SystemIds, UserId,
@@ -11,8 +12,10 @@ use stageflow_events::{
     Batch, Event, EventKind, EventRecord, EventSink, Journal, JournalOptions, RunHeader, Stopping,
 };
 use stageflow_store::{
-    AuditDraft, AuditSink, AuditTrail, Class, Erasure, EventLog, Store as _, StoreSink,
+    AuditDraft, AuditSink, AuditTrail, Class, Erasure, EventLog, Row, RunRecord, Runs, Scan, Shelf,
+    Store, StoreError, StoreSink, Write,
 };
+use stageflow_tenancy::TenantScope;
 
 use crate::new_store;
 use crate::support::{AnyStore, everything, keys, org, rows, scope, user};
@@ -150,6 +153,21 @@ async fn what_was_erased_is_known() {
     assert_eq!(audit(&store, &[&ada]).await, ["", "erasure"]);
     events(&store, &[&ada]).await;
     assert_eq!(rows(&*shelf, Class::Events).await, before);
+    let runs = Runs::open(&store, &scope(ada.org)).await.unwrap();
+    let ends = async || {
+        let lives = runs.lives(ada.run).await.unwrap();
+        let ends = lives
+            .into_iter()
+            .map(|life| (life.started_at, life.outcome));
+        ends.collect::<Vec<_>>()
+    };
+    let first = (1_000_000, "erased".to_owned());
+    assert_eq!(ends().await, std::slice::from_ref(&first));
+    // Another life is another thing.
+    events(&store, &[&ada.again(2_000, "ada")]).await;
+    assert_eq!(ends().await, [first, (2_000_000, "succeeded".to_owned())]);
+    let shelf = store.open(&scope(ada.org)).await.unwrap();
+    erasure.erase(&scope(ada.org), ada.user).await.unwrap();
     assert!(!everything(&*shelf).await.contains("\"ada\""));
 }
 
@@ -197,4 +215,87 @@ async fn pages_end_where_a_number_does() {
         }
         assert_eq!(read, all, "{most}");
     }
+}
+
+/// However often and in whatever order they are told of.
+#[tokio::test]
+async fn each_life_has_its_ending() {
+    let (store, ada) = (new_store(), first());
+    let [bob, cy] = [ada.again(2_000, "bob"), ada.again(3_000, "cy")];
+    let runs = Runs::open(&store, &scope(ada.org)).await.unwrap();
+    let told = [&[&bob][..], &[&cy, &ada], &[&ada, &bob, &cy]];
+    let known = [
+        (&[2_000][..], 2_000),
+        (&[1_000, 2_000, 3_000], 3_000),
+        (&[1_000, 2_000, 3_000], 3_000),
+    ];
+    for (lives, (all, last)) in told.into_iter().zip(known) {
+        events(&store, lives).await;
+        let lives = runs.lives(ada.run).await.unwrap();
+        let began: Vec<_> = lives.iter().map(|life| life.started_at / 1_000).collect();
+        assert_eq!(began, all);
+        let record = runs.get(ada.run).await.unwrap().unwrap();
+        assert_eq!(record.started_at / 1_000, last);
+        assert_eq!(runs.newest(None, 10).await.unwrap(), [record]);
+    }
+}
+
+/// A store in which somebody else tells of one more life, each time before a commit is done.
+struct Overtaken(AnyStore, Arc<Mutex<Vec<RunRecord>>>);
+
+#[derive(Debug)]
+struct OvertakenShelf(Arc<dyn Shelf>, Runs, Arc<Mutex<Vec<RunRecord>>>);
+
+#[async_trait]
+impl Store for Overtaken {
+    async fn open(&self, scope: &TenantScope) -> Result<Arc<dyn Shelf>, StoreError> {
+        let (shelf, runs) = (self.0.open(scope).await?, Runs::open(&self.0, scope).await?);
+        Ok(Arc::new(OvertakenShelf(shelf, runs, Arc::clone(&self.1))))
+    }
+}
+
+#[async_trait]
+impl Shelf for OvertakenShelf {
+    fn org(&self) -> OrgId {
+        self.0.org()
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        let other = self.2.lock().unwrap().pop();
+        if let Some(other) = other {
+            self.1.record(&other).await?;
+        }
+        self.0.commit(writes).await
+    }
+
+    async fn get(&self, class: Class, key: &str) -> Result<Option<Row>, StoreError> {
+        self.0.get(class, key).await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
+        self.0.scan(scan).await
+    }
+}
+
+/// Whoever was slower again and again is found where they came to stand.
+#[tokio::test]
+async fn a_life_that_was_overtaken_is_there_once() {
+    let (store, ada) = (new_store(), first());
+    let batch = ada.batch();
+    let mine = RunRecord::of(&batch.run, &batch.events[2]).unwrap();
+    // All of them began at the same time.
+    let others = [11, 12, 13].map(|took_us| {
+        let mut other = mine.clone();
+        other.took_us = took_us;
+        other
+    });
+    let overtaken = Overtaken(store.clone(), Arc::new(Mutex::new(others.into())));
+    let slow = Runs::open(&overtaken, &scope(ada.org)).await.unwrap();
+    slow.record(&mine).await.unwrap();
+    let runs = Runs::open(&store, &scope(ada.org)).await.unwrap();
+    runs.record(&mine).await.unwrap();
+    let lives = runs.lives(ada.run).await.unwrap();
+    let took: Vec<_> = lives.iter().map(|life| life.took_us).collect();
+    assert_eq!(took, [13, 12, 11, mine.took_us]);
+    assert_eq!(runs.get(ada.run).await.unwrap(), Some(mine));
 }

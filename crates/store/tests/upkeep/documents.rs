@@ -1,13 +1,20 @@
 //! A change of a document and what is told of it are one thing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use stageflow_store::{AuditDraft, AuditTrail, Documents, Erasure, Store as _};
+use stageflow_context::OrgId;
+use stageflow_store::{
+    AuditDraft, AuditTrail, AuditedDocuments, Class, Documents, Erasure, Row, Scan, Shelf, Store,
+    StoreError, Write,
+};
+use stageflow_tenancy::TenantScope;
 
 use crate::new_store;
-use crate::support::{Breaking, everything, keys, org, scope, user};
+use crate::support::{AnyStore, Breaking, everything, keys, org, scope, user};
 
 fn sum(text: &str) -> Option<String> {
     Some(format!("sha256:{:x}", Sha256::digest(text)))
@@ -117,4 +124,78 @@ async fn a_change_and_its_entry_are_one() {
     }
     assert_eq!(changed().await, 36);
     assert_eq!(trail.verify().await.unwrap().entries, 36);
+}
+
+/// A store in which somebody else changes the document as soon as it was read, and appends just before an entry is looked for:
+/// each of it once.
+struct Meddled {
+    store: AnyStore,
+}
+
+#[derive(Debug)]
+struct MeddledShelf {
+    shelf: Arc<dyn Shelf>,
+    others: AuditedDocuments,
+    changed: AtomicBool,
+    told: AtomicBool,
+}
+
+#[async_trait]
+impl Store for Meddled {
+    async fn open(&self, scope: &TenantScope) -> Result<Arc<dyn Shelf>, StoreError> {
+        let others = Documents::open(&self.store, scope).await?;
+        Ok(Arc::new(MeddledShelf {
+            shelf: self.store.open(scope).await?,
+            others: others.audited(keys()),
+            changed: AtomicBool::new(false),
+            told: AtomicBool::new(false),
+        }))
+    }
+}
+
+#[async_trait]
+impl Shelf for MeddledShelf {
+    fn org(&self) -> OrgId {
+        self.shelf.org()
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<bool, StoreError> {
+        self.shelf.commit(writes).await
+    }
+
+    async fn get(&self, class: Class, key: &str) -> Result<Option<Row>, StoreError> {
+        let is_entry = class == Class::Audit && key.starts_with("e/");
+        if is_entry && !self.told.swap(true, Ordering::Relaxed) {
+            self.others.put("another", &json!(1), told()).await.unwrap();
+        }
+        let row = self.shelf.get(class, key).await?;
+        if class == Class::Documents && !self.changed.swap(true, Ordering::Relaxed) {
+            self.others.put("shared", &json!(1), told()).await.unwrap();
+        }
+        Ok(row)
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Vec<Row>, StoreError> {
+        self.shelf.scan(scan).await
+    }
+}
+
+/// An entry that another one appended at the wrong moment is nobody's forgery.
+#[tokio::test]
+async fn who_was_faster_twice_is_no_forger() {
+    let (store, scope) = (new_store(), scope(org()));
+    let documents = Documents::open(&store, &scope).await.unwrap();
+    documents
+        .audited(keys())
+        .put("shared", &json!(0), told())
+        .await
+        .unwrap();
+    let store = Meddled { store };
+    let meddled = Documents::open(&store, &scope).await.unwrap();
+    let mine = meddled.audited(keys());
+    mine.put("shared", &json!(2), told()).await.unwrap();
+    let shared = documents.get("shared").await.unwrap().unwrap();
+    assert_eq!((shared.value, shared.version), (json!(2), 2));
+    let trail = AuditTrail::new(store.store.open(&scope).await.unwrap(), keys());
+    assert_eq!(trail.verify().await.unwrap().entries, 4);
 }

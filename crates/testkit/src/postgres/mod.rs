@@ -79,6 +79,23 @@ impl Cluster {
         Self::with(Disk::Durable).await
     }
 
+    /// Whether one can be started without fetching anything: for programs that may not, and have to say what they leave out.
+    ///
+    /// # Errors
+    ///
+    /// What is missing, and how to come by it.
+    pub fn at_hand() -> Result<(), String> {
+        user::instead_of_root()?;
+        match found::are_at_hand() {
+            true => Ok(()),
+            false => Err(
+                "no Postgres is installed, and none was brought by a test before: \
+                 `apt-get install postgresql`, or run the tests once"
+                    .to_owned(),
+            ),
+        }
+    }
+
     async fn with(disk: Disk) -> Self {
         let bin = found::programs().unwrap_or_else(|why| panic!("{why}"));
         let user = user::instead_of_root().unwrap_or_else(|why| panic!("{why}"));

@@ -3,20 +3,19 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use stageflow::auth::{AuthError, AuthErrorKind, Authenticator, Principal};
 use stageflow::context::{Operation, OrgId};
 use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, TenantScope, Tenants, Tier};
-use stageflow_store::{Class, Row, SqliteOptions, SqliteStore, Store as _, Write};
+use stageflow_store::{Class, Row, Shelf, Store as _, Write};
 use tokio::task::yield_now;
 
+use super::kept::Kept;
 use super::visits::{Guest, Luck, Reach, Visit};
 use crate::LabError;
 
@@ -40,13 +39,19 @@ pub(super) enum Mistake {
     Silence,
     /// An exporter adds what it heard last.
     Stamp,
+    /// The database's policies are gone.
+    Policies,
+    /// Whoever comes, the store is shown the badge of one tenant.
+    Badge,
     /// A badge is taken at its word for any org.
     Trust,
 }
 
 pub(super) struct House {
     pub(super) mistake: Mistake,
-    pub(super) store: SqliteStore,
+    pub(super) store: Kept,
+    /// Whose badge a careless program shows for everybody.
+    lender: Option<OrgId>,
     pub(super) tenants: Tenants,
     /// What a careless program keeps.
     beside: Mutex<HashMap<String, String>>,
@@ -57,18 +62,10 @@ pub(super) struct House {
 
 impl House {
     pub(super) fn open(
-        folder: &Path,
+        store: Kept,
         guests: &[Guest],
         mistake: Mistake,
     ) -> Result<Arc<Self>, LabError> {
-        // The files of a tenant are always one thread's: of few tenants, chance would give one thread more than the next.
-        let threads = NonZeroUsize::new((guests.len() / 32).clamp(1, 16));
-        let threads = threads.unwrap_or(NonZeroUsize::MIN);
-        let options = SqliteOptions::new()
-            .files(files_for(guests.len()))
-            .writers(threads)
-            .readers(threads.min(const { NonZeroUsize::new(2).unwrap() }));
-        let store = SqliteStore::open(folder, options).map_err(LabError::new)?;
         let queue = const { NonZeroUsize::new(1 << 16).unwrap() };
         // On a slow machine they wait long, and none of that is a denial.
         let quota = Quota::new().runs(AT_A_TIME).queue(queue);
@@ -82,6 +79,7 @@ impl House {
         Ok(Arc::new(Self {
             mistake,
             store,
+            lender: guests.first().map(|guest| guest.org),
             tenants: tenants.build().map_err(LabError::new)?,
             beside: Mutex::default(),
             denied: AtomicU64::new(0),
@@ -100,6 +98,14 @@ impl House {
             put.await.map_err(LabError::new)?;
         }
         Ok(())
+    }
+
+    /// Takes down what stands in the database, if that is the mistake.
+    pub(super) async fn break_down(&self) -> Result<(), LabError> {
+        match (&self.store, self.mistake) {
+            (Kept::Server(server), Mistake::Policies) => server.without_policies().await,
+            _ => Ok(()),
+        }
     }
 
     /// Five stages: what is kept, what is cached, a run inside the run, one that goes wrong, and a tool.
@@ -139,8 +145,7 @@ impl House {
                 return Ok(Some(kept.clone()));
             }
         }
-        let shelf = self.store.open(&TenantScope::of(cx)?).await?;
-        let row = shelf.get(Class::Documents, key).await?;
+        let row = self.shelf(cx).await?.get(Class::Documents, key).await?;
         Ok(row.map(|row| row.body))
     }
 
@@ -149,10 +154,20 @@ impl House {
             let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
             beside.insert(key.to_owned(), body.to_owned());
         }
-        let shelf = self.store.open(&TenantScope::of(cx)?).await?;
+        let shelf = self.shelf(cx).await?;
         let (class, row) = (Class::Documents, Row::new(key, 2, body));
         shelf.commit(vec![Write::Put { class, row }]).await?;
         Ok(())
+    }
+
+    /// The shelf of the run's own tenant.
+    async fn shelf(&self, cx: &StageCx) -> Result<Arc<dyn Shelf>, Stop> {
+        let lender = self.lender.filter(|_| self.mistake == Mistake::Badge);
+        let scope = match lender {
+            Some(lender) => self.tenants.enter(lender).map_err(Stop::fail)?,
+            None => TenantScope::of(cx)?,
+        };
+        Ok(self.store.open(&scope).await?)
     }
 
     /// Whether this run may touch what is said to be `owner`'s.
@@ -243,21 +258,6 @@ async fn tool(
     })
     .await?;
     Ok(said.to_string())
-}
-
-/// So many that all stay open, if the system lets them: closing and opening them would be most of the work.
-fn files_for(guests: usize) -> NonZeroUsize {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    // What is allowed without asking has to do, then.
-    let _refused = setrlimit(Resource::Nofile, limit);
-    let allowed = getrlimit(Resource::Nofile).current;
-    let allowed = allowed.map_or(usize::MAX, |most| {
-        usize::try_from(most).unwrap_or(usize::MAX)
-    });
-    // A file takes three descriptors, and others want some, too.
-    let files = guests.saturating_mul(4).min(allowed / 4);
-    NonZeroUsize::new(files).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Whoever has the badge of an org belongs to it.

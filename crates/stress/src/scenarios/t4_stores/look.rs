@@ -13,6 +13,7 @@ use stageflow_store::{Class, Scan, Store as _};
 use stageflow_testkit::Recorded;
 
 use super::house::House;
+use super::server::Server;
 use super::visits::Guest;
 use crate::{Breach, Lab, LabError};
 
@@ -108,8 +109,27 @@ impl Looker<'_> {
                 let rows = shelf.scan(Scan::of(class)).await.map_err(LabError::new)?;
                 for row in rows {
                     let text = format!("{} {}", row.key, row.body);
-                    self.bytes("rows", Some(*org), text.as_bytes());
+                    self.bytes(house.store.channel(), Some(*org), text.as_bytes());
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a database has, past the code of the store: the rows that say of a tenant that they are its own, and those that its
+    /// badge opens.
+    pub(super) async fn tables(&mut self, server: &Server) -> Result<(), LabError> {
+        for row in server.everything().await? {
+            self.bytes("tables", Some(row.org), row.text.as_bytes());
+        }
+        for org in self.guests.keys() {
+            for row in server.in_sight_of(*org).await? {
+                let law = "a statement that forgets the tenant reads its rows only";
+                self.lab
+                    .check(row.org == *org, law, Breach::CrossTenant, || {
+                        format!("{org} sees rows of {}", row.org)
+                    });
+                self.bytes("in sight", Some(*org), row.text.as_bytes());
             }
         }
         Ok(())

@@ -3,7 +3,10 @@
 mod checks;
 mod collector;
 mod house;
+mod kept;
 mod look;
+mod places;
+mod server;
 mod visits;
 
 use std::collections::HashMap;
@@ -22,7 +25,9 @@ use super::t4_tenants::jain;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Theme, Tier, Trial};
 use collector::Mail;
 use house::{Badges, House, Mistake};
+use kept::Kept;
 use look::{Looker, Tally};
+use places::{Houses, LENDS_BADGE, NO_POLICIES, Place};
 use visits::{Guest, Reach, Visit, guests, visits};
 
 /// Where a tenant's own data does come out.
@@ -38,6 +43,9 @@ const CHANNELS: [&str; 10] = [
     "rows",
     "files",
 ];
+
+/// And on a server.
+const OF_SERVER: [&str; 3] = ["rows of the server", "tables", "in sight"];
 
 /// How many tenants there are, and how many runs each of them starts.
 #[derive(Clone, Copy)]
@@ -61,8 +69,19 @@ const CONTROL_TENANTS: usize = 100;
 pub(super) fn scenario() -> Scenario {
     named("T4-STORES", "tenants that share a store do not meet")
         .tier(Tier::Daily)
-        .expected(Duration::from_secs(3))
-        .run(|lab| run(lab, FEW))
+        .expected(Duration::from_secs(10))
+        .control(
+            Control::own(
+                NO_POLICIES,
+                "the database's policies are gone while the program runs",
+            )
+            .where_there_is(|| server::missing().is_none()),
+        )
+        .control(Control::own(
+            LENDS_BADGE,
+            "the store is shown the badge of one tenant, whoever comes",
+        ))
+        .run(|lab| run(lab, FEW, Houses::FilesAndServer))
 }
 
 /// The same with a thousand tenants.
@@ -73,7 +92,7 @@ pub(super) fn crowd() -> Scenario {
     )
     .tier(Tier::Weekly)
     .expected(Duration::from_secs(60))
-    .run(|lab| run(lab, MANY))
+    .run(|lab| run(lab, MANY, Houses::Files))
 }
 
 fn named(id: &'static str, title: &'static str) -> Scenario {
@@ -95,7 +114,7 @@ fn named(id: &'static str, title: &'static str) -> Scenario {
         .control(Control::own("names-calls", "a call is named after the tenant's data, which makes it a label"))
 }
 
-fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
+fn run(lab: &mut Lab, size: Size, houses: Houses) -> Result<(), LabError> {
     let most = if lab.is_control() {
         CONTROL_TENANTS
     } else {
@@ -107,18 +126,22 @@ fn run(lab: &mut Lab, size: Size) -> Result<(), LabError> {
     };
     let mut tally = Tally::default();
     let mut fairness = Vec::new();
-    for runtime in lab.runtimes(&[Runtime::Ct, Runtime::Mt4N]) {
-        let rounds = lab.scaled(1);
-        lab.trials(rounds, |lab, trial| {
-            fairness.push(round(lab, runtime, trial, size, &mut tally)?);
-            Ok(())
-        })?;
+    let cluster = places::cluster(lab, houses)?;
+    for place in places::places(lab, cluster.as_ref()) {
+        for runtime in lab.runtimes(&[Runtime::Ct, Runtime::Mt4N]) {
+            let rounds = lab.scaled(1);
+            lab.trials(rounds, |lab, trial| {
+                fairness.push(round(lab, (place, runtime), trial, size, &mut tally)?);
+                Ok(())
+            })?;
+        }
     }
     if lab.is_control() || lab.only_trial.is_some() {
         return Ok(());
     }
+    let of_server = OF_SERVER.iter().filter(|_| cluster.is_some());
     // A search that finds nothing at all would prove nothing.
-    for channel in CHANNELS {
+    for channel in CHANNELS.iter().chain(of_server) {
         let own = tally.own.get(channel).copied().unwrap_or(0);
         let law = "every channel is looked through";
         lab.check(own > 0, law, Breach::WrongStatus, || {
@@ -147,6 +170,8 @@ fn mistake(lab: &Lab) -> Mistake {
         () if lab.is_broken("keys-without-org") => Mistake::Keys,
         () if lab.is_broken("silent-denial") => Mistake::Silence,
         () if lab.is_broken("trusts-claims") => Mistake::Trust,
+        () if lab.is_broken(NO_POLICIES) => Mistake::Policies,
+        () if lab.is_broken(LENDS_BADGE) => Mistake::Badge,
         () if lab.is_broken("stamps-spans") => Mistake::Stamp,
         () if lab.is_broken("names-calls") => Mistake::Names,
         () => Mistake::None,
@@ -157,7 +182,7 @@ fn mistake(lab: &Lab) -> Mistake {
 /// behind it: whoever is served before others has them sooner.
 fn round(
     lab: &mut Lab,
-    runtime: Runtime,
+    (place, runtime): (Place<'_>, Runtime),
     trial: Trial,
     size: Size,
     tally: &mut Tally,
@@ -165,17 +190,20 @@ fn round(
     let folder = tempfile::tempdir().map_err(LabError::new)?;
     let guests = guests(trial.seed, size.tenants)?;
     let visits = visits(trial.seed, &guests, size.runs);
-    let house = House::open(folder.path(), &guests, mistake(lab))?;
+    let store = lab.on(runtime, place.store(folder.path(), size.tenants))??;
+    let house = House::open(store, &guests, mistake(lab))?;
     let tape = Arc::new(Tape::new());
     let engine = engine(lab, &house, &tape);
     let pipeline = house.pipeline()?;
     let reports = lab.on(runtime, async {
         house.move_in(&guests).await?;
+        house.break_down().await?;
         let runs = visits
             .iter()
             .map(|visit| watched(&engine, &pipeline, visit).with_subscriber(tape.dispatch()));
         let reports = join_all(runs).await;
         engine.settled().await;
+        house.store.leave_runtime().await;
         Ok::<_, LabError>(reports)
     })??;
     lab.count_trials(visits.len() as u64 - 1);
@@ -211,6 +239,10 @@ fn round(
     };
     lab.on(runtime, async {
         collector::look(&mut looker, mail).await?;
+        if let Kept::Server(server) = &house.store {
+            // Before the store connects anew: it would see that its wall is down, and say so.
+            looker.tables(server).await?;
+        }
         looker.rows(&house).await?;
         house.store.close().await;
         Ok::<_, LabError>(())
