@@ -12,7 +12,7 @@ use stageflow_context::{IdSource as _, OrgId, SeededIds, SystemIds};
 use stageflow_store::conformance::scope_of;
 use stageflow_store::{Check, Class, Row, Scan, Shelf, SqliteOptions, SqliteStore, Store, Write};
 
-use crate::killing::{FOLDER, ROUND, killed_after};
+use crate::killing::{PLACE, ROUND, killed_after};
 
 const ROUNDS: u64 = 20;
 /// What one commit writes, in two tables.
@@ -36,7 +36,7 @@ async fn shelf(store: &SqliteStore, org: OrgId) -> Arc<dyn Shelf> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "writes until it is killed"]
 async fn writes_for_ever() {
-    let (Ok(folder), Ok(round)) = (std::env::var(FOLDER), std::env::var(ROUND)) else {
+    let (Ok(folder), Ok(round)) = (std::env::var(PLACE), std::env::var(ROUND)) else {
         return;
     };
     let round: u64 = round.parse().unwrap();
@@ -97,7 +97,8 @@ async fn what_was_kept_is_there_after_the_writer_was_killed() {
     for round in 0..ROUNDS {
         // From before the first file is made to some way into the work.
         let lines = 1 + dice.next_uuid().as_u64_pair().1 % 400;
-        let said = killed_after(("writes_for_ever", folder.path(), round), lines, read).await;
+        let place = folder.path().to_str().unwrap();
+        let said = killed_after(("writes_for_ever", place, round), lines, read).await;
         assert!(said.len() as u64 >= lines);
         kept.extend(
             said.into_iter()

@@ -218,6 +218,13 @@ impl Lab {
         self.witness.book.log(line.into());
     }
 
+    /// Says that a part of the scenario was not run, and why. It stands beside the verdict, wherever that is shown.
+    pub fn left_out(&self, what: impl Into<String>) {
+        let what = format!("not run: {}", what.into());
+        self.log(what.clone());
+        self.witness.book.left_out(what);
+    }
+
     /// Shows the run in the report; the first few are kept.
     pub fn show_run(&self, title: &str, picture: &RunPicture) {
         self.witness.book.show_run(title, picture);

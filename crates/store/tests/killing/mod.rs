@@ -1,25 +1,24 @@
 //! Another process of this test, which is killed in the middle of what it does.
 
-use std::path::Path;
 use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
-/// Where the other process finds the folder that it works in, and which round it is.
-pub(crate) const FOLDER: &str = "STAGEFLOW_TEST_KILLED_FOLDER";
+/// Where the other process finds the place that it works in, and which round it is.
+pub(crate) const PLACE: &str = "STAGEFLOW_TEST_KILLED_PLACE";
 pub(crate) const ROUND: &str = "STAGEFLOW_TEST_KILLED_ROUND";
 
 /// Starts the ignored test of this name, and kills it after it has said so often that something is kept. What it said, as
 /// `read` understands its lines: the last one may be cut.
 pub(crate) async fn killed_after<T>(
-    (test, folder, round): (&str, &Path, u64),
+    (test, place, round): (&str, &str, u64),
     lines: u64,
     read: impl Fn(&str) -> Option<T>,
 ) -> Vec<T> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", test])
-        .env(FOLDER, folder)
+        .env(PLACE, place)
         .env(ROUND, round.to_string())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

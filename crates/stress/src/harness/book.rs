@@ -42,6 +42,8 @@ pub(crate) struct Pages {
     pub(crate) gates: Vec<Gate>,
     pub(crate) log: Vec<String>,
     pub(crate) exhibits: Vec<Exhibit>,
+    /// What was not run, and why.
+    pub(crate) left_out: Option<String>,
     pub(crate) runtimes: BTreeSet<Runtime>,
     pub(crate) times: Vec<TimeMode>,
 }
@@ -234,6 +236,10 @@ impl Book {
         // A picture is plain data: it always has a text.
         let text = serde_json::to_string(picture).unwrap_or_default();
         self.exhibit(title, ExhibitKind::Run, text);
+    }
+
+    pub(crate) fn left_out(&self, what: String) {
+        self.lock().left_out = Some(what);
     }
 
     pub(crate) fn show(&self, title: &str, text: String) {

@@ -123,6 +123,7 @@ fn read(book: &Book, result: &mut ScenarioResult) {
     result.gates = pages.gates;
     result.log = pages.log;
     result.exhibits = pages.exhibits;
+    result.note = pages.left_out;
     result.runtimes = pages.runtimes.into_iter().collect();
     result.time_modes = pages.times;
 }
