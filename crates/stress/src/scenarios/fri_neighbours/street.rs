@@ -18,8 +18,6 @@ use crate::stats::quantile;
 use crate::{Lab, LabError, Seed};
 
 const QUIET: usize = 4;
-/// So many runs of each quiet one are a look at it, one after the other.
-const RUNS: usize = 100;
 /// So many runs the loud one offers at any moment, where a quiet one offers one.
 const LOUD: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 /// So many runs at a time: those of the quiet ones, and as many again.
@@ -32,11 +30,18 @@ pub(super) struct Street {
     engine: Engine,
     store: SqliteStore,
     pipeline: Pipeline<u64, u64>,
+    /// So many of each quiet one are a look at it.
+    at_a_look: usize,
     runs: AtomicU64,
 }
 
 impl Street {
-    pub(super) fn open(lab: &Lab, seed: Seed, folder: &Path) -> Result<Self, LabError> {
+    pub(super) fn open(
+        lab: &Lab,
+        seed: Seed,
+        folder: &Path,
+        at_a_look: usize,
+    ) -> Result<Self, LabError> {
         let ids = SeededIds::new(seed.get());
         let orgs: Vec<OrgId> = (0..=QUIET).map(|_| OrgId::generate(&ids)).collect();
         let store = SqliteStore::open(folder, SqliteOptions::new()).map_err(LabError::new)?;
@@ -51,6 +56,7 @@ impl Street {
         Ok(Self {
             engine: door::keep(lab, engine, &tenants, &orgs, AT_A_TIME).build(),
             pipeline: pipeline(&store)?,
+            at_a_look,
             runs: AtomicU64::new(0),
             orgs,
             store,
@@ -92,8 +98,8 @@ impl Street {
     }
 
     async fn tail(&self, org: OrgId) -> Result<f64, LabError> {
-        let mut took = Vec::with_capacity(RUNS);
-        for _ in 0..RUNS {
+        let mut took = Vec::with_capacity(self.at_a_look);
+        for _ in 0..self.at_a_look {
             let began = Instant::now();
             self.run(org).await?;
             took.push(began.elapsed().as_secs_f64() * 1e3);

@@ -79,7 +79,7 @@ impl Admission for Starves {
 
     async fn admit(&self, arrival: &mut Arrival<'_>) -> Result<Pass, Refusal> {
         if arrival.identity().org_id() == Some(self.starves) {
-            for _ in 0..10 {
+            for _ in 0..20 {
                 if self.is_storming() {
                     sleep(Duration::from_millis(10)).await;
                 }
