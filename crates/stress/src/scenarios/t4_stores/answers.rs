@@ -7,8 +7,8 @@ use std::time::Duration;
 use stageflow::context::{Idempotency, IdempotencyKey, OrgId};
 use stageflow::executor::EngineBuilder;
 use stageflow::interceptors::idempotency::{
-    Asker, Begun, Codec, Finished, IdempotencyStore, KeepFor, Kept, Renewed, Scope, StoreError,
-    Token,
+    Asker, Begun, Codec, Finished, IdempotencyStore, KeepFor, Keeps, Kept, Renewed, Scope,
+    StoreError, Token,
 };
 use stageflow::interceptors::{IdempotentWork, MemoryIdempotencyStore};
 use stageflow::prelude::*;
@@ -74,7 +74,7 @@ fn nobodys(scope: &Scope) -> Scope {
 
 #[async_trait]
 impl IdempotencyStore for Shared {
-    fn keeps(&self) -> stageflow::interceptors::idempotency::Keeps {
+    fn keeps(&self) -> Keeps {
         self.0.keeps()
     }
 

@@ -58,10 +58,14 @@ impl Clerk {
         self.sink.close(Stopping::Drain, PATIENCE).await;
     }
 
+    fn astray(&self) -> Vec<String> {
+        let astray = self.astray.lock().unwrap_or_else(PoisonError::into_inner);
+        astray.clone()
+    }
+
     /// What is in the trails of all guests, once each trail was found to be whole.
     pub(super) async fn read(&self, lab: &Lab, house: &House) -> Result<Denied, LabError> {
-        let astray = self.astray.lock().unwrap_or_else(PoisonError::into_inner);
-        let astray: Vec<String> = astray.clone();
+        let astray = self.astray();
         let counts = self.sink.counts();
         let is_there = counts.delivered == counts.offered && astray.is_empty();
         let law = "what must be known of a tenant comes into its trail";
