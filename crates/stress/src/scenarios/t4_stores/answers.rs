@@ -38,12 +38,14 @@ pub(super) fn keep(
     let seen = SeenTenants::new();
     let answers = StoredAnswers::new(store, &seen);
     let once = IdempotentWork::new(answers).codec(codec);
-    // The first waits for a database on a slow machine, and none of that is a failure.
+    // On a slow machine a database lets whoever does the work wait long, and none of that is a failure, nor a sign of death.
     let once = once.wait(Duration::from_secs(600));
+    let once = once.lease(Duration::from_secs(600));
     engine.intercept(seen).intercept(once)
 }
 
-/// Each tenant's work was done, once for each of its keys.
+/// Each tenant's work was done, for each of its keys: of one that is given another's answer it is not. What was done more than once,
+/// as after a lease that ran out, is counted.
 pub(super) fn check(lab: &Lab, visits: &[Visit], done: &HashMap<OrgId, u64>) {
     let gets_there = |visit: &&Visit| visit.luck == Luck::Good && !visit.is_foreign();
     let mut keys = HashSet::new();
@@ -51,14 +53,19 @@ pub(super) fn check(lab: &Lab, visits: &[Visit], done: &HashMap<OrgId, u64>) {
     let first = first.filter(|visit| keys.insert((visit.guest.org, visit.request)));
     let expected = per_org(first);
     lab.metric("answers", "answers", done.values().sum::<u64>() as f64);
-    let law = "what all tenants ask for under the same key is done for each of them, once";
-    lab.check(expected == *done, law, Breach::CrossTenant, || {
-        let wrong = expected.iter().filter(|(org, n)| done.get(org) != Some(n));
+    let again = done.iter().map(|(org, n)| {
+        let once = expected.get(org).copied().unwrap_or_default();
+        n.saturating_sub(once)
+    });
+    lab.metric("done_again", "answers", again.sum::<u64>() as f64);
+    let is_missing = |(org, n): &(&OrgId, &u64)| done.get(*org).is_none_or(|done| done < *n);
+    let missing = expected.iter().filter(is_missing).count();
+    let law = "what all tenants ask for under the same key is done for each of them";
+    lab.check(missing == 0, law, Breach::CrossTenant, || {
         format!(
-            "done {} times in place of {}; {} tenants of {} are wrong",
+            "done {} times in place of {}; too seldom for {missing} tenants of {}",
             done.values().sum::<u64>(),
             expected.values().sum::<u64>(),
-            wrong.count(),
             expected.len()
         )
     });

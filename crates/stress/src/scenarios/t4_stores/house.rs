@@ -271,7 +271,6 @@ async fn tool(
     let arguments: Value = json!({ "to": &*said, "from": visit.guest.canary });
     cx.try_emit("tool.called", arguments.clone())?;
     let key = format!("call {}", visit.number);
-    *lock(&house.done).entry(visit.guest.org).or_default() += 1;
     // What a call is called is a label of metrics.
     let name = match house.mistake {
         Mistake::Names => format!("keep for {}", visit.guest.canary),
@@ -281,6 +280,7 @@ async fn tool(
         house.keep(&cx, &key, &arguments.to_string()).await
     })
     .await?;
+    *lock(&house.done).entry(visit.guest.org).or_default() += 1;
     Ok(said.to_string())
 }
 
