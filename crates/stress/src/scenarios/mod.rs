@@ -37,6 +37,7 @@ mod d4_cancel;
 mod d5_controls;
 mod e1_exploration;
 mod fri_erasure;
+mod fri_neighbours;
 mod fri_quotas;
 mod fri_roles;
 mod fri_tokens;
@@ -131,6 +132,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         m4_exhaustion::scenario(),
         e1_exploration::scenario(),
         fri_quotas::scenario(),
+        fri_neighbours::scenario(),
         fri_roles::scenario(),
         fri_erasure::scenario(),
         thu_journal::scenario(),

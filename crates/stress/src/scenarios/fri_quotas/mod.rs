@@ -1,6 +1,7 @@
 //! One tenant storms, the others work.
 
-mod door;
+pub(super) mod door;
+mod tails;
 mod town;
 
 use std::collections::HashMap;
@@ -15,7 +16,6 @@ use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, TenantUsage, Tenants, Tier};
 use tokio::time::{Instant, sleep_until};
 
-use crate::stats::quantile;
 use crate::{Breach, Control, Lab, LabError, Op, Scenario, Seed, Theme, Tier as Pace};
 use town::Town;
 
@@ -28,7 +28,7 @@ const OWN: usize = 4;
 /// So many runs of a tenant may wait.
 const QUEUE: usize = 500;
 /// So many runs at a time: the others need two thirds of it.
-const AT_A_TIME: usize = 10;
+const AT_A_TIME: NonZeroUsize = NonZeroUsize::new(10).unwrap();
 /// So many tokens each tenant may use: the one that storms has none left before its runs are through.
 const TOKENS: u64 = 12_000;
 /// When runs are started.
@@ -38,7 +38,7 @@ pub(super) fn scenario() -> Scenario {
     Scenario::new("FRI-QUOTAS", "one tenant storms, the others work")
         .proves(
             "no quota is overrun, nothing starts for a tenant without tokens, the books of every tenant are those of whoever \
-             counts along, and a tenant that starts a hundred times as much moves the tail of the others by half at most",
+             counts along, and a tenant that starts a hundred times as much moves the tail of no other by more than half",
         )
         .theme(Theme::Fri)
         .tier(Pace::Smoke)
@@ -48,6 +48,7 @@ pub(super) fn scenario() -> Scenario {
         .control(Control::own("fifo", "lets in whoever came first, whoever it is"))
         .control(Control::own("leak", "one place in two hundred does not come back"))
         .control(Control::own("off-by-one", "one more of each tenant than its quota says"))
+        .control(Control::own("starves-one", "one tenant of all lets the one that storms go first"))
         .control(Control::own("unmetered", "what runs use is not their tenant's"))
         .run(run)
 }
@@ -88,7 +89,7 @@ fn run(lab: &mut Lab) -> Result<(), LabError> {
             judge_tokens(lab, day);
         }
         compare(lab, &calm, &stormy);
-        Ok(())
+        tails::compare(lab, trial.seed)
     })
 }
 
@@ -99,7 +100,7 @@ fn tenants(lab: &Lab, town: &Town) -> Result<Tenants, LabError> {
     let quota = Quota::new().runs(size(own)).queue(size(QUEUE));
     let quota = quota.tokens(tokens);
     let mut builder = Tenants::builder()
-        .runs_at_a_time(size(AT_A_TIME))
+        .runs_at_a_time(AT_A_TIME)
         .tier(Tier::new("all").quota(quota));
     for org in town.orgs() {
         builder = builder.tenant(*org, "all");
@@ -109,10 +110,10 @@ fn tenants(lab: &Lab, town: &Town) -> Result<Tenants, LabError> {
 
 /// A minute: the same runs of the others, with the storm or without.
 fn day(lab: &mut Lab, seed: Seed, storms: bool) -> Result<Day, LabError> {
-    let town = Town::new(TENANTS + 1, OWN, AT_A_TIME, TOKENS);
+    let town = Town::new(TENANTS + 1, OWN, AT_A_TIME.get(), TOKENS);
     let tenants = tenants(lab, &town)?;
     let engine = lab.engine().blocking_threshold(Duration::from_secs(3600));
-    let engine = door::keep(lab, engine, &tenants).build();
+    let engine = door::keep(lab, engine, &tenants, town.orgs(), AT_A_TIME).build();
     let pipeline = town.pipeline()?;
     let mut rng = seed.rng();
     let mut starts = Vec::new();
@@ -246,25 +247,17 @@ fn judge_tokens(lab: &Lab, day: &Day) {
     );
 }
 
-/// The tails of the others, with the storm and without, side by side.
+/// The others, with the storm and without, side by side. Ten runs are too few for a tail: each has all of its runs looked at.
 fn compare(lab: &Lab, calm: &Day, stormy: &Day) {
-    let tail = |day: &Day| {
+    let slowest = |day: &Day| {
         let others = day.rides.iter().filter(|ride| !ride.storms);
-        let took: Vec<f64> = others.map(|ride| ride.took.as_secs_f64() * 1e3).collect();
-        quantile(&took, 0.99)
+        let took = others.map(|ride| ride.took.as_secs_f64() * 1e3);
+        took.fold(0.0, f64::max)
     };
-    let (before, after) = (tail(calm), tail(stormy));
-    let ratio = after / before;
-    lab.metric("p99_calm_ms", "ms", before);
-    lab.metric("p99_storm_ms", "ms", after);
-    lab.metric("p99_ratio", "ratio", ratio);
-    lab.gate("p99_ratio", Op::AtMost, 1.5);
-    lab.check(
-        ratio <= 1.5,
-        "the tail of the others grows by half at most",
-        Breach::WrongStatus,
-        || format!("p99 from {before:.1} ms to {after:.1} ms"),
-    );
+    let (before, after) = (slowest(calm), slowest(stormy));
+    lab.metric("slowest_calm_ms", "ms", before);
+    lab.metric("slowest_storm_ms", "ms", after);
+    lab.metric("slowest_ratio", "ratio", after / before);
     let fair = jain(stormy);
     lab.metric("jain_index", "ratio", fair);
     lab.gate("jain_index", Op::AtLeast, 0.95);

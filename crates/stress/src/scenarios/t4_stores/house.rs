@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -28,10 +28,14 @@ const NOTE: &str = "note";
 /// How the house mixes tenants up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
+    /// Answers are kept by the key of the request alone.
+    Answers,
     /// A cache that orgs share.
     Cache,
     /// What is kept is kept by key alone, beside the store.
     Keys,
+    /// One denial in five does not come into its trail.
+    Loses,
     /// A call is named after what is a tenant's own.
     Names,
     None,
@@ -49,15 +53,18 @@ pub(super) enum Mistake {
 
 pub(super) struct House {
     pub(super) mistake: Mistake,
-    pub(super) store: Kept,
-    /// Whose badge a careless program shows for everybody.
-    lender: Option<OrgId>,
+    pub(super) store: Arc<Kept>,
+    guests: Vec<OrgId>,
     pub(super) tenants: Tenants,
     /// What a careless program keeps.
     beside: Mutex<HashMap<String, String>>,
     pub(super) denied: AtomicU64,
+    /// How often somebody looked for another's row by its key.
+    pub(super) looked: AtomicU64,
     /// Rows of others that were found by their keys.
     pub(super) found: AtomicU64,
+    /// How often the tool was used for each.
+    done: Mutex<HashMap<OrgId, u64>>,
 }
 
 impl House {
@@ -78,13 +85,20 @@ impl House {
             .fold(tenants, |tenants, guest| tenants.tenant(guest.org, "all"));
         Ok(Arc::new(Self {
             mistake,
-            store,
-            lender: guests.first().map(|guest| guest.org),
+            store: Arc::new(store),
+            guests: guests.iter().map(|guest| guest.org).collect(),
             tenants: tenants.build().map_err(LabError::new)?,
             beside: Mutex::default(),
             denied: AtomicU64::new(0),
+            looked: AtomicU64::new(0),
             found: AtomicU64::new(0),
+            done: Mutex::default(),
         }))
+    }
+
+    /// Everybody who lives here.
+    pub(super) fn guests(&self) -> impl Iterator<Item = OrgId> {
+        self.guests.iter().copied()
     }
 
     /// Everybody's own note, before anything runs.
@@ -100,9 +114,14 @@ impl House {
         Ok(())
     }
 
+    /// How often the tool was used for each.
+    pub(super) fn done(&self) -> HashMap<OrgId, u64> {
+        lock(&self.done).clone()
+    }
+
     /// Takes down what stands in the database, if that is the mistake.
     pub(super) async fn break_down(&self) -> Result<(), LabError> {
-        match (&self.store, self.mistake) {
+        match (&*self.store, self.mistake) {
             (Kept::Server(server), Mistake::Policies) => server.without_policies().await,
             _ => Ok(()),
         }
@@ -133,14 +152,16 @@ impl House {
         let tool = stage_fn(move |cx, (visit, said): (Arc<Visit>, Arc<String>)| {
             tool(cx, visit, said, Arc::clone(&house))
         });
-        let tool = p.stage("tool", tool).after((visit, risky));
+        // Work, that is done once for each key.
+        let tool = p.stage("tool", tool).kind(StageKind::Work);
+        let tool = tool.after((visit, risky));
         p.output(tool).build().map_err(LabError::new)
     }
 
     /// What is kept under a key, by the store or beside it.
     async fn read(&self, cx: &StageCx, key: &str) -> Result<Option<String>, Stop> {
         if self.mistake == Mistake::Keys {
-            let beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+            let beside = lock(&self.beside);
             if let Some(kept) = beside.get(key) {
                 return Ok(Some(kept.clone()));
             }
@@ -151,7 +172,7 @@ impl House {
 
     async fn keep(&self, cx: &StageCx, key: &str, body: &str) -> Result<(), Stop> {
         if self.mistake == Mistake::Keys {
-            let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut beside = lock(&self.beside);
             beside.insert(key.to_owned(), body.to_owned());
         }
         let shelf = self.shelf(cx).await?;
@@ -162,7 +183,8 @@ impl House {
 
     /// The shelf of the run's own tenant.
     async fn shelf(&self, cx: &StageCx) -> Result<Arc<dyn Shelf>, Stop> {
-        let lender = self.lender.filter(|_| self.mistake == Mistake::Badge);
+        let lender = self.guests.first().copied();
+        let lender = lender.filter(|_| self.mistake == Mistake::Badge);
         let scope = match lender {
             Some(lender) => self.tenants.enter(lender).map_err(Stop::fail)?,
             None => TenantScope::of(cx)?,
@@ -192,6 +214,7 @@ async fn recall(cx: StageCx, visit: Arc<Visit>, house: Arc<House>) -> Result<Str
         Reach::ForeignRow => {
             let key = trace_of(visit.other);
             let found = house.read(&cx, &key).await?;
+            house.looked.fetch_add(1, Ordering::Relaxed);
             house
                 .found
                 .fetch_add(u64::from(found.is_some()), Ordering::Relaxed);
@@ -257,7 +280,12 @@ async fn tool(
         house.keep(&cx, &key, &arguments.to_string()).await
     })
     .await?;
+    *lock(&house.done).entry(visit.guest.org).or_default() += 1;
     Ok(said.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whoever has the badge of an org belongs to it.

@@ -1,5 +1,6 @@
 //! Tenants that share a store, a cache, a queue and an engine do not meet.
 
+mod answers;
 mod checks;
 mod collector;
 mod house;
@@ -7,6 +8,7 @@ mod kept;
 mod look;
 mod places;
 mod server;
+mod trails;
 mod visits;
 
 use std::collections::HashMap;
@@ -28,7 +30,8 @@ use house::{Badges, House, Mistake};
 use kept::Kept;
 use look::{Looker, Tally};
 use places::{Houses, LENDS_BADGE, NO_POLICIES, Place};
-use visits::{Guest, Reach, Visit, guests, visits};
+use trails::Clerk;
+use visits::{Guest, Reach, Visit, guests, per_org, visits};
 
 /// Where a tenant's own data does come out.
 const CHANNELS: [&str; 10] = [
@@ -99,7 +102,8 @@ fn named(id: &'static str, title: &'static str) -> Scenario {
     Scenario::new(id, title)
         .proves(
             "no event, log line, span, report, error, output, row or file of a tenant holds what is another's, and no metric \
-             what is anybody's; every attempt to reach for it is refused and told of, and quotas hold",
+             what is anybody's; every attempt to reach for it is refused, told of, and in the trail of whoever made it, and whoever \
+             looks for another's row finds nothing; one key of a request is each tenant's own; and quotas hold",
         )
         .theme(Theme::Fri)
         .targets(["CORE-010", "SEC-001"])
@@ -107,6 +111,8 @@ fn named(id: &'static str, title: &'static str) -> Scenario {
         .control(Control::engine("confuses-runs", "events carry the identity of the first run", "ConfuseRuns", 50))
         .control(Control::own("shared-cache", "a cache that orgs share"))
         .control(Control::own("keys-without-org", "what is kept is kept by its key alone"))
+        .control(Control::own("shared-answers", "answers are kept by the key of the request alone"))
+        .control(Control::own("loses-audit", "one denial in five does not come into its trail"))
         .control(Control::own("silent-denial", "a foreign document is refused without a word"))
         .control(Control::own("trusts-claims", "a badge is taken at its word for any org"))
         .control(Control::own("no-quota", "nobody counts how many runs a tenant has"))
@@ -159,6 +165,9 @@ fn run(lab: &mut Lab, size: Size, houses: Houses) -> Result<(), LabError> {
     let worst = fairness.into_iter().fold(1.0, f64::min);
     lab.metric("jain_index", "ratio", worst);
     lab.gate("jain_index", Op::AtLeast, 0.95);
+    if size.tenants <= FEW.tenants {
+        lab.gate("done_again", Op::AtMost, 0.0);
+    }
     lab.metric("leaks_total", "canaries", tally.leaks as f64);
     lab.metric("bytes_scanned", "bytes", tally.bytes as f64);
     Ok(())
@@ -166,7 +175,9 @@ fn run(lab: &mut Lab, size: Size, houses: Houses) -> Result<(), LabError> {
 
 fn mistake(lab: &Lab) -> Mistake {
     match () {
+        () if lab.is_broken("shared-answers") => Mistake::Answers,
         () if lab.is_broken("shared-cache") => Mistake::Cache,
+        () if lab.is_broken("loses-audit") => Mistake::Loses,
         () if lab.is_broken("keys-without-org") => Mistake::Keys,
         () if lab.is_broken("silent-denial") => Mistake::Silence,
         () if lab.is_broken("trusts-claims") => Mistake::Trust,
@@ -193,18 +204,22 @@ fn round(
     let store = lab.on(runtime, place.store(folder.path(), size.tenants))??;
     let house = House::open(store, &guests, mistake(lab))?;
     let tape = Arc::new(Tape::new());
-    let engine = engine(lab, &house, &tape);
     let pipeline = house.pipeline()?;
-    let reports = lab.on(runtime, async {
+    let (reports, denied) = lab.on(runtime, async {
+        let clerk = Clerk::start(Arc::<Kept>::clone(&house.store), house.mistake);
+        let engine = engine(lab, &house, &tape, &clerk);
         house.move_in(&guests).await?;
         house.break_down().await?;
         let runs = visits
             .iter()
             .map(|visit| watched(&engine, &pipeline, visit).with_subscriber(tape.dispatch()));
-        let reports = join_all(runs).await;
+        let reports = join_all(runs).await.into_iter();
+        let reports = reports.collect::<Result<Vec<_>, _>>()?;
         engine.settled().await;
+        clerk.finish().await;
+        let denied = clerk.read(lab, &house).await?;
         house.store.leave_runtime().await;
-        Ok::<_, LabError>(reports)
+        Ok::<_, LabError>((reports, denied))
     })??;
     lab.count_trials(visits.len() as u64 - 1);
     let mut done = HashMap::<OrgId, f64>::new();
@@ -216,6 +231,8 @@ fn round(
     let recorded = tape.all();
     checks::denials(lab, &house, &visits, &reports, &recorded);
     checks::usage(lab, &house, &visits);
+    trails::check(lab, &visits, &denied);
+    answers::check(lab, &visits, &house.done());
     let by_org = guests.iter().map(|guest| (guest.org, guest.clone()));
     let by_org: HashMap<OrgId, Guest> = by_org.collect();
     let mut looker = Looker {
@@ -234,12 +251,12 @@ fn round(
     let mail = Mail {
         recorded: &recorded,
         owners: &owners,
-        ran: &checks::count(visits.iter()),
+        ran: &per_org(visits.iter()),
         mistake: house.mistake,
     };
     lab.on(runtime, async {
         collector::look(&mut looker, mail).await?;
-        if let Kept::Server(server) = &house.store {
+        if let Kept::Server(server) = &*house.store {
             // Before the store connects anew: it would see that its wall is down, and say so.
             looker.tables(server).await?;
         }
@@ -251,12 +268,15 @@ fn round(
     Ok(fairness)
 }
 
-fn engine(lab: &Lab, house: &Arc<House>, tape: &Arc<Tape>) -> Engine {
+fn engine(lab: &Lab, house: &Arc<House>, tape: &Arc<Tape>, clerk: &Arc<Clerk>) -> Engine {
     let cache = Cache::new(const { std::num::NonZeroUsize::new(1 << 16).unwrap() });
     let cache = match house.mistake {
         Mistake::Cache => cache.across_orgs(),
         _ => cache,
     };
+    let heard = FanOut::new()
+        .to("tape", house.tenants.meter(Arc::clone(tape)))
+        .to("trails", Arc::clone(clerk));
     let engine = lab
         .engine()
         // What belongs to a tenant looks like a secret: left out, it could not be found where it must not be.
@@ -264,8 +284,9 @@ fn engine(lab: &Lab, house: &Arc<House>, tape: &Arc<Tape>) -> Engine {
         .admit(Authenticate::with(Badges(house.mistake)))
         .intercept(cache)
         .intercept(Trace::new())
-        .events(house.tenants.meter(Arc::clone(tape)))
+        .events(heard)
         .blocking_threshold(Duration::from_secs(3600));
+    let engine = answers::keep(engine, Arc::<Kept>::clone(&house.store), house.mistake);
     if lab.is_broken("no-quota") {
         return engine.build();
     }
@@ -276,7 +297,7 @@ async fn watched(
     engine: &Engine,
     pipeline: &Pipeline<Visit, String>,
     visit: &Visit,
-) -> (RunReport<String>, f64) {
+) -> Result<(RunReport<String>, f64), LabError> {
     let began = Instant::now();
     let asked = match visit.reach {
         Reach::ForeignOrg => visit.other,
@@ -285,7 +306,8 @@ async fn watched(
     let badge = format!("{} {asked}", visit.guest.org);
     let options = RunOptions::new()
         .org(asked)
+        .idempotency(answers::key(visit)?)
         .credentials(Credentials::bearer(badge));
     let report = engine.run(pipeline, visit.clone(), options).await;
-    (report, began.elapsed().as_secs_f64())
+    Ok((report, began.elapsed().as_secs_f64()))
 }

@@ -1,5 +1,7 @@
 //! Who comes, what they ask for, and whether it is theirs.
 
+use std::collections::HashMap;
+
 use rand::RngExt as _;
 use stageflow::context::OrgId;
 
@@ -21,7 +23,8 @@ pub(super) enum Reach {
     ForeignDocument,
     /// To be run for another org than the one that was proved.
     ForeignOrg,
-    /// To read what another tenant's run left, by its key.
+    /// To read what another tenant's run left, by its key. Nothing refuses that, and nothing tells of it: no decision is made, as in
+    /// its own store there is no such row.
     ForeignRow,
     /// Nothing that is not its own.
     Own,
@@ -46,6 +49,8 @@ pub(super) struct Visit {
     pub(super) reach: Reach,
     pub(super) luck: Luck,
     pub(super) number: usize,
+    /// Which request of its tenant's it is: each is made twice.
+    pub(super) request: usize,
 }
 
 impl Visit {
@@ -53,6 +58,15 @@ impl Visit {
     pub(super) fn is_foreign(&self) -> bool {
         !matches!(self.reach, Reach::Own | Reach::ForeignRow)
     }
+}
+
+/// How many of these each tenant has.
+pub(super) fn per_org<'a>(visits: impl Iterator<Item = &'a Visit>) -> HashMap<OrgId, u64> {
+    let mut count: HashMap<OrgId, u64> = HashMap::new();
+    for visit in visits {
+        *count.entry(visit.guest.org).or_default() += 1;
+    }
+    count
 }
 
 /// Tenants whose orgs differ in few bits.
@@ -92,6 +106,7 @@ pub(super) fn visits(seed: Seed, guests: &[Guest], runs: usize) -> Vec<Visit> {
             reach,
             luck,
             number,
+            request: (number / guests.len()) % (runs / 2).max(1),
         }
     };
     (0..guests.len() * runs).map(visit).collect()
