@@ -24,7 +24,8 @@ use token::{Token, unreadable};
 /// A token counts if all of this is so, in this order: it is not too long; it has three parts, and no `crit`; there is a key of
 /// its `kid`; its `alg` is the *key's* algorithm, and one that the rules allow; the signature is the key's; `iss` and `aud` are
 /// those of the rules; it has an `exp` that is not over, and an `nbf` that has come if it has one; it has a `sub`; it has an org.
-/// Which user that is says [`user_of`](crate::user_of()). Other claims are not looked at, and what the header says about keys (`jwk`, `jku`, `x5u`) is never followed.
+/// Which user that is says [`user_of`](crate::user_of()). Other claims are not looked at, and what the header says about keys
+/// (`jwk`, `jku`, `x5u`) is never followed.
 ///
 /// ```
 /// use stageflow_auth::{JwtAuthenticator, JwtRules, StaticKeys, TokenAlgorithm};

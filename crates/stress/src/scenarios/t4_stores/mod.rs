@@ -131,9 +131,10 @@ fn run(lab: &mut Lab, size: Size, houses: Houses) -> Result<(), LabError> {
         ..size
     };
     let mut tally = Tally::default();
-    let mut fairness = Vec::new();
+    let mut worst = 1.0_f64;
     let cluster = places::cluster(lab, houses)?;
     for place in places::places(lab, cluster.as_ref()) {
+        let mut fairness = Vec::new();
         for runtime in lab.runtimes(&[Runtime::Ct, Runtime::Mt4N]) {
             let rounds = lab.scaled(1);
             lab.trials(rounds, |lab, trial| {
@@ -141,6 +142,7 @@ fn run(lab: &mut Lab, size: Size, houses: Houses) -> Result<(), LabError> {
                 Ok(())
             })?;
         }
+        worst = worst.min(mean(&fairness));
     }
     if lab.is_control() || lab.only_trial.is_some() {
         return Ok(());
@@ -162,7 +164,6 @@ fn run(lab: &mut Lab, size: Size, houses: Houses) -> Result<(), LabError> {
         || "no series says which org".to_owned(),
     );
     lab.metric("series_of_orgs", "series", tally.series as f64);
-    let worst = fairness.into_iter().fold(1.0, f64::min);
     lab.metric("jain_index", "ratio", worst);
     lab.gate("jain_index", Op::AtLeast, 0.95);
     if size.tenants <= FEW.tenants {
@@ -171,6 +172,14 @@ fn run(lab: &mut Lab, size: Size, houses: Houses) -> Result<(), LabError> {
     lab.metric("leaks_total", "canaries", tally.leaks as f64);
     lab.metric("bytes_scanned", "bytes", tally.bytes as f64);
     Ok(())
+}
+
+/// What a place does to a tenant it does in each round; what the machine does, in one of them.
+fn mean(fairness: &[f64]) -> f64 {
+    if fairness.is_empty() {
+        return 1.0;
+    }
+    fairness.iter().sum::<f64>() / fairness.len() as f64
 }
 
 fn mistake(lab: &Lab) -> Mistake {
