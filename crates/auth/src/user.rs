@@ -34,6 +34,7 @@ const SUBJECTS: Uuid = Uuid::from_u128(0xc9b6_e880_c496_4866_9c4b_8b65_23a9_b7a8
 /// assert_ne!(ada, user_of("https://id.example.com", "auth0|ada"));
 /// assert_ne!(ada, user_of(None, "auth0|ada"));
 /// ```
+#[must_use]
 pub fn user_of<'i>(issuer: impl Into<Option<&'i str>>, subject: &str) -> UserId {
     let said: Option<UserId> = id(subject, UserId::PREFIX);
     // Else whoever may choose their name would choose what is made of another one's.

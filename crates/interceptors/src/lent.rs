@@ -9,7 +9,7 @@ pub enum WaitsFor {
     /// Something that nobody here can hurry: a person, a timer, a network.
     Outside,
     /// A run that the stage has started.
-    Run,
+    InnerRun,
 }
 
 /// What a layer has given to others while the work inside it waits: see [`Around::lend`](crate::Around::lend).

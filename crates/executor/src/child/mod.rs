@@ -171,7 +171,7 @@ impl<'a, I: Send + Sync + 'static, O: Send + Sync + 'static> ChildRun<'a, I, O> 
         let cx = self.cx;
         let run = Box::pin(self.start()?);
         // A stage that waits for its child holds nothing that the child might need.
-        Ok(wait(cx, WaitsFor::Run, run).await)
+        Ok(wait(cx, WaitsFor::InnerRun, run).await)
     }
 
     fn start(self) -> Result<Run<'a, O>, ChildError> {

@@ -117,7 +117,7 @@ impl Loan {
     /// Its holder waits from now on.
     pub(crate) fn begin(self: &Arc<Self>, cx: &StageCx, waits: WaitsFor) -> Wait {
         match waits {
-            WaitsFor::Run => self.change(|now| now.runs += 1),
+            WaitsFor::InnerRun => self.change(|now| now.runs += 1),
             _ => {
                 self.change(|now| now.away += 1);
                 self.around(|now| now.away_inside += 1);
@@ -134,7 +134,7 @@ impl Loan {
 
     fn over(&self, waits: WaitsFor) {
         match waits {
-            WaitsFor::Run => self.change(|now| now.runs -= 1),
+            WaitsFor::InnerRun => self.change(|now| now.runs -= 1),
             _ => {
                 self.around(|now| now.away_inside -= 1);
                 self.change(|now| now.away -= 1);
@@ -249,7 +249,7 @@ impl Lent for Wait {
             loan.over(waits);
             // One of several runs has ended: the holder may have something to do now, and may only wait for the others. A place that
             // is held for nothing is worse than one that is missing for a moment.
-            if waits == WaitsFor::Run && loan.lock().is_waiting() {
+            if waits == WaitsFor::InnerRun && loan.lock().is_waiting() {
                 return;
             }
             let back = std::pin::pin!(loan.come_back());
@@ -258,7 +258,7 @@ impl Lent for Wait {
             match select(back, stopped).await {
                 Either::Left(_) | Either::Right(_) => {}
             }
-            if waits == WaitsFor::Run {
+            if waits == WaitsFor::InnerRun {
                 // Others may be away by now that were not when it set out.
                 loan.change(|_| {});
             }
