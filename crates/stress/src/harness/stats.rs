@@ -28,6 +28,23 @@ pub fn median(samples: &[f64]) -> f64 {
     quantile(samples, 0.5)
 }
 
+/// How alike they are: 1 if all are the same, the share of them that have anything if the others have nothing (R. Jain, D. Chiu and
+/// W. Hawe, DEC-TR-301, 1984). `NaN` without samples.
+///
+/// ```
+/// use stageflow_stress::stats::jain;
+///
+/// assert_eq!(jain(&[2.0, 2.0, 2.0]), 1.0);
+/// assert_eq!(jain(&[1.0, 0.0, 0.0, 0.0]), 0.25);
+/// ```
+#[must_use]
+pub fn jain(samples: &[f64]) -> f64 {
+    let (sum, squares) = samples
+        .iter()
+        .fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
+    sum * sum / (samples.len() as f64 * squares)
+}
+
 fn of_sorted(sorted: &[f64], share: f64) -> f64 {
     if sorted.is_empty() {
         return f64::NAN;

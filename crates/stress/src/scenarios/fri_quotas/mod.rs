@@ -16,6 +16,7 @@ use stageflow::prelude::*;
 use stageflow::tenancy::{Quota, TenantUsage, Tenants, Tier};
 use tokio::time::{Instant, sleep_until};
 
+use crate::stats::jain;
 use crate::{Breach, Control, Lab, LabError, Op, Scenario, Seed, Theme, Tier as Pace};
 use town::Town;
 
@@ -258,7 +259,7 @@ fn compare(lab: &Lab, calm: &Day, stormy: &Day) {
     lab.metric("slowest_calm_ms", "ms", before);
     lab.metric("slowest_storm_ms", "ms", after);
     lab.metric("slowest_ratio", "ratio", after / before);
-    let fair = jain(stormy);
+    let fair = fairness(stormy);
     lab.metric("jain_index", "ratio", fair);
     lab.gate("jain_index", Op::AtLeast, 0.95);
     let refused = stormy
@@ -268,14 +269,11 @@ fn compare(lab: &Lab, calm: &Day, stormy: &Day) {
     lab.metric("refused", "runs", refused.count() as f64);
 }
 
-/// How alike the others are served: 1 if the runs of each take as long as those of any other (Jain, Chiu & Hawe 1984).
-fn jain(day: &Day) -> f64 {
+/// How alike the others are served: whether the runs of each take as long as those of any other.
+fn fairness(day: &Day) -> f64 {
     let mut took: HashMap<OrgId, f64> = HashMap::new();
     for ride in day.rides.iter().filter(|ride| !ride.storms) {
         *took.entry(ride.org).or_default() += ride.took.as_secs_f64();
     }
-    let (sum, squares) = took
-        .values()
-        .fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
-    sum * sum / (took.len() as f64 * squares)
+    jain(&took.into_values().collect::<Vec<_>>())
 }

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tracing::instrument::WithSubscriber as _;
 
 use super::t4_tenants::ears::Tape;
-use super::t4_tenants::jain;
+use crate::stats::jain;
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Theme, Tier, Trial};
 use collector::Mail;
 use house::{Badges, House, Mistake};

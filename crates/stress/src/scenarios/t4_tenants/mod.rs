@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::t2_correlation::who;
 use crate::ledger::events::{EventLedger, KINDS};
-use crate::stats::median;
+use crate::stats::{jain, median};
 use crate::{Breach, Control, Lab, LabError, Op, Runtime, Scenario, Seed, Theme, Tier, Trial};
 use ears::Ears;
 use scan::{Owners, Scanner, Tally};
@@ -90,14 +90,6 @@ const CHANNELS: [&str; 9] = [
     "skip reason",
     "output",
 ];
-
-/// How alike they are: 1 if all are the same.
-pub(super) fn jain(values: &[f64]) -> f64 {
-    let (sum, squares) = values
-        .iter()
-        .fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));
-    sum * sum / (values.len() as f64 * squares)
-}
 
 /// All tenants' runs at the same time, on one engine.
 fn round(
